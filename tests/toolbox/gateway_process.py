@@ -1,0 +1,80 @@
+"""This module owns a real gateway for tests: `paceline serve` in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.toolbox.ports import free_port, wait_until_listening
+from tests.toolbox.programs import REPOSITORY
+
+_START_SECONDS = 20.0
+_STOP_SECONDS = 30.0
+
+
+class GatewayProcess:
+    """`python -m gateway serve` in development mode on a free port of 127.0.0.1, log in a file.
+
+    Settings are environment variables: `GatewayProcess(folder, REDIS_URL=...)`. Nothing is
+    inherited that configures a gateway, so a developer's own settings do not leak into tests.
+    """
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.port = free_port()
+        self.log_path = folder / f"gateway-{self.port}.log"
+        self._folder = folder
+        self._settings = {"PACELINE_ENV": "development", "HOST": "127.0.0.1"} | settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def process_id(self) -> int:
+        return self._running().pid
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def start(self) -> None:
+        """Return when it listens. Raises with its log when it does not."""
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "serve"],
+                cwd=self._folder,
+                env=self._environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        if not wait_until_listening(self.port, _START_SECONDS) or self._process.poll() is not None:
+            self.kill()
+            raise RuntimeError(f"the gateway does not listen on {self.port}:\n{self.log}")
+
+    def stop(self) -> int:
+        """SIGTERM, and wait for the drain: its exit status, 0 when it went politely."""
+        process = self._running()
+        process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(_STOP_SECONDS)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL: no good-bye to anybody. Harmless when it is down already."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        python = {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+        return kept | python | self._settings | {"PORT": str(self.port)}
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("the gateway is not running")
+        return self._process

