@@ -1,0 +1,72 @@
+"""This module owns what a load process is told, and how it talks with the process that started it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from loadtest.handshake import Address
+from loadtest.scenarios import Scenario
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from loadtest.measurement import Measurement
+
+Role = Literal["riders", "canary"]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """One load process: which scenario, against whom."""
+
+    scenario: Scenario
+    role: Role
+    address: Address
+    server_pid: int
+    secret: str
+    origin_ns: int
+    first_number: int = 0
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a phase is; `total` is in the unit of the phase."""
+
+    phase: str
+    done: float
+    total: float
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The load process waits for the others."""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The load process could not do its part."""
+
+    reason: str
+
+
+
+class Link:
+    """The load process' end of the line to its parent."""
+
+    def __init__(self, line: Connection) -> None:
+        self._line = line
+
+    def tell(self, message: Progress | Ready | Failed | Measurement) -> None:
+        self._line.send(message)
+
+    def progress(self, phase: str, done: float, total: float) -> None:
+        self.tell(Progress(phase, done, total))
+
+    async def wait_for_go(self) -> None:
+        """Say that everything is in place, and wait until all processes are."""
+        self.tell(Ready())
+        go = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._line.fileno(), lambda: go.done() or go.set_result(None))
+        await go
+        loop.remove_reader(self._line.fileno())
+        self._line.recv()
