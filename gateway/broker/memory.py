@@ -1,0 +1,156 @@
+"""This module owns the embedded broker: one process, no server to install, the whole contract."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+from gateway.broker.contract import Deliver, History, Settle, Snapshot
+from gateway.rooms.journal import Journal, Moment
+from gateway.rooms.publication import Draft, Publication
+from gateway.settings import RoomKind
+from protocol.cursor import Cursor
+from protocol.events import Member
+
+EXPIRE_EVERY_SECONDS: Final = 1.0
+
+
+def moment_now() -> Moment:
+    """Read both clocks."""
+    return Moment(time.monotonic(), time.time_ns() // 1_000_000)
+
+
+class MemoryRooms:
+    """What Redis would hold: the rooms, who follows them, who is in them."""
+
+    def __init__(
+        self,
+        kind_of: Callable[[str], RoomKind],
+        now: Callable[[], Moment] = moment_now,
+    ) -> None:
+        self._kind_of = kind_of
+        self.now = now
+        self.journals: dict[str, Journal] = {}
+        self.followers: dict[str, list[Deliver]] = {}
+        self.members: dict[str, dict[str, Member]] = {}
+
+    def journal(self, room: str) -> Journal:
+        """The room's journal; a new one, in an epoch of its own, when there is none."""
+        journal = self.journals.get(room)
+        if journal is None:
+            journal = self.journals[room] = Journal(
+                room, self._kind_of(room), secrets.token_urlsafe(6)
+            )
+        return journal
+
+    def deliver(self, room: str, publications: list[Publication]) -> None:
+        """Give publications to every follower, the same to each, in order."""
+        for deliver in self.followers.get(room, ()):
+            deliver(publications)
+
+    def expire(self) -> None:
+        """Forget what is too old in every room, and rooms of which nothing is left."""
+        now = self.now()
+        for room, journal in list(self.journals.items()):
+            if told := journal.expire(now):
+                self.deliver(room, told)
+            if room not in self.followers and self._is_over(room, journal, now):
+                del self.journals[room]
+
+    def _is_over(self, room: str, journal: Journal, now: Moment) -> bool:
+        idle_seconds = now.seconds - journal.touched_seconds
+        return journal.is_blank or idle_seconds > self._kind_of(room).idle_seconds
+
+
+class MemoryBroker:
+    """One worker's access to `MemoryRooms`; several may share them, as workers share a Redis."""
+
+    def __init__(self, rooms: MemoryRooms) -> None:
+        self._rooms = rooms
+        self._deliver: Deliver | None = None
+        self._expiry: asyncio.Task[None] | None = None
+
+    async def start(self, deliver: Deliver) -> None:
+        """Begin."""
+        self._deliver = deliver
+        self._expiry = asyncio.create_task(self._expire_forever(), name="memory-broker-expiry")
+
+    async def stop(self) -> None:
+        """End; a second call does nothing."""
+        task, self._expiry = self._expiry, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for room in list(self._rooms.followers):
+            await self.unfollow(room)
+
+    def publish(self, draft: Draft, settle: Settle) -> None:
+        """Accept a draft, settle it, and give it to the followers, all before returning."""
+        rooms = self._rooms
+        receipt, publications = rooms.journal(draft.room).accept(draft, rooms.now())
+        settle(receipt)
+        if publications:
+            rooms.deliver(draft.room, publications)
+
+    async def follow(self, room: str) -> Cursor:
+        """Begin deliveries of a room; they go on after its present place."""
+        assert self._deliver is not None, "start comes first"
+        followers = self._rooms.followers.setdefault(room, [])
+        if self._deliver not in followers:
+            followers.append(self._deliver)
+        return self._rooms.journal(room).cursor
+
+    async def unfollow(self, room: str) -> None:
+        """End deliveries of a room."""
+        followers = self._rooms.followers.get(room, [])
+        if self._deliver in followers:
+            followers.remove(self._deliver)
+        if not followers:
+            self._rooms.followers.pop(room, None)
+
+    async def cursor(self, room: str) -> Cursor:
+        """The room's present place."""
+        return self._rooms.journal(room).cursor
+
+    async def history(self, room: str, since: Cursor) -> History | None:
+        """Everything after `since`, or None."""
+        journal = self._rooms.journal(room)
+        publications = journal.history(since, self._rooms.now().seconds)
+        return None if publications is None else History(journal.cursor, publications)
+
+    async def snapshot(self, room: str) -> Snapshot:
+        """The room's last values and their place."""
+        journal = self._rooms.journal(room)
+        return Snapshot(journal.cursor, journal.values())
+
+    async def enter(self, room: str, member: Member) -> bool:
+        """Count a peer in."""
+        members = self._rooms.members.setdefault(room, {})
+        is_new = member.peer_id not in members
+        members[member.peer_id] = member
+        return is_new
+
+    async def leave(self, room: str, peer_id: str) -> bool:
+        """Count a peer out."""
+        members = self._rooms.members.get(room, {})
+        was_in = members.pop(peer_id, None) is not None
+        if not members:
+            self._rooms.members.pop(room, None)
+        return was_in
+
+    async def members(self, room: str) -> list[Member]:
+        """Everybody who is in."""
+        return list(self._rooms.members.get(room, {}).values())
+
+    async def ping(self) -> None:
+        """It is always there."""
+
+    async def _expire_forever(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRE_EVERY_SECONDS)
+            self._rooms.expire()

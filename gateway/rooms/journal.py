@@ -1,0 +1,219 @@
+"""This module owns what one room remembers: its order, its recent history, its last values."""
+
+from __future__ import annotations
+
+import collections
+import zlib
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from gateway.rooms import snapshot
+from gateway.rooms.publication import Draft, Op, Outcome, Publication, Receipt, removal_of
+from gateway.rooms.snapshot import LastValue
+from gateway.settings import RoomKind
+from protocol.cursor import Cursor
+
+IDEMPOTENCY_SECONDS: Final = 300.0
+# What one sender can make a room remember of its keys; the oldest go first.
+IDEMPOTENCY_KEYS_LIMIT: Final = 10_000
+
+
+_Entry = TypeVar("_Entry")
+
+
+class Moment:
+    """Now, told twice: seconds that never go back, and ms since 1970 to compare with bikes' clocks."""
+
+    __slots__ = ("seconds", "wall_ms")
+
+    def __init__(self, seconds: float, wall_ms: int) -> None:
+        self.seconds = seconds
+        self.wall_ms = wall_ms
+
+
+class Journal:
+    """One room: decides what becomes of a draft, and answers what was and what is.
+
+    Everything is synchronous, so each method is all or nothing. Nothing here tells anybody:
+    the publications that `accept` and `expire` return are for the caller to deliver, in order.
+    """
+
+    def __init__(self, room: str, kind: RoomKind, epoch: str) -> None:
+        self._room = room
+        self._kind = kind
+        self._epoch = epoch
+        self._offset = 0
+        self._proof = 0
+        # The proof at the place just before the oldest publication that is still here.
+        self._trimmed_proof = 0
+        self._history: collections.deque[tuple[float, Publication]] = collections.deque()
+        self._values: dict[str, LastValue] = {}  # least recently heard first
+        self._tombstones: dict[str, tuple[int, float]] = {}  # time_ms and when to forget it
+        self._receipts: dict[str, tuple[float, Receipt]] = {}
+        self._array: bytes | None = None
+        self.touched_seconds = 0.0
+
+    @property
+    def cursor(self) -> Cursor:
+        """The present place."""
+        return Cursor(self._epoch, self._offset, self._proof)
+
+    def accept(self, draft: Draft, now: Moment) -> tuple[Receipt, list[Publication]]:
+        """Decide on a draft; the list holds what members are to be told, usually one or none."""
+        known = draft.idempotency_key
+        if known is not None and (found := self._receipts.get(known)) is not None:
+            return Receipt(found[1].cursor, Outcome.REPEATED), []
+        checksum = zlib.crc32(draft.packet)
+        outcome = Outcome.ACCEPTED
+        if draft.key is not None and self._kind.snapshot:
+            outcome = self._apply(draft, draft.key, checksum, now)
+        told = []
+        if outcome is Outcome.ACCEPTED:
+            told.append(self._append(draft, checksum, now.seconds))
+            told += self._evict(now)
+        receipt = Receipt(self.cursor if not told else told[0].cursor, outcome)
+        if known is not None:
+            self._remember(known, receipt, now.seconds)
+        return receipt, told
+
+    def history(self, since: Cursor, now_seconds: float) -> list[Publication] | None:
+        """Everything after `since`, or None when that cannot be known to be everything."""
+        self._trim(now_seconds)
+        behind = self._offset - since.offset
+        if since.epoch != self._epoch or not 0 <= behind <= len(self._history):
+            return None
+        start = len(self._history) - behind
+        proof = self._history[start - 1][1].proof if start else self._trimmed_proof
+        if proof != since.proof:
+            return None
+        return [self._history[index][1] for index in range(start, len(self._history))]
+
+    def values(self) -> bytes:
+        """The last values as a JSON array; the same bytes until something changes."""
+        if self._array is None:
+            self._array = snapshot.array_of(value.value() for value in self._values.values())
+        return self._array
+
+    def expire(self, now: Moment) -> list[Publication]:
+        """Forget what is too old; the list tells of bikes that were not heard of for too long."""
+        seconds = now.seconds
+        self._trim(seconds)
+        _drop_while(self._receipts, lambda entry: entry[0] <= seconds - IDEMPOTENCY_SECONDS)
+        _drop_while(self._tombstones, lambda entry: entry[1] <= seconds)
+        told: list[Publication] = []
+        if self._kind.expire_seconds:
+            limit = seconds - self._kind.expire_seconds
+            while self._values:
+                key, value = next(iter(self._values.items()))
+                if value.heard_seconds > limit:
+                    break
+                told.append(self._remove(key, "expired", now))
+        return told
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing at all would be lost by forgetting the room."""
+        return not (self._history or self._values or self._receipts or self._tombstones)
+
+    def _append(self, draft: Draft, checksum: int, seconds: float) -> Publication:
+        self._offset += 1
+        # Chained, so that equal proofs mean equal histories; Redis' Lua can compute it too.
+        self._proof = (self._proof * 31 + checksum) & 0xFFFFFFFF
+        publication = Publication(
+            draft.room,
+            self._epoch,
+            self._offset,
+            self._proof,
+            draft.event,
+            draft.packet,
+            draft.author,
+            draft.key,
+            draft.op,
+        )
+        history = self._history
+        history.append((seconds, publication))
+        if len(history) > self._kind.history_length:
+            self._drop_oldest()
+        self.touched_seconds = seconds
+        return publication
+
+    def _apply(self, draft: Draft, key: str, checksum: int, now: Moment) -> Outcome:
+        """Newer wins: change the last value, or say why not."""
+        value = self._values.get(key)
+        tombstone = self._tombstones.get(key)
+        last_ms = value.time_ms if value else tombstone[0] if tombstone else 0
+        time_ms = max(now.wall_ms, last_ms) if draft.time_ms is None else draft.time_ms
+        if time_ms < last_ms:
+            return Outcome.STALE
+        if draft.op is Op.REMOVE:
+            if value is None and tombstone is not None:
+                return Outcome.DUPLICATE
+            self._bury(key, time_ms, now.seconds)
+        elif draft.time_ms == last_ms and value is None:
+            return Outcome.STALE  # seen no later than the removal
+        elif draft.time_ms == last_ms and value and value.checksum == checksum:
+            return Outcome.DUPLICATE
+        else:
+            self._revise(key, value, draft, time_ms, checksum, now.seconds)
+        self._array = None
+        return Outcome.ACCEPTED
+
+    def _revise(  # noqa: PLR0913 - all of it is one fact about one value
+        self,
+        key: str,
+        value: LastValue | None,
+        draft: Draft,
+        time_ms: int,
+        checksum: int,
+        seconds: float,
+    ) -> None:
+        payload = draft.payload
+        if value is None:
+            self._tombstones.pop(key, None)
+            value = LastValue(payload, time_ms, checksum, seconds)
+        else:
+            del self._values[key]  # to come in again as the most recently heard
+            value.patch(payload, time_ms, checksum, seconds)
+        self._values[key] = value
+
+    def _bury(self, key: str, time_ms: int, seconds: float) -> None:
+        self._values.pop(key, None)
+        self._tombstones.pop(key, None)
+        self._tombstones[key] = (time_ms, seconds + self._kind.tombstone_seconds)
+        if len(self._tombstones) > self._kind.values_limit:
+            del self._tombstones[next(iter(self._tombstones))]
+
+    def _evict(self, now: Moment) -> list[Publication]:
+        """Hold the number of last values within the kind's limit, and say whom it cost."""
+        if len(self._values) <= self._kind.values_limit:
+            return []
+        return [self._remove(next(iter(self._values)), "evicted", now)]
+
+    def _remove(self, key: str, reason: str, now: Moment) -> Publication:
+        self._bury(key, self._values[key].time_ms, now.seconds)
+        self._array = None
+        draft = removal_of(self._room, key, reason)
+        return self._append(draft, zlib.crc32(draft.packet), now.seconds)
+
+    def _remember(self, key: str, receipt: Receipt, seconds: float) -> None:
+        self._receipts[key] = (seconds, receipt)
+        if len(self._receipts) > IDEMPOTENCY_KEYS_LIMIT:
+            del self._receipts[next(iter(self._receipts))]
+
+    def _trim(self, seconds: float) -> None:
+        limit = seconds - self._kind.history_seconds
+        while self._history and self._history[0][0] <= limit:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, publication = self._history.popleft()
+        self._trimmed_proof = publication.proof
+
+
+def _drop_while(entries: dict[str, _Entry], is_old: Callable[[_Entry], bool]) -> None:
+    """Drop entries from the front, where the oldest are, as long as they are old."""
+    while entries:
+        key, entry = next(iter(entries.items()))
+        if not is_old(entry):
+            return
+        del entries[key]

@@ -1,0 +1,175 @@
+"""This module owns who reads what on this worker: peers, rooms, and the audiences between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gateway.rooms.subscription import Subscription
+
+if TYPE_CHECKING:
+    from gateway.identity import Identity
+    from gateway.rooms.publication import Publication
+
+Write = Callable[[bytes], None]
+
+
+class Peer:
+    """One connected socket in the main namespace.
+
+    `write` takes finished frames while the peer keeps up; None sends it to the slow lane.
+    """
+
+    __slots__ = ("audience", "id", "identity", "subscriptions", "write")
+
+    def __init__(self, peer_id: str, identity: Identity, write: Write | None = None) -> None:
+        self.id = peer_id
+        self.identity = identity
+        self.write = write
+        self.subscriptions: dict[str, Subscription] = {}
+        self.audience: Audience | None = None
+
+
+class Audience:
+    """Every peer that is live in exactly these rooms.
+
+    A batch of publications is the same bytes for all of an audience, whatever rooms they come
+    from and in the broker's order. Most peers are in one room, so most rooms have one audience.
+    """
+
+    __slots__ = ("_writes", "batch", "fast", "rooms", "slow")
+
+    def __init__(self, rooms: frozenset[str]) -> None:
+        self.rooms = rooms
+        self.fast: dict[Peer, Write] = {}
+        self.slow: dict[Peer, None] = {}
+        self.batch: list[tuple[Publication, bytes]] = []
+        self._writes: tuple[Write, ...] | None = None
+
+    def add(self, peer: Peer) -> None:
+        """Take a peer in, in the lane that it is fit for."""
+        if peer.write is None:
+            self.slow[peer] = None
+        else:
+            self.fast[peer] = peer.write
+            self._writes = None
+
+    def drop(self, peer: Peer) -> None:
+        """Let a peer go."""
+        if self.fast.pop(peer, None) is None:
+            self.slow.pop(peer, None)
+        else:
+            self._writes = None
+
+    def writes(self) -> tuple[Write, ...]:
+        """The fast peers' writes; a tuple, because a write may move its peer to the slow lane."""
+        if self._writes is None:
+            self._writes = tuple(self.fast.values())
+        return self._writes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is left."""
+        return not (self.fast or self.slow)
+
+
+class RoomReaders:
+    """One room as this worker sees it: who is live in it, who is still catching up."""
+
+    __slots__ = ("audiences", "catching_up", "epoch", "offset", "room")
+
+    def __init__(self, room: str) -> None:
+        self.room = room
+        self.audiences: dict[Audience, None] = {}
+        self.catching_up: dict[Peer, Subscription] = {}
+        # The last publication that was delivered to this worker.
+        self.epoch = ""
+        self.offset = 0
+
+
+class Membership:
+    """The two-way index. Leaving costs the peer's own rooms, whatever the size of the rest."""
+
+    def __init__(self) -> None:
+        self.peers: dict[str, Peer] = {}
+        self.rooms: dict[str, RoomReaders] = {}
+        self._audiences: dict[frozenset[str], Audience] = {}
+
+    def add(self, peer: Peer) -> None:
+        """Know a peer."""
+        self.peers[peer.id] = peer
+
+    def forget(self, peer: Peer) -> list[str]:
+        """Drop a peer and all its subscriptions; return the rooms it was in."""
+        self._seat(peer, frozenset())
+        rooms = list(peer.subscriptions)
+        for room in rooms:
+            self._end(peer.subscriptions.pop(room))
+        self.peers.pop(peer.id, None)
+        return rooms
+
+    def subscribe(self, peer: Peer, room: str) -> Subscription:
+        """Begin to read a room; what arrives is held back until `go_live`."""
+        subscription = Subscription(peer, room)
+        peer.subscriptions[room] = subscription
+        readers = self.rooms.get(room)
+        if readers is None:
+            readers = self.rooms[room] = RoomReaders(room)
+        readers.catching_up[peer] = subscription
+        return subscription
+
+    def go_live(self, subscription: Subscription) -> None:
+        """From now on the peer reads the room together with all others."""
+        peer, room = subscription.peer, subscription.room
+        del self.rooms[room].catching_up[peer]
+        subscription.is_live = True
+        self._seat(peer, self._rooms_of(peer) | {room})
+
+    def unsubscribe(self, peer: Peer, room: str) -> bool:
+        """End a reading; False when there was none."""
+        subscription = peer.subscriptions.pop(room, None)
+        if subscription is None:
+            return False
+        if subscription.is_live:
+            self._seat(peer, self._rooms_of(peer) - {room})
+        self._end(subscription)
+        return True
+
+    def change_lane(self, peer: Peer, write: Write | None) -> None:
+        """Move a peer to the fast lane, or with None to the slow one."""
+        peer.write = write
+        if peer.audience is not None:
+            peer.audience.drop(peer)
+            peer.audience.add(peer)
+
+    def _rooms_of(self, peer: Peer) -> frozenset[str]:
+        return frozenset() if peer.audience is None else peer.audience.rooms
+
+    def _seat(self, peer: Peer, rooms: frozenset[str]) -> None:
+        self._unseat(peer)
+        if not rooms:
+            return
+        audience = self._audiences.get(rooms)
+        if audience is None:
+            audience = self._audiences[rooms] = Audience(rooms)
+            for room in rooms:
+                self.rooms[room].audiences[audience] = None
+        audience.add(peer)
+        peer.audience = audience
+
+    def _unseat(self, peer: Peer) -> None:
+        audience, peer.audience = peer.audience, None
+        if audience is None:
+            return
+        audience.drop(peer)
+        if audience.is_empty:
+            del self._audiences[audience.rooms]
+            for room in audience.rooms:
+                del self.rooms[room].audiences[audience]
+
+    def _end(self, subscription: Subscription) -> None:
+        subscription.is_over = True
+        readers = self.rooms[subscription.room]
+        readers.catching_up.pop(subscription.peer, None)
+        if not readers.audiences and not readers.catching_up:
+            del self.rooms[subscription.room]

@@ -1,0 +1,125 @@
+"""This module owns publications: events on their way into a room, and events accepted there."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from protocol import codec, events
+from protocol.bikes import STATION_KEY_PREFIX
+from protocol.cursor import Cursor
+
+# An observation from the future would make every honest update after it look old.
+FUTURE_LIMIT_MS = 60_000
+
+
+class Op(enum.IntEnum):
+    """What a publication does to the room's last values."""
+
+    NONE = 0
+    UPSERT = 1
+    REMOVE = 2
+
+
+class Outcome(enum.IntEnum):
+    """What became of a draft."""
+
+    ACCEPTED = 0
+    REPEATED = 1  # its idempotency key was seen before: the answer of then, again
+    DUPLICATE = 2  # same entity, same own time, same content: not fanned out
+    STALE = 3  # an older observation than the one the room has: not fanned out
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """An event that asks to be accepted into a room.
+
+    `packet` is the finished Socket.IO packet; `author` the peer that must not get it back.
+    `key`, `op`, `time_ms` say which last value it changes, and how; a `time_ms` of None stands for
+    the moment of acceptance. `idempotency_key` is already scoped to its sender.
+    """
+
+    room: str
+    event: str
+    packet: bytes
+    author: str | None = None
+    key: str | None = None
+    op: Op = Op.NONE
+    time_ms: int | None = None
+    idempotency_key: str | None = None
+
+    @property
+    def payload(self) -> bytes:
+        """The JSON that the event carries."""
+        return codec.payload_of(self.packet, self.event)
+
+
+class Publication(msgspec.Struct, frozen=True, gc=False):
+    """An event that was accepted: the `offset`-th of its room in `epoch`, the same for everyone."""
+
+    room: str
+    epoch: str
+    offset: int
+    proof: int
+    event: str
+    packet: bytes
+    author: str | None = None
+    key: str | None = None
+    op: Op = Op.NONE
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place in the room's history just after this publication."""
+        return Cursor(self.epoch, self.offset, self.proof)
+
+    @property
+    def payload(self) -> bytes:
+        """The JSON that the event carries."""
+        return codec.payload_of(self.packet, self.event)
+
+
+class Receipt(msgspec.Struct, frozen=True, gc=False):
+    """The broker's answer to a draft; for one that is not fanned out, the room's present place."""
+
+    cursor: Cursor
+    outcome: Outcome
+
+
+def draft_of_update(update: events.BikeUpdate, author: str | None, now_ms: int) -> Draft:
+    """Turn a bike-update into what its room will be told: `bike-updated` or `bike-removed`."""
+    time_ms = update.time_ms
+    if time_ms is not None and time_ms > now_ms + FUTURE_LIMIT_MS:
+        time_ms = now_ms
+    if update.removes:
+        assert update.key is not None
+        return removal_of(update.room_id, update.key, "removed", author, time_ms)
+    return Draft(
+        update.room_id,
+        "bike-updated",
+        codec.packet_of("bike-updated", update.payload),
+        author,
+        update.key,
+        Op.NONE if update.key is None else Op.UPSERT,
+        time_ms,
+        update.idempotency_key,
+    )
+
+
+def removal_of(
+    room: str, key: str, reason: str, author: str | None = None, time_ms: int | None = None
+) -> Draft:
+    """Say that an entity is gone."""
+    if key.startswith(STATION_KEY_PREFIX):
+        station_id = key.removeprefix(STATION_KEY_PREFIX)
+        body = events.BikeRemoved(room, reason, station_id=station_id)
+    else:
+        body = events.BikeRemoved(room, reason, bike_id=key)
+    packet = codec.packet_of("bike-removed", body)
+    return Draft(room, "bike-removed", packet, author, key, Op.REMOVE, time_ms)
+
+
+def draft_of_event(
+    room: str, name: str, body: bytes | events.Event, author: str | None = None
+) -> Draft:
+    """Any other event: relayed, kept in history, without a last value."""
+    return Draft(room, name, codec.packet_of(name, body), author)

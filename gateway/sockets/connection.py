@@ -1,0 +1,242 @@
+"""This module owns one Engine.IO session, whatever carries it: polling, a WebSocket, or both for
+the moment of an upgrade (Engine.IO protocol 4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from engineio.base_socket import BaseSocket
+
+from gateway.sockets import frames
+from gateway.sockets.mailbox import Mailbox
+from gateway.sockets.polling import Pollbox
+
+if TYPE_CHECKING:
+    from gateway.sockets.engine import Engine
+    from gateway.sockets.handshake import Handshake
+    from gateway.sockets.websocket import WebSocketLink
+
+CLOSE: Final = b"1"
+PING: Final = b"2"
+NOOP: Final = b"6"
+_PROBE: Final = b"2probe"
+_PROBED: Final = b"3probe"
+_UPGRADE: Final = b"5"
+_MESSAGE: Final = ord("4")
+_PONG: Final = b"3"
+
+CLIENT_LEFT: Final = "client disconnect"
+TRANSPORT_CLOSED: Final = "transport close"
+TRANSPORT_FAILED: Final = "transport error"
+PING_TIMEOUT: Final = "ping timeout"
+PARSE_ERROR: Final = "parse error"
+SERVER_LEFT: Final = "server disconnect"
+
+
+class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no types
+    """An Engine.IO session. What it hears goes to `engine`, synchronously and in order."""
+
+    __slots__ = (
+        "_awaits_pong",
+        "_next_ping_seconds",
+        "_probe",
+        "closed",
+        "engine",
+        "handshake",
+        "is_at_fault",
+        "link",
+        "mailbox",
+        "peer",
+        "pollbox",
+        "session",
+        "sid",
+    )
+
+    def __init__(self, engine: Engine, sid: str, handshake: Handshake) -> None:  # no super: no queue
+        self.engine = engine
+        self.sid = sid
+        self.handshake = handshake
+        self.link: WebSocketLink | None = None
+        self.pollbox: Pollbox | None = None
+        self.mailbox: Mailbox | None = None
+        self.peer: Any = None  # what the Socket.IO layer keeps of its main namespace
+        self.session: dict[str, Any] | None = None  # what python-socketio's sessions keep
+        self.closed = False
+        self.is_at_fault = False
+        self._probe: WebSocketLink | None = None
+        self._awaits_pong = False
+        self._next_ping_seconds = 0.0
+
+    # ---- life
+
+    def open(self, link: WebSocketLink | None) -> None:
+        """Begin, on a WebSocket or without one on polling, and start the heartbeat."""
+        if link is None:
+            self.pollbox = Pollbox()
+        self.link = link
+        self.send_packet(self.engine.greeting(self.sid, can_upgrade=link is None))
+        self._next_ping_seconds = asyncio.get_running_loop().time() + self.engine.ping_interval
+        self.engine.wheel.at(self._next_ping_seconds, self._beat)
+
+    def close(self, reason: str = SERVER_LEFT, code: int = 1000) -> None:
+        """End the session, tell the layer above once, and close what carries it."""
+        if self.closed:
+            return
+        self.closed = True
+        last = self.engine.end(self, reason)
+        if self.mailbox is not None or last is not None:
+            self.mailbox = self.mailbox or Mailbox()
+            self.mailbox.close(last)
+        if self._probe is not None:
+            self._probe.close()
+        if self.link is not None:
+            self.link.close(code)
+            self.engine.see_off(self.link)
+        elif self.pollbox is not None:
+            self.pollbox.close(NOOP if reason is CLIENT_LEFT else CLOSE)
+
+    def post(self, work: Any) -> bool:  # noqa: ANN401 - a coroutine of anything
+        """Do work that awaits, in the order in which it is posted; False when too much is waiting."""
+        if self.mailbox is None:
+            self.mailbox = Mailbox()
+        return self.mailbox.post(work)
+
+    # ---- to the client
+
+    def send_packet(self, packet: bytes) -> None:
+        """Send an Engine.IO packet."""
+        if self.link is not None:
+            self.link.write(frames.text_frame(packet))
+        elif self.pollbox is not None and not self.closed:
+            self.pollbox.put(packet)
+
+    def send_message(self, packet: bytes) -> None:
+        """Send a Socket.IO packet."""
+        if self.link is not None:
+            self.link.write(frames.message_frame(packet))
+        elif self.pollbox is not None and not self.closed:
+            self.pollbox.put(b"4" + packet)
+
+    def send_binary(self, data: bytes) -> None:
+        """Send a binary attachment."""
+        if self.link is not None:
+            self.link.write(frames.binary_frame(data))
+        elif self.pollbox is not None and not self.closed:
+            self.pollbox.put_binary(data)
+
+    # ---- from the client
+
+    def hear_packet(self, packet: bytes) -> None:
+        """Handle one Engine.IO packet; anything that a client has no reason to send ends it."""
+        if self.closed:
+            return
+        if packet[:1] == b"4":
+            self.engine.hear_message(self, packet[1:])
+        elif packet == _PONG:
+            self._hear_pong()
+        elif packet == CLOSE:
+            self.close(CLIENT_LEFT)
+        else:
+            self.fail("packet")
+
+    def fail(self, what: str) -> None:
+        """Close a connection that does not keep to the protocol."""
+        if not self.closed:
+            self.is_at_fault = True
+            self.engine.note_offence(self, what)
+            self.close(PARSE_ERROR)
+
+    def hear_text(self, link: WebSocketLink, text: bytes) -> None:
+        """A WebSocket text message: a packet, or a step of the upgrade."""
+        if link is self.link:
+            self.hear_packet(text)
+        elif text == _PROBE:
+            link.write(frames.text_frame(_PROBED))
+            assert self.pollbox is not None
+            self.pollbox.pause(NOOP)
+        elif text == _UPGRADE:
+            self._upgrade(link)
+        else:
+            self._forget_probe(link)
+            link.close()
+
+    def hear_binary(self, link: WebSocketLink, data: bytes) -> None:
+        """A WebSocket binary message."""
+        if link is self.link:
+            if not self.closed:
+                self.engine.hear_binary(self, data)
+        else:
+            self._forget_probe(link)
+            link.close()
+
+    def hear_end(self, link: WebSocketLink, *, is_clean: bool) -> None:
+        """A WebSocket has ended."""
+        if link is self.link:
+            self.close(TRANSPORT_CLOSED if is_clean else TRANSPORT_FAILED)
+        else:
+            self._forget_probe(link)
+
+    def hear_pause(self, link: WebSocketLink) -> None:
+        """The peer has become slow."""
+        if link is self.link and not self.closed:
+            self.engine.hear_pause(self)
+
+    def hear_resume(self, link: WebSocketLink) -> None:
+        """The peer has caught up with what was written."""
+        if link is self.link and not self.closed:
+            self.engine.hear_resume(self)
+
+    # ---- upgrade
+
+    def probe(self, link: WebSocketLink) -> bool:
+        """Begin an upgrade; False when there is nothing to upgrade or one is under way."""
+        if self.closed or self.link is not None or self._probe is not None:
+            return False
+        self._probe = link
+        timeout_seconds = self.engine.limits.upgrade_timeout_seconds
+        due = asyncio.get_running_loop().time() + timeout_seconds
+        self.engine.wheel.at(due, lambda _: self._give_up_probe(link))
+        return True
+
+    def _upgrade(self, link: WebSocketLink) -> None:
+        pollbox = self.pollbox
+        assert pollbox is not None
+        self._probe, self.link = None, link
+        for packet, is_binary in pollbox.hand_over(NOOP):
+            link.write(frames.binary_frame(packet) if is_binary else frames.text_frame(packet))
+        self.engine.hear_upgrade(self)
+
+    def _give_up_probe(self, link: WebSocketLink) -> None:
+        if self._probe is link:
+            self._forget_probe(link)
+            link.close()
+
+    def _forget_probe(self, link: WebSocketLink) -> None:
+        if self._probe is link:
+            self._probe = None
+            if self.pollbox is not None:
+                self.pollbox.resume()
+
+    # ---- heartbeat
+
+    def _beat(self, now: float) -> None:
+        if self.closed:
+            return
+        engine = self.engine
+        if self._awaits_pong:
+            self.close(PING_TIMEOUT)
+        elif now + engine.slot_seconds < self._next_ping_seconds:
+            engine.wheel.at(self._next_ping_seconds, self._beat)
+        else:
+            self._awaits_pong = True
+            self.send_packet(PING)
+            engine.wheel.at(self._next_ping_seconds + engine.ping_timeout, self._beat)
+
+    def _hear_pong(self) -> None:
+        # An unasked pong proves nothing and moves nothing.
+        if self._awaits_pong:
+            self._awaits_pong = False
+            now = asyncio.get_running_loop().time()
+            self._next_ping_seconds = now + self.engine.ping_interval

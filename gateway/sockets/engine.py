@@ -1,0 +1,409 @@
+"""This module owns the Engine.IO server: HTTP requests in, sessions out (Engine.IO protocol 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, Protocol
+
+import engineio
+import msgspec
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from gateway.sockets import polling
+from gateway.sockets.connection import TRANSPORT_CLOSED, TRANSPORT_FAILED, Connection
+from gateway.sockets.handshake import Handshake, Network, handshake_of, is_origin_allowed
+from gateway.sockets.internals import FrameQueue
+from gateway.sockets.websocket import HandshakeInvalid, LinkLimits, WebSocketLink, accept
+from gateway.sockets.wheel import TimerWheel
+
+logger = structlog.get_logger(__name__)
+
+# The answers of the reference implementation to a request that cannot be served.
+_TRANSPORT_UNKNOWN: Final = (0, "Transport unknown")
+_SESSION_UNKNOWN: Final = (1, "Session ID unknown")
+_BAD_METHOD: Final = (2, "Bad handshake method")
+_BAD_REQUEST: Final = (3, "Bad request")
+_FORBIDDEN: Final = (4, "Forbidden")
+_BAD_VERSION: Final = (5, "Unsupported protocol version")
+
+_TEXT: Final = "text/plain; charset=UTF-8"
+_CLOSING_LIMIT_SECONDS: Final = 5.0
+
+
+Farewell = Coroutine[Any, Any, Any] | None
+
+
+class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one connection may cost."""
+
+    message_bytes: int = 65_536
+    high_water_bytes: int = 65_536
+    connect_timeout_seconds: float = 10.0
+    upgrade_timeout_seconds: float = 10.0
+    body_timeout_seconds: float = 10.0
+    connections_per_address: int = 0
+
+
+class Sink(Protocol):
+    """The layer above: what sessions say, synchronously and in order."""
+
+    def opened(self, connection: Connection) -> None:
+        """A session has begun."""
+
+    def heard(self, connection: Connection, message: bytes) -> None:
+        """A text message; valid UTF-8."""
+
+    def heard_binary(self, connection: Connection, data: bytes) -> None:
+        """A binary message."""
+
+    def upgraded(self, connection: Connection) -> None:
+        """The session has moved from polling to a WebSocket."""
+
+    def polled(self, connection: Connection) -> None:
+        """The client has come to fetch what is waiting."""
+
+    def paused(self, connection: Connection) -> None:
+        """The client does not read as fast as it is written to."""
+
+    def resumed(self, connection: Connection) -> None:
+        """The client has caught up."""
+
+    def closed(self, connection: Connection, reason: str) -> Farewell:
+        """The session is over; said once. May return work that still has to be done for it."""
+
+    def offended(self, connection: Connection, what: str) -> None:
+        """The client broke the protocol, and is being closed for it."""
+
+
+class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has no types
+    """python-engineio's server with its request handling, sockets and timers replaced.
+
+    Why, and what was measured: `docs/decisions/own-engine.md`.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: EngineLimits | None = None,
+        origins: Sequence[str] = (),
+        trusted_proxies: Sequence[Network] = (),
+        **options: Any,  # noqa: ANN401 - python-engineio's own
+    ) -> None:
+        super().__init__(
+            async_mode="aiohttp", monitor_clients=False, cors_allowed_origins=[], **options
+        )
+        self.limits = limits or EngineLimits()
+        self._origins = origins
+        self._trusted_proxies = trusted_proxies
+        self._link_limits = LinkLimits(self.limits.message_bytes, self.limits.high_water_bytes)
+        self._frames = FrameQueue()
+        self._per_address: dict[str, int] = {}
+        self.sink: Sink = LibrarySink(self)
+        self.is_accepting = True
+        # A hundredth of the shorter of the two times, so that none is noticed more than 1 % late.
+        self.slot_seconds = max(0.001, min(self.ping_interval, self.ping_timeout) / 100)
+        self.wheel = TimerWheel(self.slot_seconds)
+
+    # ---- python-engineio's interface
+
+    def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
+        """Serve `/{engineio_path}/`, whatever the method: a wrong one has an answer of its own."""
+        app.router.add_route("*", f"/{engineio_path.strip('/')}/", self.handle_request)
+
+    async def send(self, sid: str, data: str | bytes) -> None:
+        """Send a message."""
+        connection = self.sockets.get(sid)
+        if connection is None:
+            return
+        if isinstance(data, str):
+            connection.send_message(data.encode())
+        else:
+            connection.send_binary(bytes(data))
+
+    async def send_packet(self, sid: str, pkt: Any) -> None:  # noqa: ANN401 - library's packet
+        """Send a packet that python-engineio made."""
+        await self.send(sid, pkt.data)
+
+    async def disconnect(self, sid: str | None = None) -> None:
+        """Close one session, or all."""
+        for connection in list(self.sockets.values()) if sid is None else [self.sockets.get(sid)]:
+            if connection is not None:
+                connection.close()
+
+    async def shutdown(self) -> None:
+        """Close everything and stop the timers."""
+        await self.disconnect()
+        self.wheel.stop()
+
+    def generate_id(self) -> str:
+        """A session's id: 120 random bits, and a secret of its client."""
+        return secrets.token_urlsafe(15)
+
+    # ---- what connections need
+
+    def greeting(self, sid: str, *, can_upgrade: bool) -> bytes:
+        """The OPEN packet."""
+        return b"0" + msgspec.json.encode(
+            {
+                "sid": sid,
+                "upgrades": ["websocket"] if can_upgrade and self.allow_upgrades else [],
+                "pingInterval": round(self.ping_interval * 1000),
+                "pingTimeout": round(self.ping_timeout * 1000),
+                "maxPayload": self.limits.message_bytes,
+            }
+        )
+
+    def hear_message(self, connection: Connection, message: bytes) -> None:
+        """A connection has heard a message."""
+        self.sink.heard(connection, message)
+
+    def hear_binary(self, connection: Connection, data: bytes) -> None:
+        """A connection has heard a binary message."""
+        self.sink.heard_binary(connection, data)
+
+    def hear_pause(self, connection: Connection) -> None:
+        """A connection has become slow."""
+        self.sink.paused(connection)
+
+    def hear_resume(self, connection: Connection) -> None:
+        """A connection has caught up."""
+        self.sink.resumed(connection)
+
+    def hear_upgrade(self, connection: Connection) -> None:
+        """A connection has moved to a WebSocket."""
+        self.sink.upgraded(connection)
+
+    def note_offence(self, connection: Connection, what: str) -> None:
+        """A connection broke the protocol."""
+        self.sink.offended(connection, what)
+
+    def end(self, connection: Connection, reason: str) -> Farewell:
+        """A connection is over; return what still has to be done for it."""
+        if self.sockets.pop(connection.sid, None) is None:
+            return None
+        address = connection.handshake.address
+        left = self._per_address.get(address, 0) - 1
+        if left > 0:
+            self._per_address[address] = left
+        else:
+            self._per_address.pop(address, None)
+        return self.sink.closed(connection, reason)
+
+    def see_off(self, link: WebSocketLink) -> None:
+        """Give a closing link a moment to send what it has, then cut it."""
+        if link.transport.get_write_buffer_size():
+            due = asyncio.get_running_loop().time() + _CLOSING_LIMIT_SECONDS
+            self.wheel.at(due, lambda _: link.abort())
+
+    # ---- requests
+
+    async def handle_request(self, request: web.Request) -> web.StreamResponse:
+        """Answer any request to the endpoint."""
+        if not is_origin_allowed(request, self._origins, self._trusted_proxies):
+            return _refusal(403, _FORBIDDEN)
+        response = await self._answer(request)
+        origin = request.headers.get("Origin")
+        if origin is not None and not response.prepared:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Credentials"] = "true"
+            response.headers["Vary"] = "Origin"
+        return response
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        query = request.query
+        if request.method == "OPTIONS":
+            return web.Response(
+                headers={
+                    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+                    "Access-Control-Allow-Headers": "authorization, content-type",
+                    "Access-Control-Max-Age": "600",
+                }
+            )
+        transport = query.get("transport")
+        if transport not in self.transports:
+            return _refusal(400, _TRANSPORT_UNKNOWN)
+        sid = query.get("sid")
+        if sid is None:
+            if query.get("EIO") != "4":
+                return _refusal(400, _BAD_VERSION)
+            if "j" in query:  # JSONP, which nothing has needed for a decade
+                return _refusal(400, _BAD_REQUEST)
+            if request.method != "GET":
+                return _refusal(400, _BAD_METHOD)
+            return self._open(request, transport)
+        connection = self.sockets.get(sid)
+        if connection is None:
+            return _refusal(400, _SESSION_UNKNOWN)
+        if transport == "websocket":
+            return self._probe(request, connection)
+        if connection.link is not None or connection.pollbox is None:
+            return _refusal(400, _BAD_REQUEST)
+        if request.method == "GET":
+            return await self._poll(connection)
+        if request.method == "POST":
+            return await self._push(request, connection)
+        return _refusal(400, _BAD_METHOD)
+
+    def _open(self, request: web.Request, transport: str) -> web.StreamResponse:
+        handshake = handshake_of(request, self._trusted_proxies)
+        if not self.is_accepting:
+            return _refusal(503, _BAD_REQUEST, retry_after_seconds=1)
+        limit = self.limits.connections_per_address
+        if limit and self._per_address.get(handshake.address, 0) >= limit:
+            return _refusal(429, _FORBIDDEN, retry_after_seconds=5)
+        connection = Connection(self, self.generate_id(), handshake)
+        if transport == "polling":
+            self._begin(connection, None)
+            assert connection.pollbox is not None
+            return _text(connection.pollbox.fetch())
+        try:
+            link, response = accept(request, self._frames, connection, self._link_limits)
+        except HandshakeInvalid:
+            return _refusal(400, _BAD_REQUEST)
+        except ConnectionResetError:
+            return _refusal(400, _BAD_REQUEST)
+        self._begin(connection, link)
+        link.start()
+        return response
+
+    def _begin(self, connection: Connection, link: WebSocketLink | None) -> None:
+        address = connection.handshake.address
+        self._per_address[address] = self._per_address.get(address, 0) + 1
+        self.sockets[connection.sid] = connection
+        connection.open(link)
+        self.sink.opened(connection)
+
+    def _probe(self, request: web.Request, connection: Connection) -> web.StreamResponse:
+        """A WebSocket for a session that polls: the first step of an upgrade."""
+        if not self.allow_upgrades or request.method != "GET":
+            return _refusal(400, _BAD_REQUEST)
+        try:
+            link, response = accept(request, self._frames, connection, self._link_limits)
+        except (HandshakeInvalid, ConnectionResetError):
+            return _refusal(400, _BAD_REQUEST)
+        if connection.probe(link):
+            link.start()
+        else:
+            link.owner = None
+            link.close()
+        return response
+
+    async def _poll(self, connection: Connection) -> web.Response:
+        pollbox = connection.pollbox
+        if pollbox.is_polled:
+            connection.close(TRANSPORT_FAILED)  # two at once: the client has lost count
+            return _refusal(400, _BAD_REQUEST)
+        try:
+            self.sink.polled(connection)
+            return _text(await pollbox.poll())
+        except asyncio.CancelledError:
+            connection.close(TRANSPORT_CLOSED)
+            raise
+
+    async def _push(self, request: web.Request, connection: Connection) -> web.Response:
+        try:
+            body = await self._body(request)
+            packets = polling.packets_of(body)
+            body.decode()
+        except web.HTTPRequestEntityTooLarge:
+            connection.fail("payload size")
+            return _refusal(413, _BAD_REQUEST)
+        except (polling.PayloadInvalid, UnicodeDecodeError, TimeoutError, HttpProcessingError):
+            connection.fail("payload")
+            return _refusal(400, _BAD_REQUEST)
+        for packet, is_binary in packets:
+            if connection.closed:
+                break
+            if is_binary:
+                self.hear_binary(connection, packet)
+            else:
+                connection.hear_packet(packet)
+        if connection.closed and connection.is_at_fault:
+            return _refusal(400, _BAD_REQUEST)
+        return web.Response(body=b"ok", headers={"Content-Type": "text/html"})
+
+    async def _body(self, request: web.Request) -> bytes:
+        """Read the body, of bounded size and in bounded time."""
+        limit = self.limits.message_bytes
+        if (request.content_length or 0) > limit:
+            raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
+        if request.content_type == "application/octet-stream" and "Content-Type" in request.headers:
+            raise polling.PayloadInvalid
+        body = bytearray()
+        async with asyncio.timeout(self.limits.body_timeout_seconds):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > limit:
+                    raise web.HTTPRequestEntityTooLarge(limit, len(body))
+        return bytes(body)
+
+
+class LibrarySink:
+    """Hands everything to handlers that were registered the way python-engineio does it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def opened(self, connection: Connection) -> None:
+        """Tell the `connect` handler."""
+        environ = {"engine.handshake": connection.handshake}
+        self._post(connection, "connect", environ)
+
+    def heard(self, connection: Connection, message: bytes) -> None:
+        """Tell the `message` handler."""
+        self._post(connection, "message", message.decode())
+
+    def heard_binary(self, connection: Connection, data: bytes) -> None:
+        """Tell the `message` handler."""
+        self._post(connection, "message", data)
+
+    def closed(self, connection: Connection, reason: str) -> Farewell:
+        """Tell the `disconnect` handler."""
+        return self._handled(connection, "disconnect", reason)
+
+    def offended(self, connection: Connection, what: str) -> None:
+        """One line."""
+        logger.info("! protocol broken", peer=connection.sid, what=what)
+
+    def upgraded(self, connection: Connection) -> None:
+        """Handlers are not told."""
+
+    def polled(self, connection: Connection) -> None:
+        """Handlers are not told."""
+
+    def paused(self, connection: Connection) -> None:
+        """Handlers are not told."""
+
+    def resumed(self, connection: Connection) -> None:
+        """Handlers are not told."""
+
+    def _post(self, connection: Connection, event: str, *arguments: object) -> None:
+        if not connection.post(self._handled(connection, event, *arguments)):
+            connection.close(TRANSPORT_FAILED)
+
+    def _handled(
+        self, connection: Connection, event: str, *arguments: object
+    ) -> Coroutine[Any, Any, Any]:
+        work: Coroutine[Any, Any, Any] = self._engine._trigger_event(  # noqa: SLF001 - see internals
+            event, connection.sid, *arguments, run_async=False
+        )
+        return work
+
+
+def _text(body: bytes) -> web.Response:
+    return web.Response(body=body, headers={"Content-Type": _TEXT, "Cache-Control": "no-store"})
+
+
+def _refusal(
+    status: int, answer: tuple[int, str], retry_after_seconds: int | None = None
+) -> web.Response:
+    code, message = answer
+    headers = {"Content-Type": "application/json"}
+    if retry_after_seconds is not None:
+        headers["Retry-After"] = str(retry_after_seconds)
+    body = msgspec.json.encode({"code": code, "message": message})
+    return web.Response(status=status, body=body, headers=headers)

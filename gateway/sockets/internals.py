@@ -1,0 +1,99 @@
+"""This module owns everything that we know of the insides of aiohttp and python-engineio.
+
+Versions are pinned exactly in `pyproject.toml`, and each name has a test in
+`tests/gateway/sockets/test_internals.py` that fails loudly when it moves.
+
+aiohttp 3.14
+    _websocket.reader.WebSocketReader, WebSocketDataQueue   the compiled frame reader
+    web_protocol.RequestHandler._task_handler, ._message_tail, .connection_lost
+python-engineio 4.15
+    base_socket.BaseSocket, async_server.AsyncServer._trigger_event
+python-socketio 5.18
+    AsyncServer._engineio_server_class, ._handle_connect, ._handle_disconnect, ._handle_event,
+    ._handle_ack, ._handle_eio_connect, ._handle_eio_disconnect, ._send_packet, ._binary_packet
+    base_manager.BaseManager.rooms, .pending_connect, .pending_disconnect, .callbacks
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from aiohttp import WSMessage, web
+from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
+from aiohttp.web_protocol import RequestHandler
+from multidict import CIMultiDict
+
+
+class FrameQueue(WebSocketDataQueue):  # type: ignore[misc] # compiled, seen as Any
+    """Where the frame reader puts what it has read: one list, emptied after every read.
+
+    One queue serves all connections of a loop, because reading is synchronous; aiohttp's own keeps
+    a deque and a waiter for each.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            cast("Any", _NeverPaused()), 2**16, loop=cast("asyncio.AbstractEventLoop", None)
+        )
+        self.messages: list[WSMessage] = []
+        self.fault: BaseException | None = None
+
+    def feed_data(self, data: WSMessage, size: int) -> None:  # noqa: ARG002 - aiohttp's signature
+        """Called by the reader for every message."""
+        self.messages.append(data)
+
+    def set_exception(self, exc: BaseException, exc_cause: object = None) -> None:  # noqa: ARG002
+        """Called by the reader when the peer breaks the protocol."""
+        self.fault = exc
+
+    def feed_eof(self) -> None:
+        """There is nothing to release."""
+
+    def take(self) -> tuple[list[WSMessage], BaseException | None]:
+        """Return what was read since the last time."""
+        taken = self.messages, self.fault
+        self.messages, self.fault = [], None
+        return taken
+
+
+class _NeverPaused:
+    _reading_paused = False
+
+
+def frame_reader(queue: FrameQueue, limit_bytes: int) -> WebSocketReader:
+    """A reader for one connection; text comes as bytes and has not been checked to be UTF-8."""
+    return WebSocketReader(queue, limit_bytes, compress=False, decode_text=False)
+
+
+class TakenOver(web.Response):
+    """What a handler returns when the connection is no longer aiohttp's: nothing is sent."""
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing to prepare."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing to write."""
+
+
+def take_over(request: web.Request) -> tuple[asyncio.Transport, bytes]:
+    """Take the connection of a request away from aiohttp, which forgets it.
+
+    Returns the transport, and the bytes that came after the request. The handler must then return
+    `TakenOver()` without awaiting anything. Raises `ConnectionResetError` when it is closed already.
+    """
+    handler: RequestHandler[web.Request] = request.protocol
+    transport = request.transport
+    if transport is None or transport.is_closing():
+        raise ConnectionResetError
+    tail = handler._message_tail  # noqa: SLF001 - this module's purpose
+    handler._message_tail = b""  # noqa: SLF001
+    handler._task_handler = None  # noqa: SLF001 - so that connection_lost does not cancel us
+    handler.transport = None
+    handler.connection_lost(None)
+    return transport, tail
+
+
+def headers_of(request: web.Request) -> CIMultiDict[str]:
+    """A copy of the headers, which does not keep the request alive."""
+    return CIMultiDict(request.headers)

@@ -1,0 +1,180 @@
+"""This module owns the grammar of Socket.IO packets (protocol 5), read strictly.
+
+What the reference parser of JavaScript refuses is refused here, so that nothing passes that would
+make another client drop its connection.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+from socketio.packet import Packet as LibraryPacket
+
+CONNECT: Final = 0
+DISCONNECT: Final = 1
+EVENT: Final = 2
+ACK: Final = 3
+CONNECT_ERROR: Final = 4
+BINARY_EVENT: Final = 5
+BINARY_ACK: Final = 6
+
+ATTACHMENTS_LIMIT: Final = 10
+_FROM_CLIENTS: Final = frozenset({CONNECT, DISCONNECT, EVENT, ACK, BINARY_EVENT, BINARY_ACK})
+_WITH_ATTACHMENTS: Final = frozenset({BINARY_EVENT, BINARY_ACK})
+_WITH_ARRAY: Final = frozenset({EVENT, ACK, BINARY_EVENT, BINARY_ACK})
+# type, attachments, namespace (its query is nobody's), ack id (at most 2^53 - 1), the rest
+_GRAMMAR: Final = re.compile(
+    rb"([0-6])(?:(\d{1,2})-)?(?:(/[^,?]{0,128})(?:\?[^,]*)?(?:,|$))?(\d{1,15})?(.*)", re.DOTALL
+)
+_event = re.compile(rb"2(\d{0,15})\[").match
+_decode_array = msgspec.json.Decoder(list[Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_any = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class PacketInvalid(ValueError):
+    """These bytes are not a Socket.IO packet that a client may send."""
+
+
+class Packet(msgspec.Struct, frozen=True):
+    """A packet as it came; `data` is JSON of the form that its kind asks for, not yet decoded."""
+
+    kind: int
+    namespace: str
+    ack_id: bytes | None
+    data: bytes
+    attachments: int = 0
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """An event of the main namespace: its name, its arguments, and the ack id as it was written."""
+
+    name: str
+    arguments: list[Raw]
+    ack_id: bytes
+
+
+def is_main_event(text: bytes) -> bool:
+    """Whether this is an event of the main namespace, which is nearly all that is ever sent."""
+    return _event(text) is not None
+
+
+def event_of(text: bytes) -> Event:
+    """Read an event of the main namespace. Raises `PacketInvalid`."""
+    found = _event(text)
+    if found is None:
+        raise PacketInvalid
+    items = _array_of(text[found.end() - 1 :])
+    try:
+        return Event(_decode_text(items[0]), items[1:], found[1])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PacketInvalid from error
+
+
+def packet_of(text: bytes) -> Packet:
+    """Read any packet that a client may send. Raises `PacketInvalid`."""
+    found = _GRAMMAR.fullmatch(text)
+    if found is None:
+        raise PacketInvalid
+    kind = int(found[1])
+    attachments = int(found[2] or 0)
+    if kind not in _FROM_CLIENTS or (found[2] is not None) != (kind in _WITH_ATTACHMENTS):
+        raise PacketInvalid
+    if attachments > ATTACHMENTS_LIMIT or (kind == ACK and found[4] is None):
+        raise PacketInvalid
+    _check_data(kind, found[5])
+    namespace = (found[3] or b"/").decode()
+    return Packet(kind, namespace, found[4], found[5], attachments)
+
+
+def ack_packet(ack_id: bytes, body: bytes) -> bytes:
+    """The answer to an event: one argument, which is JSON already."""
+    return b"3%b[%b]" % (ack_id, body)
+
+
+def connect_packet(sid: str) -> bytes:
+    """The acceptance of a client into the main namespace."""
+    return b'0{"sid":"%b"}' % sid.encode()
+
+
+def connect_error_packet(message: str, data: Any = None) -> bytes:  # noqa: ANN401 - any JSON
+    """The refusal of a client; JavaScript makes an Error of it, with `message` and `data`."""
+    body = {"message": message} if data is None else {"message": message, "data": data}
+    return b"4" + _encode(body)
+
+
+def disconnect_packet() -> bytes:
+    """The end of a namespace; a client that gets it does not come back by itself."""
+    return b"1"
+
+
+def _check_data(kind: int, data: bytes) -> None:
+    if kind == CONNECT:
+        is_right = not data or (data[:1] == b"{" and _is_json(data))
+    elif kind == DISCONNECT:
+        is_right = not data
+    else:
+        items = _array_of(data)
+        is_right = kind not in {EVENT, BINARY_EVENT} or items[0:1] != [] and _is_name(items[0])
+    if not is_right:
+        raise PacketInvalid
+
+
+def _array_of(data: bytes) -> list[Raw]:
+    try:
+        items = _decode_array(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise PacketInvalid from error
+    return items
+
+
+def _is_name(raw: Raw) -> bool:
+    return bytes(raw)[:1] == b'"'
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        _decode_any(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
+
+
+class WireJson:
+    """JSON for python-socketio: what msgspec reads and writes, so no NaN passes either way."""
+
+    @staticmethod
+    def dumps(obj: Any, **_options: Any) -> str:  # noqa: ANN401 - json's own signature
+        """Write without spaces."""
+        return _encode(obj).decode()
+
+    @staticmethod
+    def loads(text: str | bytes, **_options: Any) -> Any:  # noqa: ANN401 - json's own signature
+        """Read."""
+        return _decode_any(text)
+
+
+class StrictPacket(LibraryPacket):  # type: ignore[misc] # python-socketio has no types
+    """python-socketio's packet, read by the grammar above."""
+
+    json = WireJson
+
+    def decode(self, encoded_packet: str) -> int:
+        """Read a packet; return how many attachments follow. Raises `PacketInvalid`."""
+        packet = packet_of(encoded_packet.encode())
+        self.packet_type = packet.kind
+        self.namespace = packet.namespace
+        self.id = None if packet.ack_id is None else int(packet.ack_id)
+        self.data = _decode_any(packet.data) if packet.data else None
+        return packet.attachments
+
+    def add_attachment(self, attachment: bytes) -> bool:
+        """Take the next attachment; True when the packet is whole. Raises `PacketInvalid`."""
+        try:
+            return bool(super().add_attachment(attachment))
+        except (ValueError, IndexError, TypeError) as error:
+            raise PacketInvalid from error

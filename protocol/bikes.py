@@ -1,0 +1,207 @@
+"""This module owns what a bike-update says about itself: whom it is about, when, and what it does.
+
+Field names are those of GBFS 3 (`vehicle_id`, `lat`, `station_id`, ...) and MDS telemetry
+(`speed` in m/s, `heading` in degrees, `timestamp` in ms). Everything else in the object is the
+sender's own and passes through untouched.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from protocol.refusals import Refusal, Refused
+
+STATION_KEY_PREFIX = "station/"
+KEY_LIMIT_CHARACTERS = 200
+# GBFS feeds in the field use 0 and 86400 for "never reported" (both are 1970).
+_UNKNOWN_TIME_LIMIT_SECONDS = 86_400
+
+_Time = int | float | str | None
+
+
+class Header(msgspec.Struct, frozen=True, gc=False, rename={"room_id": "roomId"}):
+    """The fields of a bike-update that the gateway itself reads; all others are skipped."""
+
+    room_id: str | None = None
+    op: str = "upsert"
+    bike_id: str | int | None = None
+    vehicle_id: str | int | None = None
+    bikeId: str | int | None = None  # noqa: N815 - accepted spelling of clients
+    id: str | int | None = None
+    station_id: str | int | None = None
+    timestamp: _Time = None
+    last_reported: _Time = None
+
+
+class _AnyHeader(msgspec.Struct, frozen=True, rename={"room_id": "roomId"}):
+    """The same fields for objects that use our names in ways of their own."""
+
+    room_id: Any = None
+    op: Any = None
+    bike_id: Any = None
+    vehicle_id: Any = None
+    bikeId: Any = None  # noqa: N815 - accepted spelling of clients
+    id: Any = None
+    station_id: Any = None
+    timestamp: Any = None
+    last_reported: Any = None
+
+
+_decode_header = msgspec.json.Decoder(Header).decode
+_decode_any_header = msgspec.json.Decoder(_AnyHeader).decode
+
+
+def header_of(payload: bytes | msgspec.Raw) -> Header:
+    """Read the header of a JSON object.
+
+    A field of an unexpected type is no fault in an open room (the object may be a shop item with
+    an `id` of its own kind): it counts as absent. Raises `msgspec.DecodeError` (or a subclass)
+    when the payload is not a JSON object.
+    """
+    try:
+        return _decode_header(payload)
+    except msgspec.ValidationError:
+        return _header_of_odd(_decode_any_header(payload))
+
+
+def _header_of_odd(odd: _AnyHeader) -> Header:
+    def text_or_int(value: object) -> str | int | None:
+        return value if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+
+    def time(value: object) -> _Time:
+        ok = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        return value if ok else None  # type: ignore[return-value] # just narrowed
+
+    return Header(
+        room_id=odd.room_id if isinstance(odd.room_id, str) else None,
+        op="remove" if odd.op == "remove" else "upsert",
+        bike_id=text_or_int(odd.bike_id),
+        vehicle_id=text_or_int(odd.vehicle_id),
+        bikeId=text_or_int(odd.bikeId),
+        id=text_or_int(odd.id),
+        station_id=text_or_int(odd.station_id),
+        timestamp=time(odd.timestamp),
+        last_reported=time(odd.last_reported),
+    )
+
+
+def key_of(header: Header) -> str | None:
+    """Whom the update is about: a bike's id, `station/` and a station's id, or nobody.
+
+    The first of `bike_id`, `vehicle_id`, `bikeId`, `id` that is present names a bike; a docked
+    bike carries `station_id` as well, so that one counts only when none of them is there.
+    """
+    value = header.bike_id
+    if value is None:
+        value = header.vehicle_id
+        if value is None:
+            value = header.bikeId
+            if value is None:
+                value = header.id
+    if value is None:
+        if header.station_id is None:
+            return None
+        value = f"{STATION_KEY_PREFIX}{header.station_id}"
+    key = value if isinstance(value, str) else str(value)
+    return key if 0 < len(key) <= KEY_LIMIT_CHARACTERS else None
+
+
+def own_time_ms(header: Header) -> int | None:
+    """When the update was observed, by its own clock, in ms since 1970; None when it does not say.
+
+    `timestamp` is in ms (MDS); `last_reported` is RFC 3339 text (GBFS 3) or seconds (GBFS 1, 2).
+    """
+    if header.timestamp is not None:
+        return _time_ms(header.timestamp, 1)
+    if header.last_reported is not None:
+        return _time_ms(header.last_reported, 1000)
+    return None
+
+
+def _time_ms(value: int | float | str, ms_per_unit: int) -> int | None:
+    if isinstance(value, str):
+        try:
+            moment = datetime.datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:  # RFC 3339 always has an offset; guess nothing
+            return None
+        return int(moment.timestamp() * 1000)
+    if not _UNKNOWN_TIME_LIMIT_SECONDS < value < 1e15:  # noqa: PLR2004 - the year 33658 in ms
+        return None
+    return int(value * ms_per_unit)
+
+
+_Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[\x21-\x7E]+$")]
+_Flag = bool | Annotated[int, Meta(ge=0, le=1)]  # real feeds send 0 and 1 for booleans
+
+
+def _number(low: float | None = None, high: float | None = None) -> Meta:
+    return Meta(ge=low, le=high)
+
+
+class LiveBike(msgspec.Struct, frozen=True):
+    """The `live` profile: a GBFS 3 vehicle or station with MDS telemetry; checked, never rewritten.
+
+    Every field is optional (absent: unchanged), unknown fields pass.
+    """
+
+    op: Literal["upsert", "remove"] = "upsert"
+    bike_id: _Id | None = None
+    vehicle_id: _Id | None = None
+    bikeId: _Id | None = None  # noqa: N815 - accepted spelling of clients
+    id: _Id | None = None
+    station_id: _Id | None = None
+    timestamp: Annotated[int, Meta(ge=0)] | None = None
+    last_reported: int | str | None = None
+    lat: Annotated[float, _number(-90, 90)] | None = None
+    lon: Annotated[float, _number(-180, 180)] | None = None
+    vehicle_state: (
+        Literal[
+            "available",
+            "reserved",
+            "on_trip",
+            "stopped",
+            "non_operational",
+            "non_contactable",
+            "missing",
+            "elsewhere",
+            "removed",
+        ]
+        | None
+    ) = None
+    is_reserved: _Flag | None = None
+    is_disabled: _Flag | None = None
+    is_installed: _Flag | None = None
+    is_renting: _Flag | None = None
+    is_returning: _Flag | None = None
+    speed: Annotated[float, _number(0, 60)] | None = None
+    heading: Annotated[float, _number(0, 360)] | None = None
+    altitude: Annotated[float, _number(-500, 9000)] | None = None
+    horizontal_accuracy: Annotated[float, _number(0)] | None = None
+    current_fuel_percent: Annotated[float, _number(0, 1)] | None = None
+    current_range_meters: Annotated[float, _number(0)] | None = None
+    num_bikes_available: Annotated[int, Meta(ge=0)] | None = None
+    num_vehicles_available: Annotated[int, Meta(ge=0)] | None = None
+    num_docks_available: Annotated[int, Meta(ge=0)] | None = None
+    vehicle_type_id: Annotated[str, Meta(max_length=128)] | None = None
+    ext: dict[str, Any] | None = None
+
+
+_decode_live = msgspec.json.Decoder(LiveBike).decode
+
+
+def check_live(payload: bytes | msgspec.Raw, key: str | None) -> None:
+    """Raise `Refused` (MALFORMED, the field in the message) unless the payload fits the live profile."""
+    try:
+        bike = _decode_live(payload)
+    except msgspec.ValidationError as error:
+        raise Refused(Refusal.MALFORMED, f"Not a live bike: {error}") from error
+    if key is None:
+        raise Refused(Refusal.MALFORMED, "A live bike needs vehicle_id, bike_id or station_id.")
+    if (bike.lat is None) != (bike.lon is None):
+        raise Refused(Refusal.MALFORMED, "lat and lon come together.")

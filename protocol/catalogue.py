@@ -1,0 +1,74 @@
+"""This module owns THE table: every event by name, its class, its direction, who may send it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from protocol import events
+
+
+class ClientEvent(msgspec.Struct, frozen=True):
+    """A row: what clients may send. `needs` is the right that the sender must have in the room."""
+
+    argument: type[events.Event]
+    ack: type[events.Event]
+    needs: str
+    summary: str
+    room_alone: bool = False  # the room's name by itself is short for `{roomId: name}`
+
+
+class ServerEvent(msgspec.Struct, frozen=True):
+    """A row: what clients may receive."""
+
+    argument: type[events.Event] | None  # None: whatever the sender's object was
+    summary: str
+
+
+CLIENT_EVENTS: Final[dict[str, ClientEvent]] = {
+    "join-room": ClientEvent(
+        events.JoinRoom, events.Joined, "join", "Enter a room.", room_alone=True
+    ),
+    "leave-room": ClientEvent(
+        events.LeaveRoom, events.Left, "nothing", "Leave a room.", room_alone=True
+    ),
+    "bike-update": ClientEvent(
+        events.BikeUpdate, events.Published, "publish", "Tell a room the news of a bike."
+    ),
+    "publish": ClientEvent(
+        events.Publish, events.Published, "publish", "Send any other event to a room."
+    ),
+    "presence": ClientEvent(
+        events.Presence, events.Members, "join", "Ask who is in a room.", room_alone=True
+    ),
+    "authenticate": ClientEvent(
+        events.Authenticate, events.Authenticated, "nothing", "Replace the token of this socket."
+    ),
+}
+
+SERVER_EVENTS: Final[dict[str, ServerEvent]] = {
+    "bike-updated": ServerEvent(None, "The object of a bike-update, verbatim."),
+    "bike-removed": ServerEvent(events.BikeRemoved, "A bike is gone."),
+    "member-joined": ServerEvent(events.MemberJoined, "Somebody entered the room."),
+    "member-left": ServerEvent(events.MemberLeft, "Somebody left the room."),
+    "room-reset": ServerEvent(events.RoomReset, "Continuity is lost; fetch the snapshot again."),
+    "token-expiring": ServerEvent(events.TokenExpiring, "The token is about to expire."),
+    "goodbye": ServerEvent(events.GoodbyeNotice, "The gateway is about to close this socket."),
+}
+
+# Names that Socket.IO libraries give a meaning of their own; no event may carry them.
+SOCKET_IO_NAMES: Final = frozenset(
+    {
+        "connect",
+        "connect_error",
+        "disconnect",
+        "disconnecting",
+        "error",
+        "newListener",
+        "removeListener",
+    }
+)
+RESERVED_NAMES: Final = SOCKET_IO_NAMES | CLIENT_EVENTS.keys() | SERVER_EVENTS.keys()
+EVENT_NAME_LIMIT_CHARACTERS: Final = 64
+EVENT_DATA_LIMIT_BYTES: Final = 32_768

@@ -1,0 +1,164 @@
+"""This module owns one class for each event: what a client may send and what it may receive."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+
+class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A named message; its fields are written in camelCase on the wire."""
+
+
+RoomId = Annotated[str, Meta(min_length=1, max_length=200, description="a room's name")]
+CursorText = Annotated[str, Meta(max_length=80, description="an opaque place in a room's history")]
+IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=128)]
+
+# ---- from clients
+
+
+class JoinRoom(Event):
+    """Enter a room; `since` asks for what was missed after a cursor, `snapshot` for the present."""
+
+    room_id: RoomId
+    since: CursorText | None = None
+    snapshot: bool = False
+
+
+class LeaveRoom(Event):
+    """Leave a room; leaving a room one is not in is no fault."""
+
+    room_id: RoomId
+
+
+class BikeUpdate(Event):
+    """News of one bike, or of anything else: the object reaches the others verbatim.
+
+    `key` is whom it is about (None: no entity), `removes` whether it says that the entity is gone,
+    `time_ms` when it was observed by its own clock.
+    """
+
+    room_id: RoomId
+    payload: bytes
+    key: str | None = None
+    removes: bool = False
+    time_ms: int | None = None
+    idempotency_key: IdempotencyKey | None = None
+
+
+class Publish(Event):
+    """Any other event for a room; `data` reaches the others verbatim."""
+
+    room_id: RoomId
+    event: Annotated[str, Meta(min_length=1, max_length=64)]
+    data: Raw = Raw(b"null")
+    idempotency_key: IdempotencyKey | None = None
+
+
+class Presence(Event):
+    """Ask who is in a room."""
+
+    room_id: RoomId
+
+
+class Authenticate(Event):
+    """Replace the token of a live socket; the subject must stay the same."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=8192)]
+
+
+# ---- to clients
+
+
+class BikeRemoved(Event):
+    """A bike (or a station) is gone: an update said so, or nothing was heard of it for too long."""
+
+    room_id: RoomId
+    reason: str
+    bike_id: str | UnsetType = UNSET
+    station_id: str | UnsetType = UNSET
+
+
+class Member(Event):
+    """A peer in a room, as others see it."""
+
+    peer_id: str
+    subject: str
+
+
+class MemberJoined(Event):
+    """Somebody came in; only in rooms of a kind with presence."""
+
+    room_id: RoomId
+    member: Member
+
+
+class MemberLeft(Event):
+    """Somebody went out; only in rooms of a kind with presence."""
+
+    room_id: RoomId
+    member: Member
+
+
+class RoomReset(Event):
+    """Continuity of a room is lost: fetch the snapshot again."""
+
+    room_id: RoomId
+    reason: str
+
+
+class TokenExpiring(Event):
+    """The socket's token is about to expire: send `authenticate` with a new one."""
+
+    expires_at_ms: int
+
+
+class GoodbyeNotice(Event):
+    """Said just before the gateway closes the socket."""
+
+    code: int
+    reason: str
+    reconnect_after_ms: int | UnsetType = UNSET
+
+
+# ---- acknowledgements
+
+
+class Joined(Event):
+    """Answer to `join-room`; `recovered` and `missed` only when `since` was given."""
+
+    room_id: RoomId
+    cursor: CursorText
+    recovered: bool | UnsetType = UNSET
+    missed: int | UnsetType = UNSET
+    snapshot: Raw | UnsetType = UNSET
+
+
+class Left(Event):
+    """Answer to `leave-room`."""
+
+    room_id: RoomId
+
+
+class Published(Event):
+    """Answer to `bike-update` and `publish`: where the publication stands in the room's history."""
+
+    room_id: RoomId
+    cursor: CursorText
+
+
+class Members(Event):
+    """Answer to `presence`."""
+
+    room_id: RoomId
+    members: list[Member]
+
+
+class Authenticated(Event):
+    """Answer to `authenticate`."""
+
+    subject: str
+    role: str
+    expires_at_ms: int | None = None

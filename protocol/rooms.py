@@ -1,0 +1,41 @@
+"""This module owns the grammar of room names and of the patterns that stand for many rooms."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from protocol.refusals import Refusal, Refused
+
+ROOM_NAME_LIMIT_CHARACTERS = 200
+
+
+def is_room_name(value: object) -> bool:
+    """Whether `value` is a string of 1 to 200 printable characters."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= ROOM_NAME_LIMIT_CHARACTERS
+        and value.isprintable()
+    )
+
+
+def check_room_name(value: object) -> str:
+    """Return `value` when it is a room's name; raise `Refused` (INVALID_ROOM) otherwise."""
+    if not is_room_name(value):
+        raise Refused(Refusal.INVALID_ROOM)
+    assert isinstance(value, str)
+    return value
+
+
+def matches(pattern: str, room: str) -> bool:
+    """Whether `pattern` stands for `room`; `*` is any run of characters, also an empty one."""
+    if pattern == "*":
+        return True
+    return _compiled(pattern).fullmatch(room) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    # Runs of stars are one star: several in a row would only make the search slower.
+    parts = re.split(r"\*+", pattern)
+    return re.compile(".*".join(map(re.escape, parts)), re.DOTALL)
