@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 import aiohttp
 import msgspec
@@ -18,16 +19,19 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from gateway.feeds.discovery import Discovery, Feed, discover
-from gateway.feeds.gbfs import STATION_INFORMATION, STATION_STATUS, Document, FeedMalformed
+from gateway.feeds.envelope import FeedMalformed
+from gateway.feeds.gbfs import STATION_INFORMATION, STATION_STATUS, Document
 from gateway.feeds.options import BridgeOptions
 from gateway.feeds.picture import Fleet, Picture, fleet_of
 from gateway.feeds.progress import Progress, Step, progress_for
 from gateway.feeds.publisher import Publisher
 from gateway.feeds.reader import Reader, Reading, Trouble
 from gateway.feeds.replay import documents_in, gap_seconds
-from gateway.feeds.schedule import LONGEST_SECONDS, backoff_seconds
+from gateway.feeds.schedule import LONGEST_SECONDS, SHORTEST_SECONDS, backoff_seconds
 from gateway.feeds.source import FetchFailed, shown, source_of
 from gateway.feeds.teller import Teller
+
+PLACES_WAIT_SECONDS: Final = 10.0
 
 _log: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -170,7 +174,9 @@ class Bridge:
             await asyncio.sleep(wait)
             found = await self._discover()
             if found is None:
-                wait = backoff_seconds(self._discovering.failures, random.random())  # noqa: S311 - jitter
+                first = self._options.interval_seconds or SHORTEST_SECONDS
+                fraction = random.random()  # noqa: S311 - jitter
+                wait = backoff_seconds(self._discovering.failures, fraction, first=first)
             elif found.feeds != tuple(known):
                 return found
             else:
@@ -208,11 +214,18 @@ class Bridge:
             if name == STATION_INFORMATION:
                 self._places_tried.set()
         self._note(name, reading.trouble)
-        if name == STATION_STATUS:
-            # Or all stations would be told twice at the start, the first time without a place.
-            await self._places_tried.wait()
+        if name == STATION_STATUS and reading.document is not None:
+            await self._wait_for_places()
         await self._take(name, reading)
         return reading.pause_seconds
+
+    async def _wait_for_places(self) -> None:
+        """Or all stations would be told twice at the start, the first time without a place."""
+        try:
+            async with asyncio.timeout(PLACES_WAIT_SECONDS):
+                await self._places_tried.wait()
+        except TimeoutError:
+            self._places_tried.set()  # a server that hangs is waited for once
 
     async def _take(self, name: str, reading: Reading) -> None:
         """Put a reading into the picture and tell the room all that is owed, also from before."""

@@ -12,8 +12,8 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from gateway.feeds import gbfs
-from gateway.feeds.gbfs import FeedMalformed
+from gateway.feeds import gbfs, listing
+from gateway.feeds.envelope import FeedMalformed
 from gateway.feeds.source import FetchFailed, Source, is_url
 
 
@@ -41,8 +41,8 @@ async def discover(address: str, source_of: Callable[[str], Source]) -> Discover
     fetched = await source_of(address).fetch()
     if fetched is None:
         raise FetchFailed("the document did not come")
-    name = gbfs.name_of(fetched.body, _stem_of(address))
-    if name == gbfs.DISCOVERY:
+    name = listing.name_of(fetched.body, _stem_of(address))
+    if name == listing.DISCOVERY:
         return await _listed_in(address, fetched.body)
     return Discovery(chosen({} if name is None else {name: address}))
 
@@ -64,7 +64,7 @@ def chosen(addresses: Mapping[str, str]) -> tuple[Feed, ...]:
 
 
 async def _listed_in(address: str, body: bytes) -> Discovery:
-    addresses, ttl_seconds = gbfs.addresses_of(body)
+    addresses, ttl_seconds = listing.addresses_of(body)
     if is_url(address):
         # Only over HTTP: a document from elsewhere has no say about files of this machine.
         absolute = {name: urljoin(address, url) for name, url in addresses.items()}

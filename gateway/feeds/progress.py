@@ -11,6 +11,7 @@ import structlog
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 from structlog.typing import FilteringBoundLogger
 
 _log: FilteringBoundLogger = structlog.get_logger(__name__)
@@ -59,11 +60,12 @@ class TableProgress:
 
     def _table(self) -> Table:
         table = Table("feed", "in the room", "told", "in all", "skipped", "next", "state")
-        table.title = f"GBFS to {self._room}"
+        table.title = Text(f"GBFS to {self._room}")
         for step in self._steps.values():
             pause = "" if step.pause_seconds is None else f"{step.pause_seconds:.0f} s"
             counts = (step.shown, step.told, self._told[step.feed], step.skipped)
-            table.add_row(step.feed, *map(str, counts), pause, step.trouble or "well")
+            state = Text(step.trouble or "well")  # as it is: no markup from a server far away
+            table.add_row(step.feed, *map(str, counts), pause, state)
         return table
 
 

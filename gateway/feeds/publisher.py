@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -14,13 +14,12 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from gateway.feeds.batches import batches_of
 from gateway.feeds.schedule import backoff_seconds, retry_after_seconds
 from gateway.feeds.source import reason_of
 from protocol.cursor import Cursor
 from protocol.refusals import Refusal, Refused
 
-BATCH_LIMIT_UPDATES: Final = 500
-BATCH_LIMIT_BYTES: Final = 900 * 1024
 ATTEMPTS_LIMIT: Final = 5
 
 _ANSWER_LIMIT_BYTES = 4 * 1024 * 1024
@@ -87,22 +86,6 @@ class _Wait(Exception):
 
 class _TooLarge(Exception):
     pass
-
-
-def batches_of(
-    updates: Sequence[bytes],
-    updates_limit: int = BATCH_LIMIT_UPDATES,
-    bytes_limit: int = BATCH_LIMIT_BYTES,
-) -> Iterator[range]:
-    """Cut a list into runs that fit one request; an update that is too large alone stands alone."""
-    start, size = 0, 2
-    for index, update in enumerate(updates):
-        if index > start and (index - start == updates_limit or size + len(update) > bytes_limit):
-            yield range(start, index)
-            start, size = index, 2
-        size += len(update) + 1
-    if updates:
-        yield range(start, len(updates))
 
 
 class Publisher:

@@ -10,7 +10,8 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from gateway.feeds.discovery import Feed
-from gateway.feeds.gbfs import Document, FeedMalformed, parse
+from gateway.feeds.envelope import FeedMalformed
+from gateway.feeds.gbfs import Document, parse
 from gateway.feeds.schedule import SHORTEST_SECONDS, backoff_seconds, pause_seconds
 from gateway.feeds.source import FetchFailed, Source, shown
 

@@ -8,9 +8,11 @@ import io
 import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
-from gateway.feeds.gbfs import DISCOVERY, Document, FeedMalformed, name_of, parse
+from gateway.feeds.envelope import FeedMalformed
+from gateway.feeds.gbfs import Document, parse
+from gateway.feeds.listing import DISCOVERY, name_of
 from gateway.feeds.source import BODY_LIMIT_BYTES, FetchFailed
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -52,16 +54,16 @@ def _document_of(line: bytes) -> Document:
     return parse(feed, line)
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> io.BufferedIOBase:
     try:
-        file = path.open("rb")
+        with path.open("rb") as file:
+            is_compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        return gzip.open(path) if is_compressed else path.open("rb")
     except OSError as error:
         raise FetchFailed(error.strerror or type(error).__name__) from error
-    is_compressed = file.peek(2).startswith(_GZIP_MAGIC)
-    return io.BufferedReader(gzip.GzipFile(fileobj=file)) if is_compressed else file
 
 
-def _line_of(file: BinaryIO, limit_bytes: int) -> bytes:
+def _line_of(file: io.BufferedIOBase, limit_bytes: int) -> bytes:
     try:
         line = file.readline(limit_bytes + 1)
     except (OSError, EOFError, zlib.error) as error:
