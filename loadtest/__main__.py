@@ -39,22 +39,54 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m loadtest", description="Measure the gateway, and others beside it.")
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest", description="Measure the gateway, and others beside it."
+    )
     names = [*TABLE, "bench", "all", "list"]
     add = parser.add_argument
-    add("scenario", nargs="+", choices=names, metavar="SCENARIO", help=f"one or more of: {', '.join(names)}")
-    add("--peer", action="append", default=[], choices=[name for name in COMMANDS if name != GATEWAY],
-        help="a server to compare with; may be repeated")
-    add("--no-gateway", action="store_true", help="only the peers; the first of them is what the others are held against")
+    add(
+        "scenario",
+        nargs="+",
+        choices=names,
+        metavar="SCENARIO",
+        help=f"one or more of: {', '.join(names)}",
+    )
+    add(
+        "--peer",
+        action="append",
+        default=[],
+        choices=[name for name in COMMANDS if name != GATEWAY],
+        help="a server to compare with; may be repeated",
+    )
+    add(
+        "--no-gateway",
+        action="store_true",
+        help="only the peers; the first of them is what the others are held against",
+    )
     add("--url", help="measure the server at this address instead of starting the gateway")
     add("--pid", type=int, default=0, help="with --url: the process whose CPU and memory are read")
-    add("--secret", default=SECRET, help="with --url: the HS256 secret that its tokens are signed with")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="an environment setting for the gateway")
+    add(
+        "--secret",
+        default=SECRET,
+        help="with --url: the HS256 secret that its tokens are signed with",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an environment setting for the gateway",
+    )
     add("--rounds", type=int, default=3, help="how often every server has its turn (default 3)")
     add("--seconds", type=float, help="length of the measured window")
     add("--members", type=int, help="members instead of the scenario's")
     add("--short", action="store_true", help="the short version, as `bench` runs it")
-    add("--report", default="reports", metavar="DIR", help="where the report goes (default reports/)")
+    add(
+        "--report",
+        default="reports",
+        metavar="DIR",
+        help="where the report goes (default reports/)",
+    )
     return parser  # fmt: skip
 
 
@@ -74,7 +106,10 @@ def _scenarios_of(options: argparse.Namespace, file_limit: int) -> list[Scenario
     names = list(dict.fromkeys(options.scenario))
     short = options.short or "bench" in names
     names = [*BENCH] if "bench" in names else [*TABLE] if "all" in names else names
-    return [_adapted(TABLE[name].shortened() if short else TABLE[name], options, file_limit) for name in names]
+    return [
+        _adapted(TABLE[name].shortened() if short else TABLE[name], options, file_limit)
+        for name in names
+    ]
 
 
 def _adapted(scenario: Scenario, options: argparse.Namespace, file_limit: int) -> Scenario:
@@ -84,7 +119,9 @@ def _adapted(scenario: Scenario, options: argparse.Namespace, file_limit: int) -
         scenario = msgspec.structs.replace(scenario, members=options.members)
     room_for = file_limit - 200
     if scenario.members > room_for:
-        sys.stderr.write(f"{scenario.name}: {room_for} instead of {scenario.members} members (open files: {file_limit})\n")
+        sys.stderr.write(
+            f"{scenario.name}: {room_for} instead of {scenario.members} members (open files: {file_limit})\n"
+        )
         scenario = msgspec.structs.replace(scenario, members=room_for)
     return scenario
 

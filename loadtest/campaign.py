@@ -50,7 +50,9 @@ class RunFailed(Exception):
     """A round could not be measured; the message says why."""
 
 
-def compare(scenario: Scenario, terms: Terms, on_turn: Callable[[str, int], None], on_progress: OnProgress) -> Result:
+def compare(
+    scenario: Scenario, terms: Terms, on_turn: Callable[[str, int], None], on_progress: OnProgress
+) -> Result:
     """All rounds of one scenario. A server that fails is named in the result and left out of later rounds."""
     result = Result(scenario, [target.peer for target in terms.targets], [], {})
     for number in range(1, terms.rounds + 1):
@@ -78,12 +80,16 @@ def _serving(target: Target) -> Iterator[Server]:
         yield Server(target.peer, target.address, target.pid)
 
 
-def measure(scenario: Scenario, server: Server, secret: str, on_progress: OnProgress) -> Measurement:
+def measure(
+    scenario: Scenario, server: Server, secret: str, on_progress: OnProgress
+) -> Measurement:
     """One scenario against one running server. Raises RunFailed."""
     roles = ("riders", "canary") if scenario.course == "drop" else ("riders",)
     origin_ns = monotonic_ns()
     crews = [
-        swarm.start(Plan(scenario, role, server.address, server.pid, secret, origin_ns, 50_000 * number))
+        swarm.start(
+            Plan(scenario, role, server.address, server.pid, secret, origin_ns, 50_000 * number)
+        )
         for number, role in enumerate(roles)
     ]
     watch = _Watch(server, on_progress)
@@ -144,7 +150,9 @@ class _Watch:
 
     def _sample(self) -> None:
         at = monotonic() - self._started
-        if self._server.pid and (not self.samples or at - self.samples[-1].at_seconds >= _SAMPLE_SECONDS):
+        if self._server.pid and (
+            not self.samples or at - self.samples[-1].at_seconds >= _SAMPLE_SECONDS
+        ):
             usage = cpu.usage_of(self._server.pid)
             self.samples.append(Sample(at, usage.cpu_seconds, usage.resident_bytes))
 

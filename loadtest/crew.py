@@ -46,13 +46,13 @@ class Crew:
     def room_of(self, number: int) -> str:
         return f"city:load-{number % self.scenario.rooms}"
 
-    async def board_one(self, number: int, auth: dict[str, object] | None = None) -> Rider:
+    async def board_one(self, number: int) -> Rider:
         """A new connected rider. Raises HandshakeFailed after a few attempts."""
         for attempt in range(_ATTEMPTS):
             rider = Rider(self.tally, self.scenario.sample_every - 1)
             try:
                 token = {"token": self.tokens[number % len(self.tokens)]}
-                await board(rider, self.plan.address, token | (auth or {}), self.plan.first_number + number)
+                await board(rider, self.plan.address, token, self.plan.first_number + number)
             except HandshakeFailed:
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -62,15 +62,15 @@ class Crew:
         raise AssertionError
 
     async def board_all(self, phase: str = "connecting") -> None:
-        self.riders = await self._side_by_side(phase, self.scenario.members, self.board_one)
+        self.riders = await self.side_by_side(phase, self.scenario.members, self.board_one)
 
     async def seat_all(self) -> None:
         async def seat(number: int) -> bytes:
             return await self.riders[number].ask("join-room", {"roomId": self.room_of(number)})
 
-        await self._side_by_side("joining", len(self.riders), seat)
+        await self.side_by_side("joining", len(self.riders), seat)
 
-    async def _side_by_side(
+    async def side_by_side(
         self, phase: str, total: int, work: Callable[[int], Awaitable[Result]]
     ) -> list[Result]:
         """Do `work` for every number below `total`, a bounded count of them at any time."""
@@ -108,6 +108,14 @@ class Crew:
     def received(self) -> int:
         return sum(rider.received for rider in self.riders)
 
+    async def settle_acks(self) -> None:
+        """Wait until every publication is acknowledged."""
+        deadline = monotonic() + _SETTLE_SECONDS
+        while (
+            self.tally.acked < self.tally.sent and not self.tally.closed and monotonic() < deadline
+        ):
+            await asyncio.sleep(0.005)
+
     async def settle(self) -> None:
         """Wait until nothing more arrives; a server that is far behind is not waited for forever."""
         deadline = monotonic() + _SETTLE_SECONDS
@@ -134,7 +142,9 @@ class Window:
         """The measurement; its units are deliveries unless told otherwise."""
         seconds, own_cpu = monotonic() - self._opened, process_time() - self._own_cpu
         usage, tally = cpu.usage_of(self._crew.plan.server_pid), self._crew.tally
-        acked, received = (now - then for now, then in zip(self._read_counts(), self._counts, strict=True))
+        acked, received = (
+            now - then for now, then in zip(self._read_counts(), self._counts, strict=True)
+        )
         return Measurement(
             seconds=seconds,
             units=received if units is None else units,

@@ -119,12 +119,10 @@ class Handshake(asyncio.Protocol):
             raise HandshakeFailed("no answer within a minute") from None
 
 
-async def board(
-    rider: Rider, address: Address, auth: dict[str, object], number: int, receive_buffer_bytes: int = 0
-) -> None:
+async def board(rider: Rider, address: Address, auth: dict[str, object], number: int) -> None:
     """Connect `rider`, the client of that number. Raises HandshakeFailed."""
     loop = asyncio.get_running_loop()
-    plug = _plug_of(address, number, receive_buffer_bytes)
+    plug = _plug_of(address, number)
     try:
         await loop.sock_connect(plug, (address.host, address.port))
     except OSError as error:
@@ -134,12 +132,10 @@ async def board(
     await handshake.run(address, address.host.encode())
 
 
-def _plug_of(address: Address, number: int, receive_buffer_bytes: int) -> socket.socket:
+def _plug_of(address: Address, number: int) -> socket.socket:
     plug = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     plug.setblocking(False)
     plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if receive_buffer_bytes:
-        plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
     source = number // _CONNECTIONS_PER_SOURCE
     if source and address.host.startswith("127."):
         plug.bind((f"127.0.0.{1 + source}", 0))

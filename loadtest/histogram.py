@@ -42,7 +42,9 @@ class Histogram:
         elif nanoseconds > self.largest:
             self.largest = nanoseconds
         shift = nanoseconds.bit_length() - _STEP_BITS - 1
-        self.counts[(shift << _STEP_BITS) + (nanoseconds >> shift) if shift > 0 else nanoseconds] += 1
+        self.counts[
+            (shift << _STEP_BITS) + (nanoseconds >> shift) if shift > 0 else nanoseconds
+        ] += 1
         self.count += 1
 
     def clear(self) -> None:

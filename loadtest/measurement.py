@@ -136,7 +136,11 @@ class Result(msgspec.Struct):
         """How many times the first server's number this one's is, round by round of the same run."""
         ours = {measured.round_number: metric.read(measured) for measured in self.of(self.peers[0])}
         theirs = {measured.round_number: metric.read(measured) for measured in self.of(peer)}
-        return [theirs[number] / value for number, value in ours.items() if value > 0 and theirs.get(number, 0) > 0]
+        return [
+            theirs[number] / value
+            for number, value in ours.items()
+            if value > 0 and theirs.get(number, 0) > 0
+        ]
 
     def remarks(self) -> list[str]:
         """What a reader has to know before believing the numbers."""
@@ -144,11 +148,15 @@ class Result(msgspec.Struct):
         for peer in self.peers:
             shares = [measured.swarm_share for measured in self.of(peer)]
             if shares and max(shares) > BUSY_SHARE:
-                remarks.append(f"{peer}: the load used {max(shares):.0%} of its core, and may be what limits the rate")
+                remarks.append(
+                    f"{peer}: the load used {max(shares):.0%} of its core, and may be what limits the rate"
+                )
             closed = sum(measured.closed for measured in self.of(peer))
             if closed:
                 remarks.append(f"{peer}: closed {closed} connections during the run")
-            missing = sum(measured.figures.get("missing_deliveries_count", 0) for measured in self.of(peer))
+            missing = sum(
+                measured.figures.get("missing_deliveries_count", 0) for measured in self.of(peer)
+            )
             if missing > 0:
                 remarks.append(f"{peer}: {missing:.0f} deliveries never came")
             for code, count in _sum_of([measured.refusals for measured in self.of(peer)]).items():

@@ -23,13 +23,16 @@ _STATION: Final = (
     b'"count":%d},{"vehicle_type_id":"electric","count":%d}],"is_installed":true,"is_renting":true,'
     b'"is_returning":true,"timestamp":%d,"sent_ns":%d}]'
 )
-_ITEM: Final = b'["bike-update",{"roomId":"%b","sku":"sku-%d","price":%.2f,"note":"%b","sent_ns":%d}]'
+_ITEM: Final = (
+    b'["bike-update",{"roomId":"%b","sku":"sku-%d","price":%.2f,"note":"%b","sent_ns":%d}]'
+)
 _DIRTY: Final = (
     b'["bike-update",{"roomId":"%b","vehicle_id":"rider-%d","lat":%.6f,"lon":%.6f,"timestamp":%d,'
     b'"speed":%.1f,"is_reserved":%d,"serial":%d,"sent_ns":%d}]'
 )
 _NOTES: Final = [
-    (b"Steel frame, 28 inch, mudguards \\u00e9t\\u00e9 \\u2764 ")[: 40 + n] * (1 + n * 6) for n in range(1, 24)
+    (b"Steel frame, 28 inch, mudguards \\u00e9t\\u00e9 \\u2764 ")[: 40 + n] * (1 + n * 6)
+    for n in range(1, 24)
 ]
 
 

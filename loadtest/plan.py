@@ -48,7 +48,6 @@ class Failed(msgspec.Struct, frozen=True):
     reason: str
 
 
-
 class Link:
     """The load process' end of the line to its parent."""
 

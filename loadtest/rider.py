@@ -35,7 +35,16 @@ class Refusal(Exception):
 class Tally:
     """What the riders of one process count together."""
 
-    __slots__ = ("ack_latency", "acked", "closed", "latency", "origin_ns", "others", "refusals", "sent")
+    __slots__ = (
+        "ack_latency",
+        "acked",
+        "closed",
+        "latency",
+        "origin_ns",
+        "others",
+        "refusals",
+        "sent",
+    )
 
     def __init__(self, origin_ns: int) -> None:
         self.origin_ns = origin_ns
@@ -179,7 +188,9 @@ class Rider(asyncio.Protocol):
         self._next_ack += 1
         number = self._next_ack
         answer = self._requests[number] = asyncio.get_running_loop().create_future()
-        self._transport.write(frames.masked(b"42%d%b" % (number, msgspec.json.encode([event, argument]))))
+        self._transport.write(
+            frames.masked(b"42%d%b" % (number, msgspec.json.encode([event, argument])))
+        )
         acknowledgement = await asyncio.wait_for(answer, _ANSWER_SECONDS)
         if acknowledgement.startswith(b'[{"error"'):
             raise Refusal(acknowledgement[:300].decode(errors="replace"))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Self
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from loadtest.measurement import METRICS, median_or_zero
+from loadtest.measurement import median_or_zero
+from loadtest.report import shown_metrics
 from loadtest.scenarios import TABLE
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ class Board:
     """A bar for the whole scenario and one for the phase that runs."""
 
     def __init__(self, console: Console, scenario: Scenario, terms: Terms) -> None:
-        console.print(f"\n[bold]{scenario.name}[/]  {scenario.title}  ({scenario.members:,} members)")
+        console.print(
+            f"\n[bold]{scenario.name}[/]  {scenario.title}  ({scenario.members:,} members)"
+        )
         columns = (TextColumn("{task.description:<32}"), BarColumn(36), TimeElapsedColumn())
         self._bars = Progress(*columns, console=console, transient=True)
         self._turns = self._bars.add_task("starting", total=terms.rounds * len(terms.targets))
@@ -43,7 +46,9 @@ class Board:
         self._turns_taken += 1
 
     def show(self, step: Step) -> None:
-        self._bars.update(self._phase, description=f"  {step.phase}", completed=step.done, total=step.total)
+        self._bars.update(
+            self._phase, description=f"  {step.phase}", completed=step.done, total=step.total
+        )
 
 
 def print_table_of_scenarios(console: Console) -> None:
@@ -54,10 +59,15 @@ def print_table_of_scenarios(console: Console) -> None:
 
 
 def print_result(console: Console, result: Result) -> None:
-    shown = [metric for metric in METRICS if any(metric.read(measured) for measured in result.measurements)]
+    shown = shown_metrics(result)
     table = Table(box=None, header_style="dim")
     table.add_column("server")
-    for heading in (f"{result.scenario.unit}s/s", "server", "load", *(_heading(metric, result) for metric in shown)):
+    for heading in (
+        f"{result.scenario.unit}/s",
+        "server",
+        "load",
+        *(_heading(metric, result) for metric in shown),
+    ):
         table.add_column(heading, justify="right")
     for peer in result.peers:
         if result.of(peer):
@@ -68,7 +78,11 @@ def print_result(console: Console, result: Result) -> None:
     for measured in result.measurements[-len(result.peers) :]:
         for check in measured.checks:
             mark = "[green]kept[/]  " if check.passed else "[red]broken[/]"
-            console.print(f"  {mark} {measured.peer}: {check.name}: {check.detail}", highlight=False, soft_wrap=True)
+            console.print(
+                f"  {mark} {measured.peer}: {check.name}: {check.detail}",
+                highlight=False,
+                soft_wrap=True,
+            )
 
 
 def _heading(metric: Metric, result: Result) -> str:
@@ -80,7 +94,12 @@ def _row(result: Result, peer: str, shown: list[Metric]) -> list[str]:
     rate = median_or_zero([measured.units_per_second for measured in rounds])
     server = median_or_zero([measured.server_share for measured in rounds])
     load = median_or_zero([measured.swarm_share for measured in rounds])
-    return [f"{rate:,.0f}", f"{server:.0%}", f"{load:.0%}", *(_cell(result, peer, metric) for metric in shown)]
+    return [
+        f"{rate:,.0f}",
+        f"{server:.0%}",
+        f"{load:.0%}",
+        *(_cell(result, peer, metric) for metric in shown),
+    ]
 
 
 def _cell(result: Result, peer: str, metric: Metric) -> str:

@@ -58,7 +58,9 @@ def _node_command() -> list[str]:
         raise PeerUnavailable("node is not installed")
     if not (folder / "node_modules" / "socket.io").exists():
         if npm is None:
-            raise PeerUnavailable("npm is not installed, and loadtest/peers/node has no node_modules")
+            raise PeerUnavailable(
+                "npm is not installed, and loadtest/peers/node has no node_modules"
+            )
         _run_or_explain([npm, "ci", "--omit=dev", "--no-audit", "--no-fund"], folder)
     return [node, str(folder / "server.js")]
 
@@ -81,7 +83,9 @@ def _floor_command() -> list[str]:
 def _run_or_explain(command: list[str], folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
     if done.returncode:
-        raise PeerUnavailable(f"{' '.join(command)} failed: {(done.stderr or done.stdout)[-400:].strip()}")
+        raise PeerUnavailable(
+            f"{' '.join(command)} failed: {(done.stderr or done.stdout)[-400:].strip()}"
+        )
 
 
 GATEWAY: Final = "paceline"
@@ -95,17 +99,23 @@ COMMANDS: Final = {
 
 def environment_of(port: int, extra: Mapping[str, str]) -> dict[str, str]:
     """What the server is told. Settings of this shell do not leak in: only the neutral ones are kept."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return kept | {
-        "HOST": "127.0.0.1",
-        "PORT": str(port),
-        "JWT_SECRET": SECRET,
-        "PACELINE_ENV": "production",
-        "PACELINE_JWT_SECRET": SECRET,
-        "LOG_LEVEL": "WARNING",
-        "NODE_ENV": "production",
-        "PYTHONUNBUFFERED": "1",
-    } | dict(extra)
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+    }
+    return (
+        kept
+        | {
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "JWT_SECRET": SECRET,
+            "PACELINE_ENV": "production",
+            "PACELINE_JWT_SECRET": SECRET,
+            "LOG_LEVEL": "WARNING",
+            "NODE_ENV": "production",
+            "PYTHONUNBUFFERED": "1",
+        }
+        | dict(extra)
+    )
 
 
 @contextmanager
@@ -113,8 +123,13 @@ def running(peer: str, extra: Mapping[str, str]) -> Iterator[Server]:
     """A fresh server of that kind, alone on its core. Raises PeerUnavailable."""
     command = COMMANDS[peer]()
     port = _free_port()
-    with tempfile.TemporaryDirectory(prefix="loadtest-") as folder, (Path(folder) / "log").open("wb+") as log:
-        settings = environment_of(port, {"DATABASE_URL": f"sqlite:///{folder}/users.sqlite3"} | dict(extra))
+    with (
+        tempfile.TemporaryDirectory(prefix="loadtest-") as folder,
+        (Path(folder) / "log").open("wb+") as log,
+    ):
+        settings = environment_of(
+            port, {"DATABASE_URL": f"sqlite:///{folder}/users.sqlite3"} | dict(extra)
+        )
         process = _start_on_core(command, settings, log.fileno())
         try:
             _wait_until_open(peer, port, process, Path(log.name))
@@ -123,13 +138,20 @@ def running(peer: str, extra: Mapping[str, str]) -> Iterator[Server]:
             _stop(process)
 
 
-def _start_on_core(command: list[str], settings: dict[str, str], log: int) -> subprocess.Popen[bytes]:
+def _start_on_core(
+    command: list[str], settings: dict[str, str], log: int
+) -> subprocess.Popen[bytes]:
     # A child inherits the affinity that its parent has at the fork, and so do all its threads.
     server_core, load_cores = cpu.cores_at_start()
     os.sched_setaffinity(0, {server_core})
     try:
         return subprocess.Popen(  # noqa: S603 - the commands above
-            command, env=settings, cwd=Path(__file__).parents[1], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            command,
+            env=settings,
+            cwd=Path(__file__).parents[1],
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
         )
     finally:
         os.sched_setaffinity(0, load_cores)

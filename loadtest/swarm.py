@@ -52,7 +52,11 @@ def _work(plan: Plan, line: Connection) -> None:
     try:
         link.tell(uvloop.run(_course(plan, link)))
     except* (HandshakeFailed, Refusal, OSError, TimeoutError) as failures:
-        link.tell(Failed("; ".join(sorted({str(error) or repr(error) for error in _leaves(failures)}))[:500]))
+        link.tell(
+            Failed(
+                "; ".join(sorted({str(error) or repr(error) for error in _leaves(failures)}))[:500]
+            )
+        )
     line.close()
     # Not a clean exit: closing thousands of connections one by one would take longer than the run.
     os._exit(0)

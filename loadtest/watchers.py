@@ -54,7 +54,9 @@ class Watch:
         original = self.published.get(delivered[at : at + _SENT_DIGITS])
         if delivered == original:
             self.identical += 1
-        elif original is not None and msgspec.json.decode(delivered) == msgspec.json.decode(original):
+        elif original is not None and msgspec.json.decode(delivered) == msgspec.json.decode(
+            original
+        ):
             self.equal += 1
 
     def order_of_one(self) -> Callable[[bytes], None]:
@@ -76,7 +78,9 @@ class Watch:
         return look
 
     def verdicts(self, crew: Crew, measured: Measurement) -> list[Check]:
-        return [Check(name, *_VERDICTS[name](self, crew, measured)) for name in crew.scenario.checks]
+        return [
+            Check(name, *_VERDICTS[name](self, crew, measured)) for name in crew.scenario.checks
+        ]
 
 
 def watch(crew: Crew) -> Watch:
@@ -106,11 +110,17 @@ def _not_to_its_author(_seen: Watch, crew: Crew, _measured: Measurement) -> tupl
 
 
 def _monotone(seen: Watch, _crew: Crew, _measured: Measurement) -> tuple[bool, str]:
-    return 0 < seen.looked_at and seen.older == 0, f"{seen.older} of {seen.looked_at} deliveries went back in time"
+    return (
+        0 < seen.looked_at and seen.older == 0,
+        f"{seen.older} of {seen.looked_at} deliveries went back in time",
+    )
 
 
 def _repeats_dropped(seen: Watch, _crew: Crew, _measured: Measurement) -> tuple[bool, str]:
-    return 0 < seen.looked_at and seen.repeats == 0, f"{seen.repeats} of {seen.looked_at} deliveries were repeats"
+    return (
+        0 < seen.looked_at and seen.repeats == 0,
+        f"{seen.repeats} of {seen.looked_at} deliveries were repeats",
+    )
 
 
 def _no_connection_lost(_seen: Watch, crew: Crew, _measured: Measurement) -> tuple[bool, str]:

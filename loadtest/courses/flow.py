@@ -87,7 +87,9 @@ class Traffic:
             for _ in range(scenario.burst):
                 self._crew.publish(*next(publishers))
             bursts += 1
-            await asyncio.sleep(start + bursts * scenario.burst / scenario.publications_per_second - loop.time())
+            await asyncio.sleep(
+                start + bursts * scenario.burst / scenario.publications_per_second - loop.time()
+            )
 
     async def _come_and_go(self) -> None:
         """One after the other, a listener leaves and another one takes the seat."""
