@@ -1,7 +1,7 @@
 """This module owns the two one-way streets, which meet only in the broker.
 
-    inbound    a door -> may it? -> broker.publish -> cursor -> the door answers    (sends to no peer)
-    outbound   the broker's deliveries -> who has not read it -> the peers          (publishes nothing)
+    inbound    a door -> may it? -> broker.publish -> cursor -> the door answers  (sends to no peer)
+    outbound   the broker's deliveries -> who has not read it -> the peers        (publishes nothing)
 
 A peer on the same worker is reached by the same road as a peer on another one: one order for all,
 and one code path. A late joiner walks the outbound street from the other side: its subscription
@@ -43,7 +43,7 @@ from gateway.rooms.subscription import Subscription
 from gateway.settings import Settings
 from protocol import bikes, codec, events
 from protocol.cursor import Cursor
-from protocol.refusals import Goodbye
+from protocol.refusals import Goodbye, Refusal, Refused
 
 logger = structlog.get_logger(__name__)
 
@@ -75,8 +75,14 @@ class Hub:
         self._peers = peers
         self._membership = Membership()
         self._followed: set[str] = set()
-        # One lock a room, for as long as somebody holds it: follow and unfollow never overlap.
-        self._gates: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        # Rooms of which the broker may have begun deliveries, or not have ended them.
+        self._doubtful: set[str] = set()
+        # Locks that live for as long as somebody holds or awaits them. Of a room: follow and
+        # unfollow never overlap. Of a room and a peer: neither do two joins, nor a join with what
+        # is left to do of a departure. Who holds one of the second kind may await one of the first.
+        self._gates: weakref.WeakValueDictionary[tuple[str, ...], asyncio.Lock] = (
+            weakref.WeakValueDictionary()
+        )
         self._departures: list[tuple[str, Peer]] = []
         self._chores: set[asyncio.Task[None]] = set()
 
@@ -133,28 +139,30 @@ class Hub:
                 self._reset(readers, delivery.reason)
             else:
                 assert isinstance(delivery, Publication)
-                readers.epoch = delivery.epoch
-                readers.offset = delivery.offset
+                readers.stand_at(delivery)
                 self._peers.deliver(readers, delivery)
                 if readers.catching_up:
                     self._deliver_individually(readers, delivery)
 
     def _deliver_individually(self, readers: RoomReaders, publication: Publication) -> None:
-        for peer, subscription in list(readers.catching_up.items()):
+        for peer, subscription in tuple(readers.catching_up.items()):
+            if subscription.is_over:
+                continue  # sending to somebody before it was what ended it
             if subscription.arrive(publication) and publication.author != peer.id:
                 self._peers.send(peer, publication)
-            is_level = subscription.is_level_with(readers.epoch, readers.offset)
-            if is_level and not subscription.is_holding:
-                self._go_live(subscription)
+            if not subscription.is_holding:
+                self._go_live_if_level(subscription)
 
     def _reset(self, readers: RoomReaders, reason: str) -> None:
         """Tell everybody in the room that they may have missed something."""
         body = events.RoomReset(readers.room, reason)
         packet = codec.packet_of("room-reset", body)
         notice = Publication(readers.room, readers.epoch, readers.offset, 0, "room-reset", packet)
+        readers.is_placed = False
         self._peers.deliver(readers, notice)
-        for peer in readers.catching_up:
-            self._peers.send(peer, notice)
+        for peer, subscription in tuple(readers.catching_up.items()):
+            if subscription.interrupt(notice) and not subscription.is_over:
+                self._peers.send(peer, notice)
 
     # ---- coming and going
 
@@ -168,27 +176,40 @@ class Hub:
         `answer` is called before anything of the room is sent to the peer; then come the
         publications that it missed, then everything else. Joining again starts the reading anew
         when `since` or `snapshot` is given, and is no more than a question otherwise. Raises
-        `Refused` or `BrokerUnavailable`; once the broker was asked, the peer is then not in the room.
+        `Refused` or `BrokerUnavailable`; once the broker was asked, the peer is not in the room.
         """
         room = request.room_id
-        access.check_join(peer.identity, room)
         since = None if request.since is None else Cursor.parse(request.since)
-        present = peer.subscriptions.get(room)
-        if present is None:
-            access.check_room_count(peer, self._settings.rooms_per_peer_limit)
-        elif present.is_live and since is None and not request.snapshot:
-            answer(events.Joined(room, str(await self._broker.cursor(room))))
-            return
-        else:
-            self._membership.unsubscribe(peer, room)
-        subscription = self._membership.subscribe(peer, room)
-        try:
-            await self._read_in(subscription, since, answer, with_snapshot=request.snapshot)
-        except BaseException:
-            if peer.subscriptions.get(room) is subscription:
-                self._membership.unsubscribe(peer, room)
+        async with self._gate(room, peer.id):
+            self._check_join(peer, room)
+            present = peer.subscriptions.get(room)
+            if present is not None and since is None and not request.snapshot:
+                self._tell_place(present, answer)
+                return
+            self._end_reading(peer, room)
+            subscription = self._membership.subscribe(peer, room)
+            try:
+                await self._read_in(subscription, since, answer, with_snapshot=request.snapshot)
+            except BaseException:
+                self._end_reading(peer, room)
                 self._depart([room], peer)
-            raise
+                raise
+
+    def _check_join(self, peer: Peer, room: str) -> None:
+        if self._membership.peers.get(peer.id) is not peer:
+            raise Refused(Refusal.CONFLICT, "The peer has gone.")
+        access.check_join(peer.identity, room)
+        if room not in peer.subscriptions:
+            access.check_room_count(peer, self._settings.rooms_per_peer_limit)
+
+    def _tell_place(self, subscription: Subscription, answer: Answer) -> None:
+        """Say where the peer stands, which may be behind the room: the rest is still to come."""
+        self._peers.flush()
+        room = subscription.room
+        readers = self._membership.rooms[room]
+        answer(
+            events.Joined(room, str(readers.cursor if subscription.is_live else subscription.place))
+        )
 
     async def _read_in(
         self,
@@ -210,11 +231,8 @@ class Hub:
         else:
             cursor = await self._broker.cursor(room) if history is None else history.cursor
         is_new = await self._broker.enter(room, _member_of(peer))
-        if peer.subscriptions.get(room) is not subscription:
-            # Left, or gone, or joined anew meanwhile; whoever did it has cleaned up but for this.
-            if room not in peer.subscriptions:
-                self._depart([room], peer)
-            return
+        if subscription.is_over:
+            raise Refused(Refusal.CONFLICT, "The room was left before the join was done.")
         missed = [] if history is None else history.publications
         told = [
             publication
@@ -232,21 +250,18 @@ class Hub:
         )
         for publication in told:
             self._peers.send(peer, publication)
-        readers = self._membership.rooms[room]
-        if subscription.is_level_with(readers.epoch, readers.offset):
-            self._go_live(subscription)
+        self._go_live_if_level(subscription)
         if is_new:
             self._announce("member-joined", events.MemberJoined, room, peer)
 
     def leave(self, peer: Peer, room: str) -> None:
         """End a peer's reading of a room; leaving a room that it is not in does nothing."""
-        self._peers.flush()  # what happened until now is still the peer's to know
-        if self._membership.unsubscribe(peer, room):
+        if self._end_reading(peer, room):
             self._depart([room], peer)
 
     def forget(self, peer: Peer) -> None:
         """The peer is gone; nothing of it stays behind."""
-        if peer.id in self._membership.peers:
+        if self._membership.peers.get(peer.id) is peer:
             self._depart(self._membership.forget(peer), peer)
 
     def reauthenticate(self, peer: Peer, identity: Identity) -> list[str]:
@@ -257,29 +272,48 @@ class Hub:
             self.leave(peer, room)
         return lost
 
-    def _go_live(self, subscription: Subscription) -> None:
-        self._peers.flush()
-        self._membership.go_live(subscription)
+    def _end_reading(self, peer: Peer, room: str) -> bool:
+        if room not in peer.subscriptions:
+            return False
+        self._peers.flush()  # what happened until now is still the peer's to know
+        return self._membership.unsubscribe(peer, room)
+
+    def _go_live_if_level(self, subscription: Subscription) -> None:
+        """Only a peer that was told no more than the others can read together with them."""
+        readers = self._membership.rooms.get(subscription.room)
+        if readers is None or not readers.is_placed:
+            return
+        if subscription.is_level_with(readers.epoch, readers.offset):
+            self._peers.flush()
+            if not subscription.is_over:
+                self._membership.go_live(subscription)
+
+    def _gate(self, *key: str) -> asyncio.Lock:
+        return self._gates.setdefault(key, asyncio.Lock())
 
     async def _follow(self, room: str) -> None:
         if room in self._followed:
             return
-        gate = self._gates.setdefault(room, asyncio.Lock())
-        async with gate:
+        async with self._gate(room):
             if room in self._followed:
                 return
+            self._doubtful.add(room)
             cursor = await self._broker.follow(room)
+            self._doubtful.discard(room)
             self._followed.add(room)
             readers = self._membership.rooms.get(room)
             if readers is not None and not readers.epoch:
-                readers.epoch, readers.offset = cursor.epoch, cursor.offset
+                readers.stand_at(cursor)
 
     async def _unfollow(self, room: str) -> None:
-        gate = self._gates.setdefault(room, asyncio.Lock())
-        async with gate:
-            if room in self._followed and room not in self._membership.rooms:
-                self._followed.discard(room)
-                await self._broker.unfollow(room)
+        async with self._gate(room):
+            is_followed = room in self._followed or room in self._doubtful
+            if room in self._membership.rooms or not is_followed:
+                return
+            self._followed.discard(room)
+            self._doubtful.add(room)
+            await self._broker.unfollow(room)
+            self._doubtful.discard(room)
 
     def _depart(self, rooms: Sequence[str], peer: Peer) -> None:
         """See to what a departure means to others; thousands at once are one chore."""
@@ -297,16 +331,22 @@ class Hub:
                 except BrokerUnavailable:
                     # It forgets the members and followings of a worker that is away by itself.
                     logger.warning("! departure not told to the broker", room=room, peer=peer.id)
+                except Exception:  # noqa: BLE001 - the other departures must not go down with it
+                    logger.exception("! departure failed", room=room, peer=peer.id)
                 if count % 100 == 99:  # noqa: PLR2004 - the loop is free for others in between
                     await asyncio.sleep(0)
 
     async def _see_one_off(self, room: str, peer: Peer) -> None:
-        if room in peer.subscriptions:
-            return  # it has come back already
-        if await self._broker.leave(room, peer.id):
-            self._announce("member-left", events.MemberLeft, room, peer)
-        if room not in self._membership.rooms:
-            await self._unfollow(room)
+        try:
+            async with self._gate(room, peer.id):
+                present = self._membership.peers.get(peer.id)
+                if present is not None and room in present.subscriptions:
+                    return  # it has come back already
+                if await self._broker.leave(room, peer.id):
+                    self._announce("member-left", events.MemberLeft, room, peer)
+        finally:
+            if room not in self._membership.rooms:
+                await self._unfollow(room)
 
     def _announce(
         self,
@@ -346,5 +386,5 @@ def _scoped(draft: Draft, identity: Identity, key: str | None) -> Draft:
         draft.key,
         draft.op,
         draft.time_ms,
-        f"{identity.subject}\n{key}",
+        f"{len(identity.subject)} {identity.subject} {key}",
     )

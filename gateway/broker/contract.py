@@ -10,13 +10,16 @@ What every backend guarantees (the numbers are those of the contract suite):
 3.  Newer wins: per key, an observation older than the last one is settled as STALE and an exact
     repeat as DUPLICATE; neither is given to anybody.
 4.  `follow` returns when deliveries have begun, and the place after which they go on: whatever is
-    accepted behind it will be delivered. Following twice is no fault.
+    accepted behind it will be delivered. Following twice is no fault, nor is unfollowing what was
+    not followed: that also ends what a failed `follow` may have begun.
 5.  `history` after a cursor is complete up to the present or it is None: trimmed, forked, another
-    epoch. Never a part.
-6.  `snapshot` is the state exactly at its cursor.
+    epoch. Never a part. Nothing that is read is older than what was delivered here before.
+6.  `snapshot` is the state exactly at its cursor: each value is the merge of all its patches
+    (see `rooms/snapshot.py`), in the text in which its fields came.
 7.  A removed entity stays removed: an observation older than the removal does not bring it back
     for as long as the room kind's tombstones last.
-8.  A loss that cannot be made good is told as `Interrupted`, in its place among the deliveries.
+8.  A loss that cannot be made good is told as `Interrupted`, in its place among the deliveries. A
+    new epoch is always one: what comes before it is of the old one, what follows of the new.
 9.  Members are counted by peer; entering twice is no fault, leaving unentered neither.
 """
 

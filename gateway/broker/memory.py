@@ -17,6 +17,8 @@ from protocol.cursor import Cursor
 from protocol.events import Member
 
 EXPIRE_EVERY_SECONDS: Final = 1.0
+# How many rooms are looked at before others may have the event loop.
+_ROOMS_PER_TURN: Final = 500
 
 
 def moment_now() -> Moment:
@@ -42,35 +44,42 @@ class MemoryRooms:
         """The room's journal; a new one, in an epoch of its own, when there is none."""
         journal = self.journals.get(room)
         if journal is None:
-            journal = self.journals[room] = Journal(
-                room, self._kind_of(room), secrets.token_urlsafe(6)
-            )
+            journal = Journal(room, self._kind_of(room), secrets.token_urlsafe(6))
+            journal.touch(self.now().seconds)
+            self.journals[room] = journal
         return journal
 
     def deliver(self, room: str, publications: list[Publication]) -> None:
         """Give publications to every follower, the same to each, in order."""
-        for deliver in self.followers.get(room, ()):
+        for deliver in tuple(self.followers.get(room, ())):
             deliver(publications)
 
-    def expire(self) -> None:
+    async def expire(self) -> None:
         """Forget what is too old in every room, and rooms of which nothing is left."""
-        now = self.now()
-        for room, journal in list(self.journals.items()):
-            if told := journal.expire(now):
-                self.deliver(room, told)
-            if room not in self.followers and self._is_over(room, journal, now):
-                del self.journals[room]
+        for count, room in enumerate(tuple(self.journals), start=1):
+            self._expire_room(room)
+            if count % _ROOMS_PER_TURN == 0:
+                await asyncio.sleep(0)
 
-    def _is_over(self, room: str, journal: Journal, now: Moment) -> bool:
-        idle_seconds = now.seconds - journal.touched_seconds
-        return journal.is_blank or idle_seconds > self._kind_of(room).idle_seconds
+    def _expire_room(self, room: str) -> None:
+        journal = self.journals.get(room)
+        if journal is None:
+            return  # another worker's broker was here meanwhile
+        now = self.now()
+        if told := journal.expire(now):
+            self.deliver(room, told)
+        if room not in self.followers and journal.is_over(now.seconds):
+            del self.journals[room]
 
 
 class MemoryBroker:
     """One worker's access to `MemoryRooms`; several may share them, as workers share a Redis."""
 
-    def __init__(self, rooms: MemoryRooms) -> None:
+    def __init__(
+        self, rooms: MemoryRooms, expire_every_seconds: float = EXPIRE_EVERY_SECONDS
+    ) -> None:
         self._rooms = rooms
+        self._expire_every_seconds = expire_every_seconds
         self._deliver: Deliver | None = None
         self._expiry: asyncio.Task[None] | None = None
 
@@ -90,12 +99,13 @@ class MemoryBroker:
             await self.unfollow(room)
 
     def publish(self, draft: Draft, settle: Settle) -> None:
-        """Accept a draft, settle it, and give it to the followers, all before returning."""
+        """Accept a draft, give it to the followers, and settle it, all before returning."""
         rooms = self._rooms
         receipt, publications = rooms.journal(draft.room).accept(draft, rooms.now())
-        settle(receipt)
         if publications:
             rooms.deliver(draft.room, publications)
+        # Settled last: whoever publishes again from `settle` must not be delivered out of order.
+        settle(receipt)
 
     async def follow(self, room: str) -> Cursor:
         """Begin deliveries of a room; they go on after its present place."""
@@ -103,15 +113,19 @@ class MemoryBroker:
         followers = self._rooms.followers.setdefault(room, [])
         if self._deliver not in followers:
             followers.append(self._deliver)
-        return self._rooms.journal(room).cursor
+        journal = self._rooms.journal(room)
+        journal.touch(self._rooms.now().seconds)
+        return journal.cursor
 
     async def unfollow(self, room: str) -> None:
         """End deliveries of a room."""
         followers = self._rooms.followers.get(room, [])
-        if self._deliver in followers:
-            followers.remove(self._deliver)
+        if self._deliver not in followers:
+            return
+        followers.remove(self._deliver)
         if not followers:
-            self._rooms.followers.pop(room, None)
+            del self._rooms.followers[room]
+        self._rooms.journal(room).touch(self._rooms.now().seconds)
 
     async def cursor(self, room: str) -> Cursor:
         """The room's present place."""
@@ -152,5 +166,5 @@ class MemoryBroker:
 
     async def _expire_forever(self) -> None:
         while True:
-            await asyncio.sleep(EXPIRE_EVERY_SECONDS)
-            self._rooms.expire()
+            await asyncio.sleep(self._expire_every_seconds)
+            await self._rooms.expire()

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from gateway.rooms import snapshot
 from gateway.rooms.publication import Draft, Op, Outcome, Publication, Receipt, removal_of
-from gateway.rooms.snapshot import LastValue
+from gateway.rooms.snapshot import Heard, LastValue
 from gateway.settings import RoomKind
 from protocol.cursor import Cursor
 
@@ -22,7 +22,7 @@ _Entry = TypeVar("_Entry")
 
 
 class Moment:
-    """Now, told twice: seconds that never go back, and ms since 1970 to compare with bikes' clocks."""
+    """Now, twice: seconds that never go back, and ms since 1970 to compare with bikes' clocks."""
 
     __slots__ = ("seconds", "wall_ms")
 
@@ -57,6 +57,10 @@ class Journal:
     def cursor(self) -> Cursor:
         """The present place."""
         return Cursor(self._epoch, self._offset, self._proof)
+
+    def touch(self, seconds: float) -> None:
+        """Somebody has begun or ended to read: cursors given out until now are still of use."""
+        self.touched_seconds = seconds
 
     def accept(self, draft: Draft, now: Moment) -> tuple[Receipt, list[Publication]]:
         """Decide on a draft; the list holds what members are to be told, usually one or none."""
@@ -105,15 +109,21 @@ class Journal:
             limit = seconds - self._kind.expire_seconds
             while self._values:
                 key, value = next(iter(self._values.items()))
-                if value.heard_seconds > limit:
+                if value.heard.seconds > limit:
                     break
                 told.append(self._remove(key, "expired", now))
         return told
 
-    @property
-    def is_blank(self) -> bool:
-        """Whether nothing at all would be lost by forgetting the room."""
-        return not (self._history or self._values or self._receipts or self._tombstones)
+    def is_over(self, seconds: float) -> bool:
+        """Whether the room may be forgotten when nobody reads it.
+
+        A blank one still says to whoever is soon back that nothing, or what, has been missed.
+        """
+        idle_seconds = seconds - self.touched_seconds
+        is_blank = not (self._history or self._values or self._receipts or self._tombstones)
+        return idle_seconds > self._kind.idle_seconds or (
+            is_blank and idle_seconds > self._kind.history_seconds
+        )
 
     def _append(self, draft: Draft, checksum: int, seconds: float) -> Publication:
         self._offset += 1
@@ -141,40 +151,29 @@ class Journal:
         """Newer wins: change the last value, or say why not."""
         value = self._values.get(key)
         tombstone = self._tombstones.get(key)
-        last_ms = value.time_ms if value else tombstone[0] if tombstone else 0
-        time_ms = max(now.wall_ms, last_ms) if draft.time_ms is None else draft.time_ms
-        if time_ms < last_ms:
-            return Outcome.STALE
+        last_ms = value.heard.time_ms if value else tombstone[0] if tombstone else None
+        time_ms = now.wall_ms if draft.time_ms is None else draft.time_ms
+        if last_ms is not None and time_ms < last_ms:
+            if draft.time_ms is not None:
+                return Outcome.STALE
+            time_ms = last_ms  # the clock went back, or the bike's is ahead
         if draft.op is Op.REMOVE:
-            if value is None and tombstone is not None:
-                return Outcome.DUPLICATE
             self._bury(key, time_ms, now.seconds)
-        elif draft.time_ms == last_ms and value is None:
+            if value is None and tombstone is not None:
+                return Outcome.DUPLICATE  # not told again, but known to be gone for longer
+        elif draft.time_ms is not None and draft.time_ms == last_ms and value is None:
             return Outcome.STALE  # seen no later than the removal
-        elif draft.time_ms == last_ms and value and value.checksum == checksum:
+        elif draft.time_ms == last_ms and value and value.heard.checksum == checksum:
             return Outcome.DUPLICATE
         else:
-            self._revise(key, value, draft, time_ms, checksum, now.seconds)
+            self._values.pop(key, None)  # to come in again as the most recently heard
+            self._tombstones.pop(key, None)
+            heard = Heard(time_ms, checksum, now.seconds)
+            self._values[key] = LastValue(draft.payload, heard) if value is None else value
+            if value is not None:
+                value.patch(draft.payload, heard)
         self._array = None
         return Outcome.ACCEPTED
-
-    def _revise(  # noqa: PLR0913 - all of it is one fact about one value
-        self,
-        key: str,
-        value: LastValue | None,
-        draft: Draft,
-        time_ms: int,
-        checksum: int,
-        seconds: float,
-    ) -> None:
-        payload = draft.payload
-        if value is None:
-            self._tombstones.pop(key, None)
-            value = LastValue(payload, time_ms, checksum, seconds)
-        else:
-            del self._values[key]  # to come in again as the most recently heard
-            value.patch(payload, time_ms, checksum, seconds)
-        self._values[key] = value
 
     def _bury(self, key: str, time_ms: int, seconds: float) -> None:
         self._values.pop(key, None)
@@ -190,7 +189,7 @@ class Journal:
         return [self._remove(next(iter(self._values)), "evicted", now)]
 
     def _remove(self, key: str, reason: str, now: Moment) -> Publication:
-        self._bury(key, self._values[key].time_ms, now.seconds)
+        self._bury(key, self._values[key].heard.time_ms, now.seconds)
         self._array = None
         draft = removal_of(self._room, key, reason)
         return self._append(draft, zlib.crc32(draft.packet), now.seconds)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gateway.rooms.subscription import Subscription
+from protocol.cursor import Cursor
 
 if TYPE_CHECKING:
     from gateway.identity import Identity
@@ -74,17 +75,32 @@ class Audience:
 
 
 class RoomReaders:
-    """One room as this worker sees it: who is live in it, who is still catching up."""
+    """One room as this worker sees it: who is live in it, who is still catching up.
 
-    __slots__ = ("audiences", "catching_up", "epoch", "offset", "room")
+    `epoch`, `offset` and `proof` are of the last publication that was delivered to this worker;
+    `is_placed` is false until there was one, and from an interruption to the next one.
+    """
+
+    __slots__ = ("audiences", "catching_up", "epoch", "is_placed", "offset", "proof", "room")
 
     def __init__(self, room: str) -> None:
         self.room = room
         self.audiences: dict[Audience, None] = {}
         self.catching_up: dict[Peer, Subscription] = {}
-        # The last publication that was delivered to this worker.
         self.epoch = ""
         self.offset = 0
+        self.proof = 0
+        self.is_placed = False
+
+    def stand_at(self, place: Cursor | Publication) -> None:
+        """Everything up to there was delivered."""
+        self.epoch, self.offset, self.proof = place.epoch, place.offset, place.proof
+        self.is_placed = True
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place where all live peers stand."""
+        return Cursor(self.epoch, self.offset, self.proof)
 
 
 class Membership:
@@ -105,7 +121,8 @@ class Membership:
         rooms = list(peer.subscriptions)
         for room in rooms:
             self._end(peer.subscriptions.pop(room))
-        self.peers.pop(peer.id, None)
+        if self.peers.get(peer.id) is peer:  # and not one that came back under the same id
+            del self.peers[peer.id]
         return rooms
 
     def subscribe(self, peer: Peer, room: str) -> Subscription:

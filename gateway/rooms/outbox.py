@@ -62,6 +62,14 @@ class Outbox:
             return self._append(entry)
         return self._replace(waiting, publication)
 
+    def seal(self) -> None:
+        """What waits now is not replaced any more: what comes next must not overtake its place.
+
+        Needed before an answer that says where the peer stands, such as that of a join: an update
+        from behind a snapshot, moved to before it, would be lost.
+        """
+        self._updates.clear()
+
     def put_packet(self, packet: bytes) -> bool:
         """Queue something that is not to be replaced; False when that is too much."""
         return self._append(_Entry(None, packet))
@@ -87,9 +95,7 @@ class Outbox:
     def _replace(self, waiting: _Entry, publication: Publication) -> bool:
         older = codec.payload_of(waiting.packet, publication.event)
         self.size_bytes -= len(waiting.packet)
-        waiting.packet = codec.packet_of(
-            publication.event, conflated(older, publication.payload)
-        )
+        waiting.packet = codec.packet_of(publication.event, conflated(older, publication.payload))
         self.size_bytes += len(waiting.packet)
         self.conflations += 1
         return self.size_bytes <= self._limit_bytes

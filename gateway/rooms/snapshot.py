@@ -16,13 +16,6 @@ _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode_name = msgspec.json.Encoder().encode
 
 
-def merged(older: bytes, newer: bytes) -> bytes:
-    """The object after both patches. Both are JSON objects; the result is one, without nulls."""
-    fields = _decode_fields(older)
-    fields.update(_decode_fields(newer))
-    return _object_of(fields)
-
-
 def conflated(older: bytes, newer: bytes) -> bytes:
     """One patch that does what both do, one after the other: nulls are kept, they clear."""
     fields = _decode_fields(older)
@@ -43,35 +36,39 @@ def array_of(objects: Iterable[bytes]) -> bytes:
     return b"[" + b",".join(objects) + b"]"
 
 
+class Heard(msgspec.Struct, frozen=True, gc=False):
+    """The newest update of an entity: its own time, its content, and when it was accepted."""
+
+    time_ms: int
+    checksum: int
+    seconds: float
+
+
 class LastValue:
     """The present state of one entity: the patches since it was last read, merged when needed."""
 
-    __slots__ = ("_patches", "checksum", "heard_seconds", "time_ms")
+    __slots__ = ("_patches", "heard")
 
     # Merging is put off until somebody reads; this bounds what waits.
     _PATCHES_LIMIT = 16
 
-    def __init__(self, payload: bytes, time_ms: int, checksum: int, heard_seconds: float) -> None:
+    def __init__(self, payload: bytes, heard: Heard) -> None:
         self._patches = [payload]
-        self.time_ms = time_ms
-        self.checksum = checksum
-        self.heard_seconds = heard_seconds
+        self.heard = heard
 
-    def patch(self, payload: bytes, time_ms: int, checksum: int, heard_seconds: float) -> None:
+    def patch(self, payload: bytes, heard: Heard) -> None:
         """Take in a newer update."""
         self._patches.append(payload)
-        self.time_ms = time_ms
-        self.checksum = checksum
-        self.heard_seconds = heard_seconds
+        self.heard = heard
         if len(self._patches) >= self._PATCHES_LIMIT:
             self.value()
 
     def value(self) -> bytes:
-        """The merged object."""
+        """The merged object; like every merged one without nulls, also after a single update."""
         patches = self._patches
-        if len(patches) > 1:
-            fields = _decode_fields(patches[0])
-            for patch in patches[1:]:
+        if len(patches) > 1 or b"null" in patches[0]:
+            fields: dict[str, Raw] = {}
+            for patch in patches:
                 fields.update(_decode_fields(patch))
             self._patches = [_object_of(fields)]
         return self._patches[0]

@@ -21,26 +21,46 @@ class Subscription:
 
     The filter outlives the catch-up: a publication that the snapshot or the history contained
     already may still be on its way here, and is not told twice.
+
+    A new epoch begins behind an interruption, and what is read from the broker is never older than
+    what it has delivered. So a publication of another epoch than that of the place where the peer
+    stands is an old one, until the interruption has come, and a new one from then on.
     """
 
-    __slots__ = ("_after", "_held", "is_live", "is_over", "peer", "room")
+    __slots__ = (
+        "_after",
+        "_held",
+        "_is_interrupted",
+        "has_overflown",
+        "is_live",
+        "is_over",
+        "peer",
+        "room",
+    )
 
     def __init__(self, peer: Peer, room: str) -> None:
         self.peer = peer
         self.room = room
         self.is_live = False
-        self.is_over = False  # left, or gone, while it was still being joined
-        self._held: list[Publication] | None = []
+        self.is_over = False  # left, or gone
+        self.has_overflown = False
+        self._held: list[tuple[Publication, bool]] | None = []
         self._after: Cursor | None = None
+        self._is_interrupted = False
 
     def arrive(self, publication: Publication) -> bool:
         """Whether the peer is to be sent this now."""
         if self._held is None:
-            return self._is_news(publication)
-        if len(self._held) < HELD_LIMIT:
-            self._held.append(publication)
-        else:
-            self.is_over = True
+            return self._take(publication)
+        self._hold(publication, is_notice=False)
+        return False
+
+    def interrupt(self, notice: Publication) -> bool:
+        """Whether the peer is to be sent now this notice that something may be missing here."""
+        if self._held is None:
+            self._is_interrupted = True
+            return True
+        self._hold(notice, is_notice=True)
         return False
 
     def catch_up(self, cursor: Cursor, missed: Iterable[Publication] = ()) -> list[Publication]:
@@ -48,16 +68,21 @@ class Subscription:
 
         Raises `Refused` (UNAVAILABLE) when more arrived meanwhile than is held back for one peer.
         """
-        if self.is_over:
+        if self.has_overflown:
             raise Refused(Refusal.UNAVAILABLE, "Too much happened in the room; try again.")
         self._after = cursor
         held, self._held = self._held or [], None
         told = list(missed)
-        for publication in held:
-            if self._is_news(publication):
+        for publication, is_notice in held:
+            if self.interrupt(publication) if is_notice else self._take(publication):
                 told.append(publication)
-                self._after = publication.cursor
         return told
+
+    @property
+    def place(self) -> Cursor:
+        """Where the peer stands; only while it is not live, for then it stands where all do."""
+        assert self._after is not None, "catch_up comes first"
+        return self._after
 
     @property
     def is_holding(self) -> bool:
@@ -66,14 +91,20 @@ class Subscription:
 
     def is_level_with(self, epoch: str, offset: int) -> bool:
         """Whether whoever stands at `offset` of `epoch` has been told no less than this peer."""
-        after = self._after
-        return after is None or after.epoch != epoch or offset >= after.offset
+        return self.place.epoch == epoch and offset >= self.place.offset
 
-    def _is_news(self, publication: Publication) -> bool:
-        # Offsets of different epochs have no order; a new epoch is always news.
-        after = self._after
-        return (
-            after is None
-            or publication.epoch != after.epoch
-            or publication.offset > after.offset
-        )
+    def _hold(self, publication: Publication, *, is_notice: bool) -> None:
+        assert self._held is not None
+        if len(self._held) < HELD_LIMIT:
+            self._held.append((publication, is_notice))
+        else:
+            self.has_overflown = True
+
+    def _take(self, publication: Publication) -> bool:
+        """Whether the peer has not been told this; then it stands behind it."""
+        place = self.place
+        is_same_epoch = publication.epoch == place.epoch
+        is_news = publication.offset > place.offset if is_same_epoch else self._is_interrupted
+        if is_news:
+            self._after = publication.cursor
+        return is_news

@@ -1,0 +1,80 @@
+"""This module owns the question who somebody is right now: the keys, the clock, development mode."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from gateway.identity import (
+    Identity,
+    KeySet,
+    KeyUnknown,
+    TokenRules,
+    development_identity,
+    identity_of_token,
+)
+from gateway.jwks import JwksCache
+from protocol.refusals import Refusal, Refused
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+
+
+class Authenticator:
+    """Turns a token, or its absence, into an identity; the same for every door."""
+
+    def __init__(self, settings: Settings) -> None:
+        is_development = settings.environment == "development"
+        self._welcomes_anyone = is_development
+        self._keys = KeySet.of(
+            settings.jwt_secrets,
+            settings.jwt_public_key,
+            settings.jwt_algorithms,
+            has_issuer=settings.jwks_url is not None,
+            short_secrets=is_development,
+        )
+        self._rules = TokenRules(
+            settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_seconds
+        )
+        self._issuer = None if settings.jwks_url is None else JwksCache(settings.jwks_url)
+
+    async def start(self) -> None:
+        """Begin to keep the issuer's keys fresh, when there is one."""
+        if self._issuer is not None:
+            await self._issuer.start()
+
+    async def stop(self) -> None:
+        """End; a second call does nothing."""
+        if self._issuer is not None:
+            await self._issuer.stop()
+
+    def identify_now(self, token: str | None) -> Identity | None:
+        """Who this is; None when it takes a question to the issuer to know. Raises `Refused`."""
+        if token is None:
+            return self._identity_without_token()
+        published = {} if self._issuer is None else self._issuer.keys
+        keys = self._keys.with_published(published) if published else self._keys
+        try:
+            return identity_of_token(token, keys, time.time(), self._rules)
+        except KeyUnknown:
+            return None
+
+    async def identify(self, token: str | None) -> Identity:
+        """Who this is; asks the issuer if need be. Raises `Refused`."""
+        identity = self.identify_now(token)
+        if identity is not None:
+            return identity
+        assert self._issuer is not None, "only an issuer's keys can be unknown"
+        return await self._issuer.identity_of_token(token, self._keys, time.time(), self._rules)
+
+    def _identity_without_token(self) -> Identity:
+        if not self._welcomes_anyone:
+            raise Refused(Refusal.UNAUTHENTICATED)
+        return development_identity(secrets.token_hex(4))
+
+
+def bearer_of(authorization: str | None) -> str | None:
+    """The token in an `Authorization: Bearer` header."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None

@@ -1,0 +1,168 @@
+"""This module owns the numbers: counted in place, and shown to Prometheus by one table.
+
+Counting costs an addition: `metrics.deliveries_fast += members`. A new number is a field of
+`Metrics` and a row of `_TABLE`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from protocol.refusals import Goodbye, Refusal
+
+_OTHER = "other"
+_OUTCOMES = ("accepted", "repeated", "duplicate", "stale", "unavailable")
+_JOIN_RESULTS = ("joined", "recovered", "reset", "refused", "failed")
+
+
+class LabelledCount(dict[str, int]):
+    """Counts by label. The labels are known beforehand, so no stranger can make it grow."""
+
+    def __init__(self, labels: Iterable[str]) -> None:
+        super().__init__(dict.fromkeys((*labels, _OTHER), 0))
+
+    def add(self, label: str, amount: int = 1) -> None:
+        """Count under `label`, or under "other" when it is none of the known ones."""
+        self[label if label in self else _OTHER] += amount
+
+
+@dataclasses.dataclass(slots=True)
+class Metrics:
+    """The numbers of one worker, from its start on."""
+
+    publications: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(_OUTCOMES)
+    )
+    joins: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(_JOIN_RESULTS))
+    refusals: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(refusal.code for refusal in Refusal)
+    )
+    goodbyes: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(str(goodbye.code) for goodbye in Goodbye)
+    )
+    deliveries_fast: int = 0
+    deliveries_slow: int = 0
+    bytes_sent: int = 0
+    log_lines_dropped: int = 0
+    # What somebody else knows anyway is asked for when it is wanted, not counted twice.
+    _gauges: dict[str, Callable[[], int]] = dataclasses.field(default_factory=dict)
+
+    def note_publication(self, outcome: enum.Enum) -> None:
+        """Count what became of a publication, under the name of the outcome in small letters."""
+        self.publications.add(outcome.name.lower())
+
+    def note_join(self, result: str) -> None:
+        """Count how a join ended: joined, recovered, reset, refused or failed."""
+        self.joins.add(result)
+
+    def note_refusal(self, refusal: Refusal) -> None:
+        self.refusals.add(refusal.code)
+
+    def note_goodbye(self, goodbye: Goodbye) -> None:
+        self.goodbyes.add(str(goodbye.code))
+
+    def note_dropped_log_line(self) -> None:
+        """What `logs.configure` calls."""
+        self.log_lines_dropped += 1
+
+    def gauge(self, name: str, read: Callable[[], int]) -> None:
+        """Show `read()` as `paceline_<name>`; raises KeyError for a name that has no sentence."""
+        _GAUGES[name]
+        self._gauges[name] = read
+
+
+class _Row(NamedTuple):
+    """A counter as Prometheus sees it; `read` gives a number, or numbers by label."""
+
+    name: str
+    sentence: str
+    read: Callable[[Metrics], int | Mapping[str, int]]
+    label: str = ""
+
+
+_TABLE = (
+    _Row(
+        "paceline_publications_total",
+        "Publications by what became of them.",
+        lambda metrics: metrics.publications,
+        "outcome",
+    ),
+    _Row(
+        "paceline_deliveries_total",
+        "Publications handed to peers, by lane.",
+        lambda metrics: {"fast": metrics.deliveries_fast, "slow": metrics.deliveries_slow},
+        "lane",
+    ),
+    _Row(
+        "paceline_joins_total",
+        "Joins by how they ended; recovered and reset brought a cursor.",
+        lambda metrics: metrics.joins,
+        "result",
+    ),
+    _Row(
+        "paceline_refusals_total",
+        "Requests answered with a no, by code.",
+        lambda metrics: metrics.refusals,
+        "code",
+    ),
+    _Row(
+        "paceline_goodbyes_total",
+        "Peers sent off, by code.",
+        lambda metrics: metrics.goodbyes,
+        "code",
+    ),
+    _Row(
+        "paceline_bytes_sent_total",
+        "Bytes written to peers.",
+        lambda metrics: metrics.bytes_sent,
+    ),
+    _Row(
+        "paceline_log_lines_dropped_total",
+        "Log lines that could not be written.",
+        lambda metrics: metrics.log_lines_dropped,
+    ),
+)
+_GAUGES = {
+    "connections": "Open Engine.IO connections.",
+    "peers": "Connected peers.",
+    "rooms": "Rooms that this worker has members in.",
+}
+
+
+class _Exposition(Collector):
+    """The table as prometheus-client wants it."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        for row in _TABLE:
+            yield _counter(row, row.read(self._metrics))
+        for name, read in self._metrics._gauges.items():  # noqa: SLF001 - both are of this module
+            yield GaugeMetricFamily(f"paceline_{name}", _GAUGES[name], value=read())
+
+
+def _counter(row: _Row, value: int | Mapping[str, int]) -> CounterMetricFamily:
+    if isinstance(value, int):
+        return CounterMetricFamily(row.name, row.sentence, value=value)
+    family = CounterMetricFamily(row.name, row.sentence, labels=[row.label])
+    for label, count in value.items():
+        # "other" appears only once something was counted there: it asks to be looked into.
+        if count or label != _OTHER:
+            family.add_metric([label], count)
+    return family
+
+
+def render(metrics: Metrics) -> str:
+    """The text of `/metrics`, with the process's own numbers (memory, CPU time, open files)."""
+    registry = CollectorRegistry()
+    registry.register(_Exposition(metrics))
+    ProcessCollector(registry=registry)
+    return generate_latest(registry).decode()

@@ -1,0 +1,164 @@
+"""This module owns `POST /api/rooms/{roomId}/events`: how a backend service publishes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta, Raw
+
+from gateway.authentication import Authenticator, bearer_of
+from gateway.broker.contract import BrokerUnavailable, Settle
+from gateway.hub import Hub
+from gateway.identity import Identity
+from gateway.metrics import Metrics
+from gateway.rest.problems import json_response
+from gateway.rooms.publication import Outcome, Receipt
+from protocol import codec
+from protocol.refusals import Refusal, Refused
+from protocol.rooms import check_room_name
+
+ITEMS_LIMIT: Final = 1000
+KEY_LIMIT_CHARACTERS: Final = 128
+_BIKE_UPDATE: Final = "bike-update"
+
+
+class Item(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """One event of the body."""
+
+    event: Annotated[str, Meta(min_length=1, max_length=64)]
+    data: Raw = Raw(b"null")
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+
+
+_decode_item = msgspec.json.Decoder(Item).decode
+_decode_items = msgspec.json.Decoder(list[Raw]).decode
+
+
+class EventsResource:
+    """Publishes what it is sent; one bad item of many does not hold up the others."""
+
+    def __init__(self, hub: Hub, authenticator: Authenticator, metrics: Metrics) -> None:
+        self._hub = hub
+        self._authenticator = authenticator
+        self._metrics = metrics
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Publish one event, or up to 1,000 of them in order."""
+        room = check_room_name(request.match_info["roomId"])
+        identity = await self._authenticator.identify(
+            bearer_of(request.headers.get("Authorization"))
+        )
+        key = _idempotency_key_of(request)
+        body = await _body_of(request)
+        if body.lstrip()[:1] == b"[":
+            return await self._post_many(identity, room, _items_of(body), key)
+        receipt = await self._publish(identity, room, Raw(body), key)
+        return json_response({"data": _told(room, receipt), "meta": _counts([receipt])})
+
+    async def _post_many(
+        self, identity: Identity, room: str, items: Sequence[Raw], key: str | None
+    ) -> web.Response:
+        keys = [None if key is None else f"{key}/{index}" for index in range(len(items))]
+        # Begun in order and awaited together: the broker keeps the order in which they begin.
+        results = await asyncio.gather(
+            *(self._publish(identity, room, *pair) for pair in zip(items, keys, strict=True)),
+            return_exceptions=True,
+        )
+        told: list[dict[str, Any]] = []
+        receipts: list[Receipt] = []
+        for result in results:
+            if isinstance(result, Receipt):
+                receipts.append(result)
+                told.append(_told(room, result))
+            elif isinstance(result, Refused):
+                self._metrics.note_refusal(result.refusal)
+                told.append({"error": result.body()})
+            else:
+                raise result
+        meta = {**_counts(receipts), "refused": len(told) - len(receipts)}
+        return json_response({"data": told, "meta": meta})
+
+    async def _publish(
+        self, identity: Identity, room: str, raw: Raw, key: str | None
+    ) -> Receipt:
+        item = _item_of(raw)
+        key = item.idempotency_key or key
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        settle = _settling(future)
+        if item.event == _BIKE_UPDATE:
+            update = codec.bike_update_of(item.data, key, room)
+            self._hub.publish_update(identity, update, None, settle)
+        else:
+            event = codec.publish_of(room, item.event, item.data, key)
+            self._hub.publish_event(identity, event, None, settle)
+        receipt = await future
+        self._metrics.note_publication(receipt.outcome)
+        return receipt
+
+
+def _settling(future: asyncio.Future[Receipt]) -> Settle:
+    def settle(receipt: Receipt | BrokerUnavailable) -> None:
+        if future.done():
+            return
+        if isinstance(receipt, BrokerUnavailable):
+            future.set_exception(receipt)
+        else:
+            future.set_result(receipt)
+
+    return settle
+
+
+async def _body_of(request: web.Request) -> bytes:
+    if request.content_type != "application/json":
+        raise Refused(Refusal.UNSUPPORTED_MEDIA_TYPE)
+    try:
+        body = await request.read()
+        body.decode()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise Refused(Refusal.TOO_LARGE) from error
+    except UnicodeDecodeError as error:
+        raise Refused(Refusal.MALFORMED, "The body is not UTF-8.") from error
+    return body
+
+
+def _items_of(body: bytes) -> list[Raw]:
+    try:
+        items = _decode_items(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused(Refusal.MALFORMED, f"The body is not JSON: {error}") from error
+    if len(items) > ITEMS_LIMIT:
+        raise Refused(Refusal.TOO_LARGE, details={"limitItems": ITEMS_LIMIT})
+    return items
+
+
+def _item_of(raw: Raw) -> Item:
+    try:
+        return _decode_item(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Refused(Refusal.MALFORMED, f"Not an event: {error}") from error
+
+
+def _idempotency_key_of(request: web.Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= KEY_LIMIT_CHARACTERS and key.isprintable()):
+        raise Refused(Refusal.MALFORMED, "Idempotency-Key is 1 to 128 printable characters.")
+    return key
+
+
+def _told(room: str, receipt: Receipt) -> dict[str, Any]:
+    return {"roomId": room, "cursor": str(receipt.cursor)}
+
+
+def _counts(receipts: Sequence[Receipt]) -> dict[str, int]:
+    outcomes = [receipt.outcome for receipt in receipts]
+    return {
+        "accepted": outcomes.count(Outcome.ACCEPTED),
+        "repeated": outcomes.count(Outcome.REPEATED),
+        "superseded": outcomes.count(Outcome.STALE) + outcomes.count(Outcome.DUPLICATE),
+    }
+
+

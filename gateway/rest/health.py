@@ -1,0 +1,54 @@
+"""This module owns what operators and balancers ask: does it live, should it get traffic, how much."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+
+from gateway.broker.contract import Broker, BrokerUnavailable
+from gateway.metrics import Metrics, render
+from gateway.rest.problems import json_response
+
+_PING_TIMEOUT_SECONDS: Final = 1.0
+
+
+class HealthResource:
+    """`/healthz`, `/readyz` and `/metrics`."""
+
+    def __init__(self, broker: Broker, metrics: Metrics) -> None:
+        self._broker = broker
+        self._metrics = metrics
+        self.is_draining = False
+
+    async def live(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
+        """The process answers."""
+        return json_response({"data": {"status": "ok"}})
+
+    async def ready(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        """Each check with its reason; 503 when one fails."""
+        checks = {
+            "accepting": "draining" if self.is_draining else "ok",
+            "broker": await self._broker_state(),
+        }
+        is_ready = all(state == "ok" for state in checks.values())
+        status = "ready" if is_ready else "not ready"
+        return json_response(
+            {"data": {"status": status, "checks": checks}}, 200 if is_ready else 503
+        )
+
+    async def metrics(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        """What the gateway counts, for Prometheus."""
+        return web.Response(
+            text=render(self._metrics),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
+
+    async def _broker_state(self) -> str:
+        try:
+            async with asyncio.timeout(_PING_TIMEOUT_SECONDS):
+                await self._broker.ping()
+        except (BrokerUnavailable, TimeoutError):
+            return "unavailable"
+        return "ok"

@@ -1,0 +1,183 @@
+"""This module owns the checks that look at more than one setting, and the warnings at start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_network
+from urllib.parse import urlsplit
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from gateway.settings.values import Values, is_loopback
+from gateway.settings.variables import meant_by, variable_of
+
+SECRET_MINIMUM_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 is as long as its hash
+
+
+def _misspelled(settings: Values) -> Iterator[str]:
+    """A misspelled check of tokens would be a check that is not made, so it stops the start."""
+    for unknown in settings.unknown_variables:
+        meant = meant_by(unknown)
+        if meant:
+            yield f"{unknown} is not a setting; did you mean {meant}?"
+
+
+def _keys(settings: Values) -> Iterator[str]:
+    sources = (settings.jwt_secrets, settings.jwt_public_key, settings.jwks_url)
+    if not settings.is_development and not any(sources):
+        yield (
+            "production needs a way to check tokens: set PACELINE_JWT_SECRET,"
+            " PACELINE_JWT_PUBLIC_KEY or PACELINE_JWKS_URL."
+        )
+    if not settings.is_development:
+        yield from _short_secrets(settings)
+
+
+def _short_secrets(settings: Values) -> Iterator[str]:
+    for number, secret in enumerate(settings.jwt_secrets, 1):
+        length_bytes = len(secret.encode())
+        if length_bytes < SECRET_MINIMUM_BYTES:
+            yield (
+                f"PACELINE_JWT_SECRET: secret number {number} has {length_bytes} bytes;"
+                f" {SECRET_MINIMUM_BYTES} are needed (openssl rand -hex 32)."
+            )
+
+
+def _algorithms(settings: Values) -> Iterator[str]:
+    allowed = settings.jwt_algorithms
+    asymmetric = bool(settings.jwt_public_key or settings.jwks_url)
+    if allowed and settings.jwt_secrets and "HS256" not in allowed:
+        yield "PACELINE_JWT_ALGORITHMS leaves out HS256, the only use of PACELINE_JWT_SECRET."
+    if allowed and asymmetric and set(allowed) == {"HS256"}:
+        yield "PACELINE_JWT_ALGORITHMS is HS256 alone, which no public key can check."
+    if allowed and "HS256" in allowed and not settings.jwt_secrets and asymmetric:
+        yield "PACELINE_JWT_ALGORITHMS has HS256, but there is no PACELINE_JWT_SECRET."
+
+
+def _public_key(settings: Values) -> Iterator[str]:
+    pem = settings.jwt_public_key
+    if pem is None:
+        return
+    blocks = re.findall(r"-----BEGIN [A-Z0-9 ]+-----.*?-----END [A-Z0-9 ]+-----", pem, re.DOTALL)
+    if "PRIVATE KEY" in pem:
+        yield "PACELINE_JWT_PUBLIC_KEY holds a private key; only the public one belongs here."
+    elif not blocks or not all(map(_is_public_key, blocks)):
+        yield "PACELINE_JWT_PUBLIC_KEY is not a public key in PEM form (BEGIN PUBLIC KEY)."
+
+
+def _is_public_key(block: str) -> bool:
+    try:
+        load_pem_public_key(block.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+_URLS = (
+    ("jwks_url", r"https?", "https://issuer/.well-known/jwks.json"),
+    ("redis_url", r"(rediss?|valkeys?|unix)(\+\w+)?", "redis://localhost:6379/0"),
+    ("database_url", r"(sqlite|postgres|postgresql)(\+\w+)?", "postgresql://localhost/paceline"),
+)
+
+
+def _urls(settings: Values) -> Iterator[str]:
+    for name, scheme, example in _URLS:
+        url = getattr(settings, name)
+        if url is not None and not re.match(rf"{scheme}://[^\s]", url):
+            yield f"{variable_of(name)} is not a URL such as {example}."
+    for origin in settings.allowed_origins:
+        if origin == "*" and not settings.is_development:
+            yield "PACELINE_ALLOWED_ORIGINS is '*': production wants the origins by name."
+        elif origin != "*" and not re.fullmatch(r"https?://[^/?#@\s*]+", origin):
+            yield f"PACELINE_ALLOWED_ORIGINS has {origin!r}: write it as https://maps.example."
+
+
+def _addresses(settings: Values) -> Iterator[str]:
+    for proxy in settings.trusted_proxies:
+        try:
+            ip_network(proxy)
+        except ValueError as error:
+            yield f"PACELINE_TRUSTED_PROXIES: {error}."
+    if settings.is_public_development and not settings.allow_public_development:
+        yield (
+            f"HOST is {settings.host!r}, but development takes peers without a token and therefore"
+            " listens on 127.0.0.1 only; PACELINE_ALLOW_PUBLIC_DEVELOPMENT=1 overrules this."
+        )
+
+
+def _sizes(settings: Values) -> Iterator[str]:
+    if settings.workers > 1 and settings.redis_url is None:
+        yield (
+            f"PACELINE_WORKERS is {settings.workers}: more than one need REDIS_URL,"
+            " because the built-in broker stays within one process."
+        )
+    if settings.write_high_water_bytes > settings.outbox_limit_bytes:
+        yield "PACELINE_WRITE_HIGH_WATER_BYTES is above PACELINE_OUTBOX_LIMIT_BYTES."
+
+
+def _room_order(settings: Values) -> Iterator[str]:
+    """A kind that can never be chosen is a mistake in the order of the file."""
+    patterns = [kind.pattern for kind in settings.room_kinds]
+    for number, pattern in enumerate(patterns, 1):
+        earlier = next((one for one in patterns[: number - 1] if one in {"*", pattern}), None)
+        if earlier is not None:
+            yield (
+                f"PACELINE_CONFIG: [[room]] number {number} ({pattern!r}) is never reached:"
+                f" {earlier!r} comes before it, and the first match wins."
+            )
+
+
+_CHECKS = (
+    _misspelled,
+    _keys,
+    _algorithms,
+    _public_key,
+    _urls,
+    _addresses,
+    _sizes,
+    _room_order,
+)
+
+
+def problems_of(settings: Values) -> list[str]:
+    """What must be put right before the gateway starts."""
+    return [problem for check in _CHECKS for problem in check(settings)]
+
+
+def warnings_of(settings: Values) -> list[str]:
+    """What may start but deserves a loud line at start."""
+    return [warning for warn in _WARNINGS for warning in warn(settings)]
+
+
+def _development(settings: Values) -> Iterator[str]:
+    if not settings.is_development:
+        return
+    yield "Development mode: a peer without a token is a rider. Not for the open network."
+    if settings.is_public_development:
+        yield f"Development mode is reachable from other machines: HOST is {settings.host}."
+    yield from _short_secrets(settings)
+
+
+def _loose_tokens(settings: Values) -> Iterator[str]:
+    url = urlsplit(settings.jwks_url or "")
+    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+        yield "PACELINE_JWKS_URL is plain http: who can change that answer can be anyone here."
+    if settings.jwks_url and not settings.jwt_audience:
+        yield (
+            "PACELINE_JWT_AUDIENCE is not set: a token that the issuer made for any other service"
+            " is good here too."
+        )
+
+
+def _unused(settings: Values) -> Iterator[str]:
+    for unknown in settings.unknown_variables:
+        yield f"{unknown} is not a setting and has no effect."
+
+
+_WARNINGS = (
+    _development,
+    _loose_tokens,
+    _unused,
+)

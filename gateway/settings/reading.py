@@ -1,0 +1,110 @@
+"""This module owns the way from the text of the environment, and of files, to values."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.settings.values import RoomKind
+from gateway.settings.variables import FIELDS, FROM_FILE, variable_of
+
+
+class Reading:
+    """One reading of an environment; gathers `problems` on its way."""
+
+    def __init__(self, environ: Mapping[str, str], read_text: Callable[[str], str]) -> None:
+        self._environ = environ
+        self._read_text = read_text
+        self.problems: list[str] = []
+
+    def values(self) -> dict[str, Any]:
+        """The values by name of field, of those variables that are set and right."""
+        # Any: what a field takes has been checked against that field's own type.
+        values: dict[str, Any] = {}
+        for name in FIELDS:
+            text = self._text(name)
+            if text:
+                self._read_into(values, name, text)
+        return values
+
+    def _text(self, name: str) -> str:
+        variable = variable_of(name)
+        text = self._environ.get(variable, "").strip()
+        path = self._environ.get(f"{variable}_FILE", "").strip() if name in FROM_FILE else ""
+        if text and path:
+            self.problems.append(f"{variable} and {variable}_FILE are both set; keep one.")
+        elif path:
+            text = self._file(f"{variable}_FILE", path)
+            if not text:
+                self.problems.append(f"{variable}_FILE: nothing was read from {path}.")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            self.problems.append(f"{variable} is not UTF-8.")
+            return ""
+        return text
+
+    def _file(self, variable: str, path: str) -> str:
+        try:
+            return self._read_text(path).strip()
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            self.problems.append(f"{variable} names {path}, which cannot be read: {reason}.")
+            return ""
+
+    def _read_into(self, values: dict[str, Any], name: str, text: str) -> None:
+        if name == "room_kinds":
+            values[name] = self._room_kinds(text)
+            return
+        try:
+            values[name] = msgspec.convert(
+                _prepared(name, text), type=FIELDS[name].type, strict=False
+            )
+        except msgspec.ValidationError as error:
+            shown = "" if name in FROM_FILE else f" is {text[:100]!r}"
+            self.problems.append(f"{variable_of(name)}{shown}: {_rule_of(error)}.")
+
+    def _room_kinds(self, path: str) -> tuple[RoomKind, ...]:
+        try:
+            tables = tomllib.loads(self._file("PACELINE_CONFIG", path))
+        except tomllib.TOMLDecodeError as error:
+            self.problems.append(f"PACELINE_CONFIG: {path} is not TOML: {error}.")
+            return ()
+        rooms = tables.pop("room", [])
+        for key in tables:
+            self.problems.append(f"PACELINE_CONFIG: {path} has {key!r}; it may have [[room]] only.")
+        if not isinstance(rooms, list):
+            self.problems.append(f"PACELINE_CONFIG: {path}: write [[room]], with two brackets.")
+            return ()
+        kinds = [self._room_kind(f"[[room]] number {n}", room) for n, room in enumerate(rooms, 1)]
+        return tuple(kind for kind in kinds if kind is not None)
+
+    def _room_kind(self, place: str, table: object) -> RoomKind | None:
+        if not isinstance(table, dict) or "pattern" not in table:
+            self.problems.append(f"PACELINE_CONFIG: {place} has no pattern.")
+            return None
+        try:
+            return msgspec.convert(table, type=RoomKind)
+        except msgspec.ValidationError as error:
+            self.problems.append(f"PACELINE_CONFIG: {place}: {error}.")
+            return None
+
+
+def _prepared(name: str, text: str) -> str | list[str]:
+    if isinstance(FIELDS[name].default, tuple):
+        # Twice the same entry is one entry: a secret tried twice only costs time.
+        return list(dict.fromkeys(part for part in re.split(r"[,\s]+", text) if part))
+    if name == "log_level":
+        return text.upper()
+    if name in {"environment", "log_format"}:
+        return text.lower()
+    # .env files write the line ends of a PEM as two characters.
+    return text.replace("\\n", "\n") if name == "jwt_public_key" else text
+
+
+def _rule_of(error: msgspec.ValidationError) -> str:
+    """The rule that was broken. msgspec quotes a value when it is no member of an enumeration."""
+    rule = str(error).replace(", got `str`", "").partition(" - at ")[0]
+    return re.sub(r"Invalid enum value '.*'", "not one of the values there are", rule)

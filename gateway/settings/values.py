@@ -1,0 +1,129 @@
+"""This module owns what can be set: one field a setting, its type the rule for its value.
+
+msgspec reads the text of a variable into the type, so a limit stands once, beside the name that
+carries the unit.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from protocol.rooms import matches
+
+_KIND_CACHE_ROOMS = 10_000
+_DAY_SECONDS = 86_400.0
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Amount = Annotated[int, Meta(ge=0, le=2**40)]
+Limit = Annotated[int, Meta(ge=1, le=2**40)]
+# The upper ends keep infinity out; nothing here makes sense for longer.
+Seconds = Annotated[float, Meta(gt=0, le=_DAY_SECONDS)]
+SecondsOrNone = Annotated[float, Meta(ge=0, le=30 * _DAY_SECONDS)]
+Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
+
+
+class RoomKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the rooms of one pattern are like: one `[[room]]` in the file of PACELINE_CONFIG."""
+
+    pattern: Annotated[str, Meta(min_length=1, max_length=200)] = "*"
+    history_length: Amount = 1000
+    history_seconds: SecondsOrNone = 120.0
+    snapshot: bool = True
+    presence: bool = False  # whether members hear of each other: member-joined, member-left
+    profile: Literal["open", "live"] = "open"
+    tombstone_seconds: SecondsOrNone = 600.0  # how long a removed bike stays known as removed
+    expire_seconds: SecondsOrNone = 0.0  # a bike not heard of for so long is removed; 0: never
+    values_limit: Limit = 50_000  # last values, and as many removals, that a room remembers
+    idle_seconds: SecondsOrNone = 86_400.0  # a room nobody follows or publishes to is forgotten
+    public: bool = False
+
+
+class Values(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is in force; each value is right by itself."""
+
+    environment: Literal["development", "production"] = "production"
+    host: str = ""  # empty becomes 127.0.0.1 in development, 0.0.0.0 in production
+    port: Port = 8080
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    log_format: Literal["auto", "console", "json"] = "auto"
+    redis_url: str | None = None
+    database_url: str = "sqlite:///paceline.db"
+    workers: Annotated[int, Meta(ge=1, le=1024)] = 1
+    allow_public_development: bool = False
+
+    jwt_secrets: Annotated[tuple[str, ...], Meta(max_length=8)] = ()  # newest first
+    jwt_public_key: str | None = None  # PEM; several keys may follow one another
+    jwks_url: str | None = None
+    jwt_algorithms: tuple[Algorithm, ...] = ()  # empty: what the kinds of the keys allow
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_leeway_seconds: Annotated[float, Meta(ge=0, le=60)] = 10.0
+    token_warning_seconds: Seconds = 60.0
+
+    allowed_origins: tuple[str, ...] = ()  # empty: the same origin only
+    trusted_proxies: tuple[str, ...] = ()  # networks, such as 10.0.0.0/8
+    connections_per_address_limit: Amount = 0  # 0: none
+    connections_per_identity_limit: Amount = 0  # 0: none
+
+    ping_interval_seconds: Seconds = 20.0
+    ping_timeout_seconds: Seconds = 10.0
+    connect_timeout_seconds: Seconds = 10.0
+    upgrade_timeout_seconds: Seconds = 10.0
+    drain_seconds: Annotated[float, Meta(ge=0, le=_DAY_SECONDS)] = 20.0
+    message_limit_bytes: Limit = 65_536  # one inbound Socket.IO packet
+    body_limit_bytes: Limit = 1_048_576  # one HTTP body
+    rooms_per_peer_limit: Limit = 100
+    outbox_limit_bytes: Limit = 1_048_576
+    write_high_water_bytes: Limit = 65_536
+
+    room_kinds: tuple[RoomKind, ...] = ()  # the first that matches; "*" is always the last
+    given: frozenset[str] = frozenset()  # the fields that the environment set
+    unknown_variables: tuple[str, ...] = ()
+    _kind_by_room: dict[str, RoomKind] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.host:
+            host = "127.0.0.1" if self.environment == "development" else "0.0.0.0"  # noqa: S104 - a server in production is there to be reached
+            msgspec.structs.force_setattr(self, "host", host)
+        if not any(kind.pattern == "*" for kind in self.room_kinds):
+            kinds = (*self.room_kinds, RoomKind())
+            msgspec.structs.force_setattr(self, "room_kinds", kinds)
+        # A copy made with other kinds must not inherit what was looked up among the old ones.
+        msgspec.structs.force_setattr(self, "_kind_by_room", {})
+
+    def kind_of(self, room: str) -> RoomKind:
+        """The kind of `room`; a look-up in a dictionary once the room has been asked for."""
+        kind = self._kind_by_room.get(room)
+        return self._find_kind(room) if kind is None else kind
+
+    def _find_kind(self, room: str) -> RoomKind:
+        kind = next(kind for kind in self.room_kinds if matches(kind.pattern, room))
+        # Names come from strangers: starting again now and then is the cheapest bound there is.
+        if len(self._kind_by_room) >= _KIND_CACHE_ROOMS:
+            self._kind_by_room.clear()
+        self._kind_by_room[room] = kind
+        return kind
+
+    @property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(map(ip_network, self.trusted_proxies))
+
+    @property
+    def is_development(self) -> bool:
+        return self.environment == "development"
+
+    @property
+    def is_public_development(self) -> bool:
+        """Whether other machines can reach a gateway that asks nobody for a token."""
+        return self.is_development and not is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,381 @@
+"""This module owns the main namespace: who is let in, and what becomes of each event they send."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import structlog
+from msgspec import UNSET, UnsetType
+
+from gateway.authentication import bearer_of
+from gateway.broker.contract import BrokerUnavailable
+from gateway.rooms.publication import Outcome, Receipt
+from gateway.sockets import packets
+from gateway.sockets.packets import PacketInvalid
+from gateway.sockets.session import Session
+from protocol import codec, events
+from protocol.refusals import Goodbye, Refusal, Refused
+
+if TYPE_CHECKING:
+    from gateway.authentication import Authenticator
+    from gateway.broker.contract import Settle
+    from gateway.hub import Hub
+    from gateway.identity import Identity
+    from gateway.logs import Offences
+    from gateway.metrics import Metrics
+    from gateway.settings import Settings
+    from gateway.sockets.connection import Connection
+    from gateway.sockets.lanes import Lanes
+
+logger = structlog.get_logger(__name__)
+
+# A session whose token lives for weeks must not be remembered for weeks after it has gone.
+_EXPIRY_LOOK_SECONDS: Final = 300.0
+# Everybody at once is a storm; this spreads it.
+_RETURN_SPREAD_MS: Final = 2000
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    data: events.Event
+    meta: dict[str, Any] | UnsetType = UNSET
+
+
+class _Credentials(msgspec.Struct, frozen=True):
+    """What a client says of itself in CONNECT; whatever else it says is its own."""
+
+    token: str | None = None
+
+
+_JOIN_RESULTS: Final = {UNSET: "joined", True: "recovered", False: "reset"}
+
+Answer = Callable[[events.Event], None]
+Handle = Callable[["Session", Any, Answer], Coroutine[Any, Any, None]]
+
+_encode = msgspec.json.Encoder().encode
+_decode_credentials = msgspec.json.Decoder(_Credentials).decode
+
+
+class Namespace:
+    """Fulfils the server's `MainNamespace` with the hub."""
+
+    def __init__(  # noqa: PLR0913 - these are the parts that meet here
+        self,
+        settings: Settings,
+        hub: Hub,
+        lanes: Lanes,
+        authenticator: Authenticator,
+        metrics: Metrics,
+        offences: Offences,
+    ) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._lanes = lanes
+        self._authenticator = authenticator
+        self._metrics = metrics
+        self._offences = offences
+        self._per_identity: dict[str, int] = {}
+        self._entering: set[str] = set()
+        self._handlers: dict[type[events.Event], Callable[[Session, Any, bytes], None]] = {
+            events.BikeUpdate: self._update,
+            events.Publish: self._publish,
+            events.JoinRoom: self._posted(self._join),
+            events.LeaveRoom: self._posted(self._leave),
+            events.Presence: self._posted(self._presence),
+            events.Authenticate: self._posted(self._authenticate),
+        }
+
+    # ---- from the server
+
+    def is_connected(self, connection: Connection) -> bool:
+        """Whether the connection was let in."""
+        return connection.peer is not None
+
+    def heard_event(self, connection: Connection, text: bytes) -> None:
+        """Handle an event; what is wrong with it is said in its ack, if it wants one."""
+        session: Session | None = connection.peer
+        if session is None or session.attachments_due:
+            raise PacketInvalid
+        event = packets.event_of(text)
+        try:
+            decoded = codec.decode(event.name, event.arguments)
+            self._handlers[type(decoded)](session, decoded, event.ack_id)
+        except Refused as refused:
+            self._refuse(session, event.ack_id, refused)
+
+    def heard(self, connection: Connection, packet: packets.Packet) -> None:
+        """Handle any other packet."""
+        session: Session | None = connection.peer
+        if packet.kind == packets.CONNECT:
+            if session is not None or connection.sid in self._entering:
+                raise PacketInvalid
+            self._enter(connection, packet.data)
+        elif session is None or session.attachments_due:
+            raise PacketInvalid
+        elif packet.kind == packets.DISCONNECT:
+            self.closed(connection)
+        elif packet.kind == packets.BINARY_EVENT:
+            session.attachments_due = packet.attachments
+            session.ack_id_of_binary = packet.ack_id or b""
+            if not packet.attachments:
+                self._refuse_binary(session)
+        # An ack answers nothing: the gateway asks its peers no questions.
+
+    def heard_binary(self, connection: Connection, data: bytes) -> bool:  # noqa: ARG002 - dropped
+        """Count an attachment off; it is not kept."""
+        session: Session | None = connection.peer
+        if session is None or not session.attachments_due:
+            return False
+        session.attachments_due -= 1
+        if not session.attachments_due:
+            self._refuse_binary(session)
+        return True
+
+    def upgraded(self, connection: Connection) -> None:
+        """From polling to a WebSocket."""
+        if connection.peer is not None:
+            self._lanes.choose(connection.peer)
+
+    def polled(self, connection: Connection) -> None:
+        """The client fetches what is waiting."""
+        if connection.peer is not None:
+            self._lanes.drain(connection.peer)
+
+    def paused(self, connection: Connection) -> None:
+        """The client has become slow."""
+        if connection.peer is not None:
+            self._lanes.choose(connection.peer)
+
+    def resumed(self, connection: Connection) -> None:
+        """The client has caught up."""
+        if connection.peer is not None:
+            self._lanes.choose(connection.peer)
+
+    def closed(self, connection: Connection) -> None:
+        """The peer is gone; nothing of it stays behind."""
+        self._entering.discard(connection.sid)
+        session: Session | None = connection.peer
+        if session is None:
+            return
+        connection.peer = None
+        self._hub.forget(session)
+        subject = session.identity.subject
+        left = self._per_identity.get(subject, 0) - 1
+        if left > 0:
+            self._per_identity[subject] = left
+        else:
+            self._per_identity.pop(subject, None)
+        logger.debug("= gone", peer=session.id)
+
+    def offended(self, connection: Connection, what: str) -> None:
+        """The client broke the protocol."""
+        self._offences.note("protocol broken", connection.handshake.address, what=what)
+
+    def send_off(self) -> None:
+        """Say goodbye to everybody, each with a time of its own to come back at."""
+        for peer in list(self._hub.membership.peers.values()):
+            wait_ms = random.randrange(_RETURN_SPREAD_MS)  # noqa: S311 - spreading, not secrecy
+            self._lanes.dismiss(peer, Goodbye.SHUTTING_DOWN, wait_ms)
+
+    # ---- coming in
+
+    def _enter(self, connection: Connection, data: bytes) -> None:
+        try:
+            credentials = _decode_credentials(data) if data else _Credentials()
+        except msgspec.DecodeError as error:
+            self._turn_away(connection, Refused(Refusal.MALFORMED, f"auth: {error}"))
+            return
+        token = credentials.token or bearer_of(connection.handshake.authorization)
+        try:
+            identity = self._authenticator.identify_now(token)
+        except Refused as refused:
+            self._turn_away(connection, refused)
+            return
+        if identity is not None:
+            self._let_in(connection, identity)
+            return
+        self._entering.add(connection.sid)
+        connection.post(self._enter_later(connection, token))
+
+    async def _enter_later(self, connection: Connection, token: str | None) -> None:
+        """The key of the token has to be fetched first."""
+        try:
+            identity = await self._authenticator.identify(token)
+        except Refused as refused:
+            self._turn_away(connection, refused)
+        else:
+            if connection.sid in self._entering:
+                self._let_in(connection, identity)
+        finally:
+            self._entering.discard(connection.sid)
+
+    def _let_in(self, connection: Connection, identity: Identity) -> None:
+        limit = self._settings.connections_per_identity_limit
+        count = self._per_identity.get(identity.subject, 0)
+        if limit and count >= limit:
+            refused = Refused(Refusal.TOO_FAST, "This identity has too many connections.")
+            self._turn_away(connection, refused)
+            return
+        self._per_identity[identity.subject] = count + 1
+        session = Session(connection.engine.generate_id(), identity, connection)
+        connection.peer = session
+        self._hub.welcome(session)
+        self._lanes.choose(session)
+        connection.send_message(packets.connect_packet(session.id))
+        self._watch_expiry(session)
+        logger.debug("= let in", peer=session.id, subject=identity.subject)
+
+    def _turn_away(self, connection: Connection, refused: Refused) -> None:
+        self._metrics.note_refusal(refused.refusal)
+        self._offences.note("not let in", connection.handshake.address, code=refused.refusal.code)
+        connection.send_message(packets.connect_error_packet(refused.message, refused.body()))
+
+    # ---- events
+
+    def _update(self, session: Session, update: events.BikeUpdate, ack_id: bytes) -> None:
+        settle = self._settle(session, update.room_id, ack_id)
+        self._hub.publish_update(session.identity, update, session.id, settle)
+
+    def _publish(self, session: Session, event: events.Publish, ack_id: bytes) -> None:
+        settle = self._settle(session, event.room_id, ack_id)
+        self._hub.publish_event(session.identity, event, session.id, settle)
+
+    def _settle(self, session: Session, room: str, ack_id: bytes) -> Settle:
+        def settle(receipt: Receipt | BrokerUnavailable) -> None:
+            if isinstance(receipt, BrokerUnavailable):
+                self._metrics.publications.add("unavailable")
+                self._refuse(session, ack_id, _not_now(receipt))
+                return
+            outcome = receipt.outcome
+            self._metrics.note_publication(outcome)
+            if ack_id:
+                published = events.Published(room, str(receipt.cursor))
+                told = outcome is Outcome.ACCEPTED
+                meta = UNSET if told else {"outcome": outcome.name.lower()}
+                self._answer(session, ack_id, published, meta)
+
+        return settle
+
+    def _posted(self, handle: Handle) -> Callable[[Session, Any, bytes], None]:
+        """An event whose handling awaits: after those that came before it, and answered then."""
+
+        def post(session: Session, event: events.Event, ack_id: bytes) -> None:
+            if not session.connection.post(self._work_off(handle, session, event, ack_id)):
+                raise Refused(Refusal.TOO_FAST, retry_after_ms=1000)
+
+        return post
+
+    async def _work_off(
+        self, handle: Handle, session: Session, event: events.Event, ack_id: bytes
+    ) -> None:
+        try:
+            await handle(session, event, lambda answer: self._answer(session, ack_id, answer))
+        except Refused as refused:
+            self._refuse(session, ack_id, refused)
+        except BrokerUnavailable as unavailable:
+            self._refuse(session, ack_id, _not_now(unavailable))
+        except Exception:
+            logger.exception("! event failed", peer=session.id, event_class=type(event).__name__)
+            self._refuse(session, ack_id, Refused(Refusal.INTERNAL))
+
+    async def _join(self, session: Session, request: events.JoinRoom, answer: Answer) -> None:
+        def answer_joined(joined: events.Joined) -> None:
+            self._metrics.note_join(_JOIN_RESULTS[joined.recovered])
+            answer(joined)
+
+        try:
+            await self._hub.join(session, request, answer_joined)
+        except (Refused, BrokerUnavailable) as error:
+            self._metrics.note_join("refused" if isinstance(error, Refused) else "failed")
+            raise
+        logger.debug("< join", peer=session.id, room=request.room_id)
+
+    async def _leave(self, session: Session, request: events.LeaveRoom, answer: Answer) -> None:
+        self._hub.leave(session, request.room_id)
+        answer(events.Left(request.room_id))
+
+    async def _presence(self, session: Session, request: events.Presence, answer: Answer) -> None:
+        members = await self._hub.members(session.identity, request.room_id)
+        answer(events.Members(request.room_id, members))
+
+    async def _authenticate(
+        self, session: Session, request: events.Authenticate, answer: Answer
+    ) -> None:
+        identity = await self._authenticator.identify(request.token)
+        if identity.subject != session.identity.subject:
+            raise Refused(Refusal.FORBIDDEN, "The new token must be of the same subject.")
+        for room in self._hub.reauthenticate(session, identity):
+            body = events.RoomReset(room, "forbidden")
+            session.connection.send_message(codec.packet_of("room-reset", body))
+        session.is_warned = False
+        self._watch_expiry(session)
+        expires = identity.expires_at_seconds
+        answer(
+            events.Authenticated(
+                identity.subject,
+                identity.role.value,
+                None if expires is None else int(expires * 1000),
+            )
+        )
+
+    # ---- answers
+
+    def _answer(
+        self,
+        session: Session,
+        ack_id: bytes,
+        data: events.Event,
+        meta: dict[str, Any] | UnsetType = UNSET,
+    ) -> None:
+        if ack_id:
+            body = _encode(_Envelope(data, meta))
+            session.connection.send_message(packets.ack_packet(ack_id, body))
+
+    def _refuse(self, session: Session, ack_id: bytes, refused: Refused) -> None:
+        self._metrics.note_refusal(refused.refusal)
+        address = session.connection.handshake.address
+        self._offences.note(
+            "refused", address, peer=session.id, code=refused.refusal.code, why=refused.message
+        )
+        if ack_id:
+            body = _encode({"error": refused.body()})
+            session.connection.send_message(packets.ack_packet(ack_id, body))
+
+    def _refuse_binary(self, session: Session) -> None:
+        refused = Refused(Refusal.MALFORMED, "Binary attachments are not taken; send JSON.")
+        self._refuse(session, session.ack_id_of_binary, refused)
+
+    # ---- the token's end
+
+    def _watch_expiry(self, session: Session) -> None:
+        if not session.is_watched and session.identity.expires_at_seconds is not None:
+            session.is_watched = True
+            self._look_at_token(session)
+
+    def _look_at_token(self, session: Session) -> None:
+        expires = session.identity.expires_at_seconds
+        connection = session.connection
+        if connection.peer is not session or expires is None:
+            session.is_watched = False
+            return
+        left_seconds = expires - time.time()
+        if left_seconds <= 0:
+            self._lanes.dismiss(session, Goodbye.TOKEN_EXPIRED)
+            return
+        warn_in_seconds = left_seconds - self._settings.token_warning_seconds
+        if warn_in_seconds <= 0 and not session.is_warned:
+            session.is_warned = True
+            notice = events.TokenExpiring(int(expires * 1000))
+            connection.send_message(codec.packet_of("token-expiring", notice))
+        next_seconds = left_seconds if session.is_warned else warn_in_seconds
+        wheel = connection.engine.wheel
+        due = asyncio.get_running_loop().time() + min(next_seconds, _EXPIRY_LOOK_SECONDS)
+        wheel.at(due, lambda _: self._look_at_token(session))
+
+
+def _not_now(unavailable: BrokerUnavailable) -> Refused:
+    return Refused(Refusal.UNAVAILABLE, retry_after_ms=unavailable.retry_after_ms)

@@ -1,0 +1,38 @@
+"""This module owns one peer of the main namespace at its door: its connection and its outbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.rooms.membership import Peer
+from gateway.rooms.outbox import Outbox
+
+if TYPE_CHECKING:
+    from gateway.identity import Identity
+    from gateway.sockets.connection import Connection
+
+
+class Session(Peer):
+    """A peer, with what the door needs to reach it.
+
+    The outbox is there only while the peer is slow: on polling, or not reading as fast as it is
+    written to.
+    """
+
+    __slots__ = (
+        "ack_id_of_binary",
+        "attachments_due",
+        "connection",
+        "is_warned",
+        "is_watched",
+        "outbox",
+    )
+
+    def __init__(self, peer_id: str, identity: Identity, connection: Connection) -> None:
+        super().__init__(peer_id, identity)
+        self.connection = connection
+        self.outbox: Outbox | None = None
+        self.attachments_due = 0
+        self.ack_id_of_binary = b""
+        self.is_watched = False  # whether its token's expiry is being waited for
+        self.is_warned = False
