@@ -7,7 +7,7 @@ sender's own and passes through untouched.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,7 +18,12 @@ from protocol.refusals import Refusal, Refused
 STATION_KEY_PREFIX = "station/"
 KEY_LIMIT_CHARACTERS = 200
 # GBFS feeds in the field use 0 and 86400 for "never reported" (both are 1970).
-_UNKNOWN_TIME_LIMIT_SECONDS = 86_400
+_UNKNOWN_TIME_LIMIT_MS = 86_400_000
+_LATEST_TIME_MS = 10**15  # the year 33658
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+# An error of the decoder quotes what it did not expect, however long that is.
+_ERROR_LIMIT_CHARACTERS = 300
 
 _Time = int | float | str | None
 
@@ -122,18 +127,21 @@ def own_time_ms(header: Header) -> int | None:
     return None
 
 
-def _time_ms(value: int | float | str, ms_per_unit: int) -> int | None:
-    if isinstance(value, str):
-        try:
-            moment = datetime.datetime.fromisoformat(value)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:  # RFC 3339 always has an offset; guess nothing
-            return None
-        return int(moment.timestamp() * 1000)
-    if not _UNKNOWN_TIME_LIMIT_SECONDS < value < 1e15:  # noqa: PLR2004 - the year 33658 in ms
+def _time_ms(value: float | str, ms_per_unit: int) -> int | None:
+    time_ms = _text_time_ms(value) if isinstance(value, str) else value * ms_per_unit
+    if time_ms is None or not _UNKNOWN_TIME_LIMIT_MS < time_ms < _LATEST_TIME_MS:
         return None
-    return int(value * ms_per_unit)
+    return round(time_ms)
+
+
+def _text_time_ms(text: str) -> int | None:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:  # RFC 3339 always has an offset; guess nothing
+        return None
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 _Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[\x21-\x7E]+$")]
@@ -196,12 +204,19 @@ _decode_live = msgspec.json.Decoder(LiveBike).decode
 
 
 def check_live(payload: bytes | msgspec.Raw, key: str | None) -> None:
-    """Raise `Refused` (MALFORMED, the field in the message) unless the payload fits the live profile."""
+    """Raise `Refused` (MALFORMED, it names the field) unless the payload fits the live profile."""
     try:
         bike = _decode_live(payload)
     except msgspec.ValidationError as error:
-        raise Refused(Refusal.MALFORMED, f"Not a live bike: {error}") from error
+        message = f"Not a live bike: {error}"
+        raise Refused(Refusal.MALFORMED, _shortened(message)) from error
     if key is None:
         raise Refused(Refusal.MALFORMED, "A live bike needs vehicle_id, bike_id or station_id.")
     if (bike.lat is None) != (bike.lon is None):
         raise Refused(Refusal.MALFORMED, "lat and lon come together.")
+
+
+def _shortened(message: str) -> str:
+    """Keep the two ends: an error begins with what is wrong and ends with where."""
+    half = _ERROR_LIMIT_CHARACTERS // 2
+    return message if len(message) <= 2 * half else f"{message[:half]} ... {message[-half:]}"

@@ -6,7 +6,9 @@ from typing import Final
 
 import msgspec
 
-from protocol import events
+from protocol import bikes, events
+
+CONTRACT_VERSION: Final = "0.1.0"
 
 
 class ClientEvent(msgspec.Struct, frozen=True):
@@ -16,7 +18,14 @@ class ClientEvent(msgspec.Struct, frozen=True):
     ack: type[events.Event]
     needs: str
     summary: str
+    body: type[msgspec.Struct] | None = None  # its shape on the wire, where that is another class
     room_alone: bool = False  # the room's name by itself is short for `{roomId: name}`
+    options: type[events.Event] | None = None  # what may come as a second argument
+
+    @property
+    def shape(self) -> type[msgspec.Struct]:
+        """What the argument looks like on the wire."""
+        return self.body or self.argument
 
 
 class ServerEvent(msgspec.Struct, frozen=True):
@@ -24,6 +33,11 @@ class ServerEvent(msgspec.Struct, frozen=True):
 
     argument: type[events.Event] | None  # None: whatever the sender's object was
     summary: str
+
+    @property
+    def shape(self) -> type[msgspec.Struct]:
+        """What the argument looks like on the wire."""
+        return self.argument or events.BikeUpdateBody
 
 
 CLIENT_EVENTS: Final[dict[str, ClientEvent]] = {
@@ -34,7 +48,12 @@ CLIENT_EVENTS: Final[dict[str, ClientEvent]] = {
         events.LeaveRoom, events.Left, "nothing", "Leave a room.", room_alone=True
     ),
     "bike-update": ClientEvent(
-        events.BikeUpdate, events.Published, "publish", "Tell a room the news of a bike."
+        events.BikeUpdate,
+        events.Published,
+        "publish",
+        "Tell a room the news of a bike.",
+        body=events.BikeUpdateBody,
+        options=events.UpdateOptions,
     ),
     "publish": ClientEvent(
         events.Publish, events.Published, "publish", "Send any other event to a room."
@@ -72,3 +91,11 @@ SOCKET_IO_NAMES: Final = frozenset(
 RESERVED_NAMES: Final = SOCKET_IO_NAMES | CLIENT_EVENTS.keys() | SERVER_EVENTS.keys()
 EVENT_NAME_LIMIT_CHARACTERS: Final = 64
 EVENT_DATA_LIMIT_BYTES: Final = 32_768
+
+
+def wire_shapes() -> list[type[msgspec.Struct]]:
+    """Every shape that the events have on the wire, for descriptions made from them."""
+    shapes: list[type[msgspec.Struct]] = [bikes.LiveBike]
+    for row in CLIENT_EVENTS.values():
+        shapes += [shape for shape in (row.shape, row.options, row.ack) if shape is not None]
+    return [*shapes, *(row.shape for row in SERVER_EVENTS.values())]

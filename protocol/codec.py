@@ -1,7 +1,9 @@
-"""This module owns the way from a packet's arguments to an event, or a refusal, and back to bytes."""
+"""This module owns the way from a packet's arguments to an event, or a refusal, and to bytes."""
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -19,37 +21,57 @@ from protocol.catalogue import (
 from protocol.refusals import Refusal, Refused
 from protocol.rooms import check_room_name
 
-# JSON.parse reads an integer of 309 digits or more as an infinity; the decoder here does not mind.
-_endless_integer = re.compile(rb"\d{309}").search
+# Far more than anybody means, far less than what decoders anywhere take before they overflow.
+NESTING_LIMIT_LEVELS: Final = 100
+
+# JSON.parse may read an integer of 309 digits as an infinity; the decoder here does not mind.
+_endless_integer = re.compile(rb"(?<![\d.eE+])(?<![eE]-)\d{309,}+(?![.eE])").search
 _two_digits = re.compile(rb"\d\d").search
 _DIGIT_PROBE_BYTES: Final = 150
+_without_strings = functools.partial(re.compile(rb'"(?:[^"\\]|\\.)*+"').sub, b"")
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
 _MALFORMED_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encode = msgspec.json.Encoder().encode
 _decode_any = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode
 
 
-class _UpdateOptions(msgspec.Struct, frozen=True, rename="camel"):
-    idempotency_key: events.IdempotencyKey | None = None
-
-
-_decode_options = msgspec.json.Decoder(_UpdateOptions).decode
+_decode_options = msgspec.json.Decoder(events.UpdateOptions).decode
+# A field that has a refusal of its own, in whatever way it is wrong.
+_REFUSALS_OF_FIELDS: Final = {
+    "`$.roomId`": Refusal.INVALID_ROOM,
+    "field `roomId`": Refusal.INVALID_ROOM,
+    "`$.since`": Refusal.INVALID_CURSOR,
+}
 
 
 def check_json(raw: bytes | Raw) -> None:
-    """Refuse what is not JSON, and what would reach a JavaScript peer as an infinity or broken text.
+    """Refuse what is not JSON, is nested too deeply, or would be an infinity in JavaScript.
 
     A typed decoder skips over the values that it does not know: it looks at their syntax, but
     neither at the size of numbers nor at the encoding of strings. This one builds them all.
     """
-    data = raw if isinstance(raw, bytes) else bytes(raw)
+    data = bytes(raw)
     try:
         _decode_any(data)
     except _MALFORMED_JSON as error:
         raise Refused(Refusal.MALFORMED, f"Not plain JSON: {error}") from error
     # A run of 309 digits shows in two neighbours of any sample taken every 150 bytes.
-    if _two_digits(data[::_DIGIT_PROBE_BYTES]) is not None and _endless_integer(data) is not None:
+    if _two_digits(data[::_DIGIT_PROBE_BYTES]) and _endless_integer(_without_strings(data)):
         raise Refused(Refusal.MALFORMED, "Not plain JSON: an integer beyond every limit.")
+    # How deep the decoder can go depends on how deep in calls it is, so it cannot be the limit.
+    if len(data) > 2 * NESTING_LIMIT_LEVELS and _is_too_deep(data):
+        raise Refused(Refusal.MALFORMED, f"Nested more than {NESTING_LIMIT_LEVELS} levels deep.")
+
+
+def _is_too_deep(data: bytes) -> bool:
+    if data.count(b"{") + data.count(b"[") <= NESTING_LIMIT_LEVELS:
+        return False
+    brackets = _without_strings(data).translate(None, _NOT_BRACKETS)
+    depths = itertools.accumulate(map(_STEPS.__getitem__, brackets))
+    return max(depths, default=0) > NESTING_LIMIT_LEVELS
 
 
 def decode(name: str, arguments: Sequence[Raw]) -> events.Event:
@@ -69,17 +91,22 @@ def decode(name: str, arguments: Sequence[Raw]) -> events.Event:
     try:
         return decoder(arguments)
     except _MALFORMED_JSON as error:
-        raise Refused(Refusal.MALFORMED, f"{name}: {error}") from error
+        raise Refused(_refusal_of(error), f"{name}: {error}") from error
+
+
+def _refusal_of(error: Exception) -> Refusal:
+    found = (no for field, no in _REFUSALS_OF_FIELDS.items() if str(error).endswith(field))
+    return next(found, Refusal.MALFORMED)
 
 
 def bike_update_of(
     payload: bytes | Raw, idempotency_key: str | None = None, room: str | None = None
 ) -> events.BikeUpdate:
-    """Read one bike-update object; `room` stands in where the object does not name one itself.
+    """Read one bike-update object; where it does not name its room, `room` is written into it.
 
     Raises `Refused`; also when the object names another room than `room`.
     """
-    data = payload if isinstance(payload, bytes) else bytes(payload)
+    data = bytes(payload)
     if len(data) > EVENT_DATA_LIMIT_BYTES:
         raise Refused(Refusal.TOO_LARGE, details={"limitBytes": EVENT_DATA_LIMIT_BYTES})
     check_json(data)
@@ -90,7 +117,9 @@ def bike_update_of(
     named = header.room_id
     if room is None:
         room = check_room_name(named)
-    elif named is not None and named != room:
+    elif named is None:
+        data = _with_room(data, room)
+    elif named != room:
         raise Refused(Refusal.INVALID_ROOM, "The object names another room.")
     key = bikes.key_of(header)
     return events.BikeUpdate(
@@ -103,16 +132,25 @@ def bike_update_of(
     )
 
 
+def _with_room(data: bytes, room: str) -> bytes:
+    """Append `roomId` to an object: of two fields with one name every reader takes the last."""
+    fields = data.strip()[1:-1]
+    return b"".join(
+        (b"{", fields, b"," if fields.strip() else b"", b'"roomId":', _encode(room), b"}")
+    )
+
+
 def publish_of(
     room: str, event: str, data: bytes | Raw, idempotency_key: str | None = None
 ) -> events.Publish:
     """Build a checked `publish`; raises `Refused`."""
     check_room_name(room)
     check_event_name(event)
-    if len(bytes(data)) > EVENT_DATA_LIMIT_BYTES:
+    payload = bytes(data)
+    if len(payload) > EVENT_DATA_LIMIT_BYTES:
         raise Refused(Refusal.TOO_LARGE, details={"limitBytes": EVENT_DATA_LIMIT_BYTES})
-    check_json(data)
-    return events.Publish(room, event, Raw(bytes(data)), idempotency_key)
+    check_json(payload)
+    return events.Publish(room, event, Raw(payload), idempotency_key)
 
 
 def check_event_name(name: str) -> None:

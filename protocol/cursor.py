@@ -1,4 +1,4 @@
-"""This module owns the cursor: a place in a room's history, in a form that clients keep and return."""
+"""This module owns the cursor: a place in a room's history, as clients keep and return it."""
 
 from __future__ import annotations
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
+
+from protocol import bikes
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -15,11 +17,24 @@ class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 RoomId = Annotated[str, Meta(min_length=1, max_length=200, description="a room's name")]
 CursorText = Annotated[str, Meta(max_length=80, description="an opaque place in a room's history")]
 IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=128)]
+Snapshot = Annotated[
+    Raw,
+    Meta(
+        description="the last value of every bike, as far as its updates told it",
+        extra_json_schema={"type": "array", "items": {"type": "object"}},
+        extra={"typescript": "BikeUpdateBody[]"},  # raw bytes have no fields to derive it from
+    ),
+]
+
+
+def _null() -> Raw:
+    return Raw(b"null")
+
 
 # ---- from clients
 
 
-class JoinRoom(Event):
+class JoinRoom(Event, frozen=True):
     """Enter a room; `since` asks for what was missed after a cursor, `snapshot` for the present."""
 
     room_id: RoomId
@@ -27,13 +42,13 @@ class JoinRoom(Event):
     snapshot: bool = False
 
 
-class LeaveRoom(Event):
+class LeaveRoom(Event, frozen=True):
     """Leave a room; leaving a room one is not in is no fault."""
 
     room_id: RoomId
 
 
-class BikeUpdate(Event):
+class BikeUpdate(Event, frozen=True):
     """News of one bike, or of anything else: the object reaches the others verbatim.
 
     `key` is whom it is about (None: no entity), `removes` whether it says that the entity is gone,
@@ -48,22 +63,35 @@ class BikeUpdate(Event):
     idempotency_key: IdempotencyKey | None = None
 
 
-class Publish(Event):
+class BikeUpdateBody(bikes.Header, frozen=True, kw_only=True, gc=False):
+    """The object of a bike-update: the fields that the gateway reads; all others pass untouched."""
+
+    room_id: RoomId
+    op: Literal["upsert", "remove"] = "upsert"
+
+
+class UpdateOptions(Event, frozen=True):
+    """What may stand beside a bike-update, as a second argument: the object itself is verbatim."""
+
+    idempotency_key: IdempotencyKey | None = None
+
+
+class Publish(Event, frozen=True):
     """Any other event for a room; `data` reaches the others verbatim."""
 
     room_id: RoomId
     event: Annotated[str, Meta(min_length=1, max_length=64)]
-    data: Raw = Raw(b"null")
+    data: Raw = msgspec.field(default_factory=_null)
     idempotency_key: IdempotencyKey | None = None
 
 
-class Presence(Event):
+class Presence(Event, frozen=True):
     """Ask who is in a room."""
 
     room_id: RoomId
 
 
-class Authenticate(Event):
+class Authenticate(Event, frozen=True):
     """Replace the token of a live socket; the subject must stay the same."""
 
     token: Annotated[str, Meta(min_length=1, max_length=8192)]
@@ -72,7 +100,7 @@ class Authenticate(Event):
 # ---- to clients
 
 
-class BikeRemoved(Event):
+class BikeRemoved(Event, frozen=True):
     """A bike (or a station) is gone: an update said so, or nothing was heard of it for too long."""
 
     room_id: RoomId
@@ -81,41 +109,41 @@ class BikeRemoved(Event):
     station_id: str | UnsetType = UNSET
 
 
-class Member(Event):
+class Member(Event, frozen=True):
     """A peer in a room, as others see it."""
 
     peer_id: str
     subject: str
 
 
-class MemberJoined(Event):
+class MemberJoined(Event, frozen=True):
     """Somebody came in; only in rooms of a kind with presence."""
 
     room_id: RoomId
     member: Member
 
 
-class MemberLeft(Event):
+class MemberLeft(Event, frozen=True):
     """Somebody went out; only in rooms of a kind with presence."""
 
     room_id: RoomId
     member: Member
 
 
-class RoomReset(Event):
+class RoomReset(Event, frozen=True):
     """Continuity of a room is lost: fetch the snapshot again."""
 
     room_id: RoomId
     reason: str
 
 
-class TokenExpiring(Event):
+class TokenExpiring(Event, frozen=True):
     """The socket's token is about to expire: send `authenticate` with a new one."""
 
     expires_at_ms: int
 
 
-class GoodbyeNotice(Event):
+class GoodbyeNotice(Event, frozen=True):
     """Said just before the gateway closes the socket."""
 
     code: int
@@ -126,37 +154,37 @@ class GoodbyeNotice(Event):
 # ---- acknowledgements
 
 
-class Joined(Event):
+class Joined(Event, frozen=True):
     """Answer to `join-room`; `recovered` and `missed` only when `since` was given."""
 
     room_id: RoomId
     cursor: CursorText
     recovered: bool | UnsetType = UNSET
     missed: int | UnsetType = UNSET
-    snapshot: Raw | UnsetType = UNSET
+    snapshot: Snapshot | UnsetType = UNSET
 
 
-class Left(Event):
+class Left(Event, frozen=True):
     """Answer to `leave-room`."""
 
     room_id: RoomId
 
 
-class Published(Event):
+class Published(Event, frozen=True):
     """Answer to `bike-update` and `publish`: where the publication stands in the room's history."""
 
     room_id: RoomId
     cursor: CursorText
 
 
-class Members(Event):
+class Members(Event, frozen=True):
     """Answer to `presence`."""
 
     room_id: RoomId
     members: list[Member]
 
 
-class Authenticated(Event):
+class Authenticated(Event, frozen=True):
     """Answer to `authenticate`."""
 
     subject: str

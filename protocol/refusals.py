@@ -61,7 +61,7 @@ class Goodbye(enum.Enum):
         return self.code < 3500  # noqa: PLR2004 - the border is the contract's
 
 
-class Refused(Exception):  # noqa: N818 - it is a no, not an error
+class Refused(Exception):
     """A no to one request; it carries its own answer."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Refused(Exception):  # noqa: N818 - it is a no, not an error
         super().__init__(refusal.code, self.message)
 
     def body(self) -> dict[str, Any]:
-        """The `error` member of the envelope; `details` always says when to retry, if it is known."""
+        """The `error` member of the envelope; `details` says when to retry, if that is known."""
         body: dict[str, Any] = {"code": self.refusal.code, "message": self.message}
         details = self.details
         if self.retry_after_ms is not None:

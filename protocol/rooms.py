@@ -36,6 +36,10 @@ def matches(pattern: str, room: str) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # Runs of stars are one star: several in a row would only make the search slower.
-    parts = re.split(r"\*+", pattern)
-    return re.compile(".*".join(map(re.escape, parts)), re.DOTALL)
+    first, *parts = map(re.escape, re.split(r"\*+", pattern))
+    if not parts:
+        return re.compile(first)
+    *middle, last = parts
+    # A middle part may as well stand where it is found first. Atomic groups hold the search to
+    # that: `.*` alone would try every place of each part with every place of the others.
+    return re.compile(first + "".join(f"(?>.*?{part})" for part in middle) + ".*" + last, re.DOTALL)
