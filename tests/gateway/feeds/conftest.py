@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
+from gateway.feeds.bridge import Bridge
+from gateway.feeds.options import BridgeOptions
+from gateway.feeds.progress import LineProgress
 from tests.gateway.feeds.feed_server import FeedServer
 from tests.gateway.feeds.recording_gateway import RecordingGateway
 
@@ -31,3 +36,17 @@ async def gateway() -> AsyncIterator[RecordingGateway]:
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as opened:
         yield opened
+
+
+@pytest.fixture
+def make_bridge(gateway: RecordingGateway, session: aiohttp.ClientSession) -> Callable[..., Bridge]:
+    def make(address: str | Path | None, **options: Any) -> Bridge:  # noqa: ANN401 - any option
+        chosen = BridgeOptions(
+            room="city:chicago",
+            address=None if address is None else str(address),
+            gateway_url=gateway.url,
+            **options,
+        )
+        return Bridge(chosen, session, LineProgress())
+
+    return make

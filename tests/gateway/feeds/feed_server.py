@@ -11,6 +11,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.gateway.feeds import system
+
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -51,6 +53,17 @@ class FeedServer:
             return web.Response(body=body, content_type="application/json", headers=headers)
 
         self.answers[path] = answer
+
+    def serve_system(self, documents: dict[str, Any]) -> str:
+        """Serve all documents and their discovery; the latter's URL is the answer.
+
+        Without ETags, so that every reading of a feed is compared anew.
+        """
+        for name, content in documents.items():
+            self.serve(f"{name}.json", content, etag=False)
+        addresses = {name: self.url(f"{name}.json") for name in documents}
+        self.serve("gbfs.json", system.discovery(addresses))
+        return self.url("gbfs.json")
 
     def fail(self, path: str, status: int, headers: dict[str, str] | None = None) -> None:
         async def answer(_: web.Request) -> web.Response:

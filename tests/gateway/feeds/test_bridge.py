@@ -1,20 +1,13 @@
-import asyncio
 import gzip
 import json
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
-import structlog
 
-from gateway.feeds import bridge as bridge_module
 from gateway.feeds.bridge import Bridge, BridgeResult, run_bridge
 from gateway.feeds.options import BridgeOptions
-from gateway.feeds.progress import LineProgress, Step
 from tests.gateway.feeds import system
 from tests.gateway.feeds.feed_server import FeedServer
 from tests.gateway.feeds.recording_gateway import RecordingGateway, error_response
@@ -23,55 +16,14 @@ from tests.gateway.feeds.recording_gateway import RecordingGateway, error_respon
 RECORDED = sorted(Path(os.environ.get("PACELINE_FEEDS", "/nowhere")).glob("*/"))
 
 
-def feed_paths(feed_server: FeedServer, documents: dict[str, Any]) -> str:
-    """Serve a system without ETags, so that every reading compares anew; the discovery's URL."""
-    for name, content in documents.items():
-        feed_server.serve(f"{name}.json", content, etag=False)
-    addresses = {name: feed_server.url(f"{name}.json") for name in documents}
-    feed_server.serve("gbfs.json", system.discovery(addresses))
-    return feed_server.url("gbfs.json")
-
-
-@pytest.fixture
-def make_bridge(gateway: RecordingGateway, session: aiohttp.ClientSession) -> Callable[..., Bridge]:
-    def make(address: str | Path | None, **options: Any) -> Bridge:  # noqa: ANN401 - any option
-        chosen = BridgeOptions(
-            room="city:chicago",
-            address=None if address is None else str(address),
-            gateway_url=gateway.url,
-            **options,
-        )
-        return Bridge(chosen, session, LineProgress())
-
-    return make
-
-
 MakeBridge = Callable[..., Bridge]
-
-
-@asynccontextmanager
-async def following(bridge: Bridge) -> AsyncIterator[None]:
-    task = asyncio.create_task(bridge.follow_forever())
-    try:
-        yield
-        assert not task.done()
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for is on the other side
-            await asyncio.sleep(0.005)
 
 
 async def test_a_system_is_told_in_full_once_and_then_only_what_changed(
     gateway: RecordingGateway, feed_server: FeedServer, make_bridge: MakeBridge
 ) -> None:
     documents = system.feeds()
-    bridge = make_bridge(feed_paths(feed_server, documents))
+    bridge = make_bridge(feed_server.serve_system(documents))
 
     await bridge.follow_once()
     first = bridge.result()
@@ -87,7 +39,7 @@ async def test_a_system_is_told_in_full_once_and_then_only_what_changed(
     del documents["free_bike_status"]["data"]["bikes"][1]
     for entry in documents["station_status"]["data"]["stations"]:
         entry["last_reported"] += 60
-    feed_paths(feed_server, documents)
+    feed_server.serve_system(documents)
     await bridge.follow_once()
     assert len(gateway.updates) == 3_055 + 3
     assert bridge.result().removed == 1
@@ -98,7 +50,7 @@ async def test_updates_keep_what_the_feed_said_to_the_letter(
     gateway: RecordingGateway, feed_server: FeedServer, make_bridge: MakeBridge
 ) -> None:
     documents = system.feeds(bikes=3, stations=0)
-    await make_bridge(feed_paths(feed_server, documents)).follow_once()
+    await make_bridge(feed_server.serve_system(documents)).follow_once()
 
     assert gateway.updates == documents["free_bike_status"]["data"]["bikes"]
     assert {type(update["is_reserved"]) for update in gateway.updates} == {int}
@@ -108,7 +60,7 @@ async def test_stations_are_told_once_with_their_names_and_places(
     gateway: RecordingGateway, feed_server: FeedServer, make_bridge: MakeBridge
 ) -> None:
     documents = system.feeds(bikes=0, stations=2)
-    await make_bridge(feed_paths(feed_server, documents)).follow_once()
+    await make_bridge(feed_server.serve_system(documents)).follow_once()
 
     assert len(gateway.updates) == 2
     standing = {"name": "Station 0", "lat": 41.6, "lon": -87.9, "capacity": 15}
@@ -138,11 +90,11 @@ async def test_a_broken_feed_removes_nobody_and_stops_no_other(
     gateway: RecordingGateway, feed_server: FeedServer, make_bridge: MakeBridge, trouble: str
 ) -> None:
     documents = system.feeds(bikes=5, stations=5)
-    bridge = make_bridge(feed_paths(feed_server, documents))
+    bridge = make_bridge(feed_server.serve_system(documents))
     await bridge.follow_once()
 
     documents["station_status"]["data"]["stations"][0]["num_bikes_available"] = 99
-    feed_paths(feed_server, documents)
+    feed_server.serve_system(documents)
     path = "free_bike_status.json"
     match trouble:
         case "status":
@@ -169,9 +121,9 @@ async def test_a_broken_feed_removes_nobody_and_stops_no_other(
 async def test_an_empty_but_sound_feed_removes_the_fleet(
     gateway: RecordingGateway, feed_server: FeedServer, make_bridge: MakeBridge
 ) -> None:
-    bridge = make_bridge(feed_paths(feed_server, system.feeds(bikes=5, stations=5)))
+    bridge = make_bridge(feed_server.serve_system(system.feeds(bikes=5, stations=5)))
     await bridge.follow_once()
-    feed_paths(feed_server, system.feeds(bikes=0, stations=5))
+    feed_server.serve_system(system.feeds(bikes=0, stations=5))
     await bridge.follow_once()
 
     assert len(gateway.removed) == 5
@@ -182,10 +134,10 @@ async def test_one_malformed_vehicle_is_counted_and_costs_nobody_else(
     gateway: RecordingGateway, feed_server: FeedServer, make_bridge: MakeBridge
 ) -> None:
     documents = system.feeds(bikes=5, stations=0)
-    bridge = make_bridge(feed_paths(feed_server, documents))
+    bridge = make_bridge(feed_server.serve_system(documents))
     await bridge.follow_once()
     documents["free_bike_status"]["data"]["bikes"][2]["lat"] = "north"
-    feed_paths(feed_server, documents)
+    feed_server.serve_system(documents)
     await bridge.follow_once()
 
     assert gateway.removed == []
@@ -197,32 +149,15 @@ async def test_names_that_cannot_be_read_do_not_hold_up_their_stations(
     gateway: RecordingGateway, feed_server: FeedServer, make_bridge: MakeBridge
 ) -> None:
     documents = system.feeds(bikes=0, stations=2)
-    address = feed_paths(feed_server, documents)
+    address = feed_server.serve_system(documents)
     feed_server.fail("station_information.json", 500)
     bridge = make_bridge(address)
     await bridge.follow_once()
     assert gateway.updates == documents["station_status"]["data"]["stations"]
 
-    feed_paths(feed_server, documents)
+    feed_server.serve_system(documents)
     await bridge.follow_once()
     assert {station["name"] for station in gateway.bikes.values()} == {"Station 0", "Station 1"}
-
-
-async def test_names_that_never_come_are_waited_for_a_while_and_once(
-    gateway: RecordingGateway,
-    feed_server: FeedServer,
-    make_bridge: MakeBridge,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(bridge_module, "PLACES_WAIT_SECONDS", 0.05)
-    documents = system.feeds(bikes=0, stations=2)
-    address = feed_paths(feed_server, documents)
-    feed_server.hang("station_information.json")
-
-    async with following(make_bridge(address, interval_seconds=0.01)):
-        await until(lambda: len(gateway.updates) == 2)
-
-    assert gateway.updates == documents["station_status"]["data"]["stations"]
 
 
 async def test_an_address_that_shows_nothing_is_a_failed_run(
@@ -239,73 +174,22 @@ async def test_a_gateway_that_says_no_is_a_failed_run(
     gateway: RecordingGateway, feed_server: FeedServer, make_bridge: MakeBridge
 ) -> None:
     gateway.answers.append(error_response(401, "TOKEN_INVALID"))
-    bridge = make_bridge(feed_paths(feed_server, system.feeds(bikes=3, stations=0)))
+    bridge = make_bridge(feed_server.serve_system(system.feeds(bikes=3, stations=0)))
     await bridge.follow_once()
 
     assert bridge.result().exit_code == 1
     assert bridge.result().vehicles == 0
 
 
-async def test_following_reads_again_and_again_with_etags(
-    gateway: RecordingGateway, feed_server: FeedServer, make_bridge: MakeBridge
-) -> None:
-    documents = system.feeds(bikes=5, stations=0)
-    address = feed_paths(feed_server, documents)
-    feed_server.serve("free_bike_status.json", documents["free_bike_status"])
-
-    async with following(make_bridge(address, interval_seconds=0.01)):
-        await until(lambda: feed_server.statuses.count(304) >= 3)
-        documents["free_bike_status"]["data"]["bikes"].pop()
-        feed_server.serve("free_bike_status.json", documents["free_bike_status"])
-        await until(lambda: len(gateway.removed) == 1)
-
-    assert len(gateway.updates) == 6
-
-
-async def test_following_outlives_broken_and_hanging_feeds(
-    gateway: RecordingGateway, feed_server: FeedServer, make_bridge: MakeBridge
-) -> None:
-    documents = system.feeds(bikes=5, stations=5)
-    address = feed_paths(feed_server, documents)
-    feed_server.fail("station_status.json", 500)
-    feed_server.hang("station_information.json")
-
-    with structlog.testing.capture_logs() as lines:
-        async with following(make_bridge(address, interval_seconds=0.01)):
-            await until(lambda: feed_server.asked("station_status.json") >= 3)
-            feed_server.serve("free_bike_status.json", system.document("bikes", [system.bike(9)]))
-            await until(lambda: len(gateway.removed) == 5)
-
-    failures = [line for line in lines if line["log_level"] == "warning"]
-    assert [(line["feed"], line["reason"]) for line in failures] == [
-        ("station_status", "HTTP status 500")
-    ]
-
-
-async def test_following_begins_when_the_address_answers_and_survives_a_gateway_that_is_away(
-    gateway: RecordingGateway, feed_server: FeedServer, make_bridge: MakeBridge
-) -> None:
-    gateway.answers.append(error_response(403, "FORBIDDEN"))
-    feed_server.fail("gbfs.json", 503)
-    bridge = make_bridge(feed_server.url("gbfs.json"), interval_seconds=0.01)
-
-    async with following(bridge):
-        await until(lambda: feed_server.asked("gbfs.json") >= 1)
-        feed_paths(feed_server, system.feeds(bikes=3, stations=0))
-        await until(lambda: len(gateway.bikes) == 3)
-
-    assert bridge.result().troubles == ()
-
-
 async def test_a_gateway_that_was_started_anew_is_told_everything_at_the_next_change(
     gateway: RecordingGateway, feed_server: FeedServer, make_bridge: MakeBridge
 ) -> None:
     documents = system.feeds(bikes=5, stations=5)
-    bridge = make_bridge(feed_paths(feed_server, documents))
+    bridge = make_bridge(feed_server.serve_system(documents))
     await bridge.follow_once()
     gateway.forget()
     documents["free_bike_status"]["data"]["bikes"][0]["is_reserved"] = 1
-    feed_paths(feed_server, documents)
+    feed_server.serve_system(documents)
 
     await bridge.follow_once()
     await bridge.follow_once()
@@ -376,62 +260,3 @@ async def test_a_run_replays_a_recording(tmp_path: Path, gateway: RecordingGatew
         BridgeOptions(room="r", replay_path=path, speed=0, gateway_url=gateway.url)
     )
     assert (result.vehicles, result.exit_code) == (1, 0)
-
-
-class FragileProgress:
-    """Shows nothing, and breaks over one feed."""
-
-    def __init__(self, feed: str) -> None:
-        self.feed = feed
-        self.broke = 0
-
-    def show(self, step: Step) -> None:
-        if step.feed == self.feed:
-            self.broke += 1
-            raise ZeroDivisionError
-
-
-async def test_a_bug_over_one_feed_does_not_end_the_others(
-    gateway: RecordingGateway,
-    feed_server: FeedServer,
-    session: aiohttp.ClientSession,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(bridge_module, "LONGEST_SECONDS", 0.01)
-    progress = FragileProgress("free_bike_status")
-    address = feed_paths(feed_server, system.feeds(bikes=1, stations=1))
-    options = BridgeOptions(
-        room="r", address=address, gateway_url=gateway.url, interval_seconds=0.01
-    )
-
-    with structlog.testing.capture_logs() as lines:
-        async with following(Bridge(options, session, progress)):
-            await until(lambda: progress.broke >= 2)
-            seen = feed_server.asked("station_status.json")
-            await until(lambda: feed_server.asked("station_status.json") > seen)
-
-    errors = [line for line in lines if line["log_level"] == "error"]
-    assert {line["feed"] for line in errors} == {"free_bike_status"}
-    assert all(line["exc_info"] for line in errors)
-
-
-async def test_feeds_that_move_are_followed_to_their_new_address(
-    gateway: RecordingGateway,
-    feed_server: FeedServer,
-    make_bridge: MakeBridge,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(bridge_module, "LONGEST_SECONDS", 0.02)
-    address = feed_paths(feed_server, system.feeds(bikes=3, stations=0))
-
-    async with following(make_bridge(address, interval_seconds=0.01)):
-        await until(lambda: len(gateway.bikes) == 3)
-        feed_server.serve("v3/bikes", system.document("bikes", [system.bike(n) for n in range(2)]))
-        moved = {"free_bike_status": feed_server.url("v3/bikes")}
-        feed_server.serve("gbfs.json", system.discovery(moved))
-        await until(lambda: len(gateway.bikes) == 2)
-        asked = feed_server.asked("free_bike_status.json")
-        await until(lambda: feed_server.asked("v3/bikes") >= 5)
-        assert feed_server.asked("free_bike_status.json") == asked
-
-    assert len(gateway.updates) == 4
