@@ -120,7 +120,8 @@ def _adapted(scenario: Scenario, options: argparse.Namespace, file_limit: int) -
     room_for = file_limit - 200
     if scenario.members > room_for:
         sys.stderr.write(
-            f"{scenario.name}: {room_for} instead of {scenario.members} members (open files: {file_limit})\n"
+            f"{scenario.name}: {room_for} instead of {scenario.members} members "
+            f"({file_limit} open files allowed)\n"
         )
         scenario = msgspec.structs.replace(scenario, members=room_for)
     return scenario

@@ -1,4 +1,4 @@
-"""This module owns the order of a comparison: rounds in which every server has its turn, A B A B, and what they gave."""
+"""This module owns the order of a comparison: rounds in which every server has its turn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from loadtest import cpu, swarm
 from loadtest.handshake import Address
 from loadtest.measurement import Measurement, Result, Sample
-from loadtest.plan import Failed, Plan, Progress, Ready
+from loadtest.plan import Failed, Plan, Progress, Ready, Role
 from loadtest.servers import PeerUnavailable, Server, running
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ OnProgress = Callable[[Progress], None]
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What is measured: a kind of server to start for every round, or (with an address) one that runs already."""
+    """What is measured: a server to start for every round or, with an address, a running one."""
 
     peer: str
     settings: dict[str, str] = {}
@@ -53,7 +53,10 @@ class RunFailed(Exception):
 def compare(
     scenario: Scenario, terms: Terms, on_turn: Callable[[str, int], None], on_progress: OnProgress
 ) -> Result:
-    """All rounds of one scenario. A server that fails is named in the result and left out of later rounds."""
+    """All rounds of one scenario.
+
+    A server that fails is named in the result and left out of later rounds.
+    """
     result = Result(scenario, [target.peer for target in terms.targets], [], {})
     for number in range(1, terms.rounds + 1):
         for target in terms.targets:
@@ -84,7 +87,7 @@ def measure(
     scenario: Scenario, server: Server, secret: str, on_progress: OnProgress
 ) -> Measurement:
     """One scenario against one running server. Raises RunFailed."""
-    roles = ("riders", "canary") if scenario.course == "drop" else ("riders",)
+    roles: tuple[Role, ...] = ("riders", "canary") if scenario.course == "drop" else ("riders",)
     origin_ns = monotonic_ns()
     crews = [
         swarm.start(
@@ -103,7 +106,7 @@ def measure(
 
 
 class _Watch:
-    """The parent's side of a run: starts all load processes together, and samples the server meanwhile."""
+    """The parent's side of a run: lets all load processes go together, samples the server."""
 
     def __init__(self, server: Server, on_progress: OnProgress) -> None:
         self.samples: list[Sample] = []

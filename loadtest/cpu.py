@@ -1,4 +1,4 @@
-"""This module owns the reading of what a process and its children cost: CPU seconds and resident bytes, from /proc."""
+"""This module owns what processes cost: their CPU seconds and resident bytes, from /proc."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 def usage_of(pid: int) -> Usage:
-    """The usage of `pid` and all its living descendants; zeros for a process that is gone or unknown (0)."""
+    """The usage of `pid` and its living descendants; zeros when it is gone or unknown (0)."""
     user = system = resident = 0.0
     for member in _family_of(pid):
         ticks = _ticks_of(member)
@@ -36,7 +36,7 @@ def usage_of(pid: int) -> Usage:
 
 
 def resident_bytes_of(pid: int) -> int:
-    """Resident bytes by smaps_rollup, which counts exactly; by statm where the kernel does not offer it."""
+    """Resident bytes by smaps_rollup, which is exact; by statm where the kernel lacks it."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
             if line.startswith("Rss:"):
@@ -47,7 +47,8 @@ def resident_bytes_of(pid: int) -> int:
 
 
 def _ticks_of(pid: int) -> tuple[int, int]:
-    # The name of the program stands in parentheses and may hold spaces, so the fields are counted after it.
+    # The name of the program stands in parentheses and may hold spaces, so the fields are counted
+    # after it.
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     except OSError:
@@ -56,7 +57,10 @@ def _ticks_of(pid: int) -> tuple[int, int]:
 
 
 def _family_of(pid: int) -> list[int]:
-    """`pid` and its descendants. By one look at every process: not all kernels offer /proc/PID/task/*/children."""
+    """`pid` and its descendants.
+
+    By one look at every process: not all kernels offer /proc/PID/task/*/children.
+    """
     if not pid:
         return []
     parents = {int(entry.name): _parent_of(entry) for entry in Path("/proc").glob("[0-9]*")}
@@ -75,7 +79,7 @@ def _parent_of(entry: Path) -> int:
 
 @cache
 def cores_at_start() -> tuple[int, frozenset[int]]:
-    """The core for the server and those for the load, of what this process may use when first asked.
+    """The core for the server and those for the load, of those allowed when first asked.
 
     On a single core both share it.
     """

@@ -1,5 +1,7 @@
-"""This module owns the riders of one process: bringing them in, seating them in rooms, publishing, and the window
-between whose ends everything is counted."""
+"""This module owns the riders of one process, and the window in which all is counted.
+
+It brings them in, seats them in rooms and lets them publish.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,7 @@ class Crew:
         for attempt in range(_ATTEMPTS):
             rider = Rider(self.tally, self.scenario.sample_every - 1)
             try:
-                token = {"token": self.tokens[number % len(self.tokens)]}
+                token: dict[str, object] = {"token": self.tokens[number % len(self.tokens)]}
                 await board(rider, self.plan.address, token, self.plan.first_number + number)
             except HandshakeFailed:
                 if attempt == _ATTEMPTS - 1:
@@ -108,20 +110,33 @@ class Crew:
     def received(self) -> int:
         return sum(rider.received for rider in self.riders)
 
-    async def settle_acks(self) -> None:
-        """Wait until every publication is acknowledged."""
-        deadline = monotonic() + _SETTLE_SECONDS
-        while (
-            self.tally.acked < self.tally.sent and not self.tally.closed and monotonic() < deadline
-        ):
-            await asyncio.sleep(0.005)
+    async def settle_acks(self, patience_seconds: float = _SETTLE_SECONDS) -> None:
+        """Wait until every publication is acknowledged, or a connection is lost."""
+        tally = self.tally
+
+        def is_over() -> bool:
+            return tally.acked >= tally.sent or tally.closed > 0
+
+        await _wait_until(is_over, patience_seconds, 0.005)
 
     async def settle(self) -> None:
-        """Wait until nothing more arrives; a server that is far behind is not waited for forever."""
-        deadline = monotonic() + _SETTLE_SECONDS
+        """Wait until nothing more arrives; for a server that is far behind, not forever."""
         seen = (-1, -1)
-        while monotonic() < deadline and seen != (seen := (self.received(), self.tally.acked)):
-            await asyncio.sleep(_QUIET_SECONDS)
+
+        def is_quiet() -> bool:
+            nonlocal seen
+            return seen == (seen := (self.received(), self.tally.acked))
+
+        await _wait_until(is_quiet, _SETTLE_SECONDS, _QUIET_SECONDS)
+
+
+async def _wait_until(
+    is_over: Callable[[], bool], patience_seconds: float, interval_seconds: float
+) -> None:
+    # Looked at again and again: an event would have to be set in the hot path, for every delivery.
+    deadline = monotonic() + patience_seconds
+    while not is_over() and monotonic() < deadline:  # noqa: ASYNC110 - see above
+        await asyncio.sleep(interval_seconds)
 
 
 class Window:

@@ -1,7 +1,8 @@
-"""This module owns the WebSocket frames of a load-test client (RFC 6455), no more of them than a client needs.
+"""This module owns the WebSocket frames of a load-test client (RFC 6455), as far as one needs.
 
-A client masks what it sends. A server does not, so what arrives can be walked in place; the walk that has to be
-fast stands unrolled in `rider.py`, the one here is for the handshake and for payloads that are looked at.
+A client masks what it sends. A server does not, so what arrives can be walked in place; the walk
+that has to be fast stands unrolled in `rider.py`, the one here is for the handshake and for
+payloads that are looked at.
 """
 
 from functools import cache
@@ -9,6 +10,10 @@ from os import urandom
 from typing import Final
 
 TEXT: Final = 0x81
+# Lengths from 126 on stand in two more bytes, those of 16 bits and more in eight (RFC 6455, 5.2).
+_IN_TWO_BYTES: Final = 126
+_IN_EIGHT_BYTES: Final = 127
+_HEAD_BYTES: Final = 2
 CLOSE: Final = 0x88
 PING: Final = 0x89
 PONG: Final = 0x8A
@@ -22,25 +27,28 @@ def _mask_of(length: int) -> int:
 
 
 def masked(payload: bytes, opcode: int = TEXT) -> bytes:
-    """A whole masked client frame. One key serves the process: the server's work is the same for any key."""
+    """A whole masked client frame.
+
+    One key serves the process: the server's work is the same for any key.
+    """
     length = len(payload)
     body = (int.from_bytes(payload) ^ _mask_of(length)).to_bytes(length)
-    if length < 126:
+    if length < _IN_TWO_BYTES:
         return bytes((opcode, 0x80 | length)) + _KEY + body
-    if length < 0x10000:
+    if length < 1 << 16:
         return bytes((opcode, 0xFE)) + length.to_bytes(2) + _KEY + body
     return bytes((opcode, 0xFF)) + length.to_bytes(8) + _KEY + body
 
 
 def extent_of(data: bytes, position: int) -> tuple[int, int] | None:
-    """Where the payload of the unmasked frame at `position` starts and stops; None while it is incomplete."""
+    """Where the payload of the frame at `position` starts and stops; None if incomplete."""
     end = len(data)
-    if end - position < 2:
+    if end - position < _HEAD_BYTES:
         return None
     length, start = data[position + 1], position + 2
-    if length == 126:
+    if length == _IN_TWO_BYTES:
         length, start = int.from_bytes(data[start : start + 2]), start + 2
-    elif length == 127:
+    elif length == _IN_EIGHT_BYTES:
         length, start = int.from_bytes(data[start : start + 8]), start + 8
     return None if start + length > end else (start, start + length)
 

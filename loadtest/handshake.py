@@ -1,7 +1,7 @@
-"""This module owns the way in: TCP, the WebSocket upgrade, Engine.IO 4 and the CONNECT of Socket.IO 5 with a token.
+"""This module owns the way in: TCP, WebSocket, Engine.IO 4, CONNECT of Socket.IO 5 with a token.
 
-The protocol object of the handshake is let go when the server has said `40{...}`; what arrived behind it is handed
-to the rider that takes its place on the transport.
+The protocol object of the handshake is let go when the server has said `40{...}`; what arrived
+behind it is handed to the rider that takes its place on the transport.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ class Handshake(asyncio.Protocol):
             opcode, payload = self._buffer[0], self._buffer[start:stop]
             self._buffer = self._buffer[stop:]
             if opcode != frames.TEXT:
-                return self._fail(f"frame {opcode:#x} {payload[:80]!r}")
+                self._fail(f"frame {opcode:#x} {payload[:80]!r}")
+                return
             if not self._read_packet(payload):
-                return None
-        return None
+                return
 
     def _read_upgrade(self) -> bool:
         head, separator, rest = self._buffer.partition(b"\r\n\r\n")
@@ -134,7 +134,7 @@ async def board(rider: Rider, address: Address, auth: dict[str, object], number:
 
 def _plug_of(address: Address, number: int) -> socket.socket:
     plug = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    plug.setblocking(False)
+    plug.setblocking(False)  # noqa: FBT003 - the standard library's name for it
     plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     source = number // _CONNECTIONS_PER_SOURCE
     if source and address.host.startswith("127."):

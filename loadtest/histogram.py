@@ -1,7 +1,7 @@
-"""This module owns the counting of durations: fixed buckets, a relative error below 1.6 %, mergeable.
+"""This module owns the counting of durations: fixed buckets, an error below 1.6 %, mergeable.
 
-The layout is that of HdrHistogram: 64 linear steps for each power of two, so that a microsecond and a minute
-are kept with the same care and adding costs the same for both.
+The layout is that of HdrHistogram: 64 linear steps for each power of two, so that a microsecond and
+a minute are kept with the same care and adding costs the same for both.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Histogram:
         self.largest = max(self.largest, largest)
 
     def quantile(self, share: float) -> int:
-        """The upper edge of the bucket below which `share` of the durations lie; 0 when there are none."""
+        """The upper edge of the bucket up to which `share` of the durations lie; 0 without any."""
         wanted = share * self.count
         seen = 0
         for index, count in enumerate(self.counts):
@@ -78,7 +78,7 @@ class Histogram:
         return Summary(self.count, p50, p90, p99, p999, self.largest / 1e6)
 
     def curve(self) -> list[tuple[float, float]]:
-        """(milliseconds, share of durations at or below), one point for each bucket that holds something."""
+        """(milliseconds, share of durations at or below) for each bucket that holds something."""
         seen = 0
         points: list[tuple[float, float]] = []
         for index, count in self.sparse().items():

@@ -1,4 +1,4 @@
-"""This module owns what a run leaves behind: the numbers of one server in one round, and those of a whole scenario."""
+"""This module owns what a run leaves behind: numbers of one server in one round, and of all."""
 
 from __future__ import annotations
 
@@ -118,7 +118,10 @@ METRICS: Final = (
 
 
 class Result(msgspec.Struct):
-    """A scenario in a campaign: every round of every server. The first server is the one the others are held against."""
+    """A scenario in a campaign: every round of every server.
+
+    The first server is the one the others are held against.
+    """
 
     scenario: Scenario
     peers: list[str]
@@ -133,7 +136,7 @@ class Result(msgspec.Struct):
         return median_or_zero([metric.read(measured) for measured in self.of(peer)])
 
     def ratios_of(self, peer: str, metric: Metric) -> list[float]:
-        """How many times the first server's number this one's is, round by round of the same run."""
+        """How many times the first server's number this one's is, round by round."""
         ours = {measured.round_number: metric.read(measured) for measured in self.of(self.peers[0])}
         theirs = {measured.round_number: metric.read(measured) for measured in self.of(peer)}
         return [
@@ -149,7 +152,7 @@ class Result(msgspec.Struct):
             shares = [measured.swarm_share for measured in self.of(peer)]
             if shares and max(shares) > BUSY_SHARE:
                 remarks.append(
-                    f"{peer}: the load used {max(shares):.0%} of its core, and may be what limits the rate"
+                    f"{peer}: the load used {max(shares):.0%} of its core, and may limit the rate"
                 )
             closed = sum(measured.closed for measured in self.of(peer))
             if closed:

@@ -1,7 +1,7 @@
-"""This module owns the generated bodies that publishers send: their size, their fields and their faults.
+"""This module owns the bodies that publishers send: their size, their fields, their faults.
 
-The sizes and rates are those measured on real feeds: a live update 98 to 171 bytes, a station 237 to 381, a shop
-item 1 to 8 kB, and of a race feed 46 % exact repeats with a few steps back in time.
+The sizes and rates are those measured on real feeds: a live update 98 to 171 bytes, a station 237
+to 381, a shop item 1 to 8 kB, and of a race feed 46 % exact repeats with a few steps back in time.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _DIRTY: Final = (
     b'["bike-update",{"roomId":"%b","vehicle_id":"rider-%d","lat":%.6f,"lon":%.6f,"timestamp":%d,'
     b'"speed":%.1f,"is_reserved":%d,"serial":%d,"sent_ns":%d}]'
 )
+# The shares of the faults in the recorded feed; steps back are rarer there, too rare for 10 s.
+_REPEATED, _BACKWARDS, _NEGATIVE_SPEED = 0.46, 0.02, 0.01
 _NOTES: Final = [
     (b"Steel frame, 28 inch, mudguards \\u00e9t\\u00e9 \\u2764 ")[: 40 + n] * (1 + n * 6)
     for n in range(1, 24)
@@ -56,7 +58,8 @@ def stations(fleet: int) -> Callable[[str, int, int], bytes]:
         free = number % 19
         now_ms = time_ns() // 1_000_000
         return _STATION % (
-            room.encode(), number % fleet, 19 - free, free, number % 3, free // 2, free % 7, now_ms, sent_ns,
+            room.encode(), number % fleet, 19 - free, free, number % 3, free // 2, free % 7,
+            now_ms, sent_ns,
         )  # fmt: skip
 
     return make
@@ -74,23 +77,23 @@ def shop_items() -> Callable[[str, int, int], bytes]:
 
 
 def dirty_race(riders: int) -> Callable[[str, int, int], bytes]:
-    """A race feed as it comes: 46 % exact repeats, some steps back in time, negative speeds, 0 for false.
+    """A race feed as it comes: exact repeats, steps back in time, negative speeds, 0 for false.
 
-    Every stamp grows with the publications of its rider but for the faults, so that a receiver can tell which
-    deliveries should not have come.
+    Every stamp grows with the publications of its rider but for the faults, so that a receiver
+    can tell which deliveries should not have come.
     """
-    random = Random(2026)  # noqa: S311 - reproducible faults, not secrets
+    random = Random(2026)
     last: dict[int, bytes] = {}
     start_ms = time_ns() // 1_000_000
 
     def make(room: str, number: int, sent_ns: int) -> bytes:
         rider = number % riders
-        if rider in last and random.random() < 0.46:
+        if rider in last and random.random() < _REPEATED:
             return last[rider]
         lap = number // riders
-        backwards = random.random() < 0.02
+        backwards = random.random() < _BACKWARDS
         stamp = start_ms + lap * 1000 - (5000 if backwards else 0)
-        speed = -1.5 if random.random() < 0.01 else 11.0 + rider % 5
+        speed = -1.5 if random.random() < _NEGATIVE_SPEED else 11.0 + rider % 5
         lat, lon = 43.6 + lap * 1e-4, 1.44 + rider * 1e-5
         body = _DIRTY % (room.encode(), rider, lat, lon, stamp, speed, 0, number, sent_ns)
         if not backwards:

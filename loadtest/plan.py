@@ -1,4 +1,4 @@
-"""This module owns what a load process is told, and how it talks with the process that started it."""
+"""This module owns what a load process is told, and how it talks with its parent."""
 
 from __future__ import annotations
 
@@ -63,9 +63,14 @@ class Link:
     async def wait_for_go(self) -> None:
         """Say that everything is in place, and wait until all processes are."""
         self.tell(Ready())
-        go = asyncio.get_running_loop().create_future()
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._line.fileno(), lambda: go.done() or go.set_result(None))
+        go: asyncio.Future[None] = loop.create_future()
+        line = self._line.fileno()
+
+        def take() -> None:
+            loop.remove_reader(line)
+            go.set_result(None)
+
+        loop.add_reader(line, take)
         await go
-        loop.remove_reader(self._line.fileno())
         self._line.recv()

@@ -1,6 +1,7 @@
-"""This module owns the drawings of the report: small SVG of our own, so that the page needs nothing from anywhere.
+"""This module owns the drawings of the report: SVG of our own, so that the page needs no other.
 
-Colours are classes of the page's style sheet, so that one drawing serves the light and the dark page.
+Colours are classes of the page's style sheet, so that one drawing serves the light and the dark
+page.
 """
 
 from __future__ import annotations
@@ -22,32 +23,37 @@ _QUANTILES: Final = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
 
 def bars(rows: list[tuple[str, str, float, list[float]]]) -> str:
-    """One bar for each (class, label, value, values of the rounds); a round is a tick on its bar."""
-    largest = max(
-        [value for _, _, _, rounds in rows for value in rounds] + [value for _, _, value, _ in rows]
-    )
+    """A bar for each (class, label, value, values of the rounds); a round is a tick on its bar."""
+    largest = max(one for _, _, value, rounds in rows for one in (value, *rounds))
     scale = (_WIDTH - _BAR_LEFT - _BAR_RIGHT) / (largest or 1)
-    parts = []
+    parts: list[str] = []
     for number, (style, label, value, rounds) in enumerate(rows):
         y = number * _BAR_STEP + 6
-        middle = y + _BAR_HEIGHT / 2
-        parts.append(_text(_BAR_LEFT - 8, middle + 4, label, "end"))
-        parts.append(
-            f'<rect class="fill {style}" x="{_BAR_LEFT}" y="{y}" width="{max(1.0, value * scale):.1f}" '
-            f'height="{_BAR_HEIGHT}" rx="2"><title>{escape(label)}: {short(value)}</title></rect>'
-        )
-        for one in rounds:
-            x = _BAR_LEFT + one * scale
-            parts.append(
-                f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 2}" y2="{y + _BAR_HEIGHT + 2}"/>'
-            )
-        end = _BAR_LEFT + max([value, *rounds]) * scale
-        parts.append(_text(end + 8, middle + 4, short(value), "start", "value"))
+        middle = y + _BAR_HEIGHT / 2 + 4
+        width = max(1.0, value * scale)
+        end = _BAR_LEFT + max(value, *rounds) * scale + 8
+        parts += [
+            _text(_BAR_LEFT - 8, middle, label, "end"),
+            _bar(style, y, width, f"{label}: {short(value)}"),
+            *(_tick(_BAR_LEFT + one * scale, y) for one in rounds),
+            _text(end, middle, short(value), "start", "value"),
+        ]
     return _svg(len(rows) * _BAR_STEP + 8, parts)
 
 
+def _bar(style: str, y: float, width: float, title: str) -> str:
+    size = f'width="{width:.1f}" height="{_BAR_HEIGHT}" rx="2"'
+    title = f"<title>{escape(title)}</title>"
+    return f'<rect class="fill {style}" x="{_BAR_LEFT}" y="{y}" {size}>{title}</rect>'
+
+
+def _tick(x: float, y: float) -> str:
+    ends = f'y1="{y - 2}" y2="{y + _BAR_HEIGHT + 2}"'
+    return f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" {ends}/>'
+
+
 def quantiles(series: list[tuple[str, str, list[Point]]]) -> str:
-    """Latency by share of the deliveries: the shares spread by nines, milliseconds by powers of ten.
+    """Latency by share of the deliveries: shares spread by nines, milliseconds by powers of ten.
 
     A series is (class, label, [(milliseconds, share at or below)]).
     """
@@ -63,19 +69,17 @@ def quantiles(series: list[tuple[str, str, list[Point]]]) -> str:
         _horizontal(place((0, 10.0**power))[1], f"{short(10.0**power)} ms")
         for power in range(low, high + 1)
     ]
-    for share in _QUANTILES:
-        parts.append(
-            _text(place((share, 1))[0], _TOP + _PLOT_HEIGHT + 16, f"{share * 100:g} %", "middle")
-        )
+    below = _TOP + _PLOT_HEIGHT + 16
+    parts += [
+        _text(place((share, 1))[0], below, f"{share * 100:g} %", "middle")
+        for share in _QUANTILES[:-1]
+    ]
+    parts.append(_text(_WIDTH, below, f"{_QUANTILES[-1] * 100:g} %", "end"))
     parts.append(
-        _text(
-            (_LEFT + _WIDTH) / 2,
-            _TOP + _PLOT_HEIGHT + 34,
-            "share of deliveries at or below",
-            "middle",
-        )
+        _text((_LEFT + _WIDTH) / 2, below + 18, "share of deliveries at or below", "middle")
     )
-    # A bucket of the histogram is a step: its milliseconds hold from the share before it to its own.
+    # A bucket of the histogram is a step: its milliseconds hold from the share before it to its
+    # own.
     steps = [(style, label, _steps_of(curve)) for style, label, curve in series]
     return _svg(_TOP + _PLOT_HEIGHT + _BOTTOM, parts + _lines(steps, place))
 
@@ -95,34 +99,21 @@ def over_time(series: list[tuple[str, str, list[Point]]], unit: str) -> str:
         _horizontal(place((0, number * step))[1], f"{short(number * step)} {unit}")
         for number in range(round(top / step) + 1)
     ]
-    across = _round_step(last / 5)
-    for number in range(floor(last / across) + 1):
-        parts.append(
-            _text(
-                place((number * across, 0))[0],
-                _TOP + _PLOT_HEIGHT + 16,
-                short(number * across),
-                "middle",
-            )
-        )
-    parts.append(
-        _text(
-            (_LEFT + _WIDTH) / 2,
-            _TOP + _PLOT_HEIGHT + 34,
-            "seconds since the round began",
-            "middle",
-        )
-    )
+    across, below = _round_step(last / 5), _TOP + _PLOT_HEIGHT + 16
+    parts += [
+        _text(place((number * across, 0))[0], below, short(number * across), "middle")
+        for number in range(floor(last / across) + 1)
+    ]
+    parts.append(_text((_LEFT + _WIDTH) / 2, below + 18, "seconds since the round began", "middle"))
     return _svg(_TOP + _PLOT_HEIGHT + _BOTTOM, parts + _lines(series, place))
 
 
 def short(value: float) -> str:
-    """A number at the precision that a reader can use."""
-    if value >= 100 or value == 0:
+    """A number with about three digits, which is what a reader can use."""
+    whole = len(str(int(value)))
+    if whole > 2 or value == int(value):  # noqa: PLR2004 - three digits before the point are enough
         return f"{value:,.0f}"
-    if value >= 10:
-        return f"{value:.1f}"
-    return f"{value:.3g}" if value < 0.1 else f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value:.{3 - whole}f}" if value >= 1 else f"{value:.3g}"
 
 
 def _nines(share: float) -> float:
@@ -162,7 +153,8 @@ def _lines(
     for style, label, points in series:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, points))
         lines.append(
-            f'<polyline class="line {style}" points="{path}"><title>{escape(label)}</title></polyline>'
+            f'<polyline class="line {style}" points="{path}">'
+            f"<title>{escape(label)}</title></polyline>"
         )
     return lines
 
@@ -173,7 +165,8 @@ def _horizontal(y: float, label: str) -> str:
 
 
 def _text(x: float, y: float, text: str, anchor: str, style: str = "") -> str:
-    return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text class="{style}" {place}>{escape(text)}</text>'
 
 
 def _svg(height: float, parts: list[str]) -> str:

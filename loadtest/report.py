@@ -1,4 +1,4 @@
-"""This module owns the report: one page that needs no other file, and the same numbers as JSON beside it."""
+"""This module owns the report: one page that needs no other file, and its numbers as JSON."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 _STYLE: Final = Path(__file__).with_suffix(".css")
 _COLOURED: Final = ("paceline", "node", "python-socketio", "floor")
+# So many scenarios stand in the name of the file.
+_NAMED: Final = 3
 _METHOD: Final = (
-    "Every server ran alone on a core of its own, freshly started for each round; the load ran on the other core(s). "
-    "Rounds were interleaved (A B A B). CPU is user and system time of the server from /proc, within the measured "
-    "window, divided by the work done in it. Numbers are medians over the rounds, a ratio is the median of the ratios "
-    "of the rounds; the ticks on a bar are the rounds."
+    "Every server ran on a core of its own, freshly started for each round; the load ran on the "
+    "others. Rounds were interleaved (A B A B). CPU is user and system time of the server from "
+    "/proc, within the measured window, divided by the work done in it. Numbers are medians over "
+    "the rounds, a ratio is the median of the ratios of the rounds; the ticks on a bar are the "
+    "rounds."
 )
 
 
@@ -31,8 +34,8 @@ def write(results: list[Result], folder: Path) -> tuple[Path, Path]:
     """Write the page and the numbers into `folder`; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
-    names = "-".join(result.scenario.name for result in results[:3]) + (
-        "-and-more" if len(results) > 3 else ""
+    names = "-".join(result.scenario.name for result in results[:_NAMED]) + (
+        "-and-more" if len(results) > _NAMED else ""
     )
     stem = f"{now:%Y%m%d-%H%M%S}-{names}"
     page, numbers = folder / f"{stem}.html", folder / f"{stem}.json"
@@ -57,7 +60,8 @@ def page_of(results: list[Result], now: datetime) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Load test of {now:%Y-%m-%d}</title><style>{_STYLE.read_text(encoding='utf-8')}</style></head><body>"
+        f"<title>Load test of {now:%Y-%m-%d}</title>"
+        f"<style>{_STYLE.read_text(encoding='utf-8')}</style></head><body>"
         f'<h1>Load test</h1><p class="faint">{now:%Y-%m-%d %H:%M} UTC. {escape(machine())}</p>'
         f'<p class="faint">{_METHOD}</p>{"".join(map(_section, results))}</body></html>'
     )
@@ -67,7 +71,8 @@ def _section(result: Result) -> str:
     scenario = result.scenario
     return (
         f"<section><h2>{escape(scenario.name)}</h2><p>{escape(scenario.title)}</p>"
-        f'<p class="faint">{scenario.members:,} members in {scenario.rooms:,} rooms, {scenario.seconds:g} s a round</p>'
+        f'<p class="faint">{scenario.members:,} members in {scenario.rooms:,} rooms, '
+        f"{scenario.seconds:g} s a round</p>"
         f"{_table(result)}{_remarks(result)}{_checks(result)}"
         f'<div class="plots">{"".join(_figures(result))}</div></section>'
     )
@@ -79,7 +84,8 @@ def _table(result: Result) -> str:
     heads = ["server", f"{unit} /s", "server's core", "load's core"]
     heads += [f"{metric.label.format(unit=unit)}, {metric.unit}" for metric in metrics]
     rows = "".join(_table_row(result, peer, metrics) for peer in result.peers if result.of(peer))
-    return f'<div class="scroll"><table><tr>{"".join(f"<th>{escape(head)}</th>" for head in heads)}</tr>{rows}</table></div>'
+    head = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    return f'<div class="scroll"><table><tr>{head}</tr>{rows}</table></div>'
 
 
 def _table_row(result: Result, peer: str, metrics: list[Metric]) -> str:
@@ -103,7 +109,8 @@ def _metric_cell(result: Result, peer: str, metric: Metric) -> str:
     if not ratios:
         return value
     span = f"{plots.short(min(ratios))} to {plots.short(max(ratios))}"
-    return f'{value}<span class="times" title="{span}">&times; {plots.short(median_or_zero(ratios))}</span>'
+    times = plots.short(median_or_zero(ratios))
+    return f'{value}<span class="times" title="{span}">&times; {times}</span>'
 
 
 def shown_metrics(result: Result) -> list[Metric]:

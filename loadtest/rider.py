@@ -1,7 +1,8 @@
-"""This module owns one connected client: it counts what it is delivered, answers pings, asks and publishes.
+"""This module owns one connected client: it counts deliveries, answers pings, asks, publishes.
 
-`Rider.data_received` is the load test's hot path: it walks the frames in place, counts deliveries by their first
-bytes and looks into one of many for the time it was sent. Everything rarer goes to `_take_rare`.
+`Rider.data_received` is the load test's hot path: it walks the frames in place, counts deliveries
+by their first bytes and looks into one of many for the time it was sent. Everything rarer goes to
+`_take_rare`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 UPDATED: Final = b'42["bike-updated",'
 SENT: Final = b'"sent_ns":'
-# Times are sent as nanoseconds since the run's origin plus this: always 16 digits, and below 2**53 for JavaScript.
+# Times are sent as nanoseconds since the run's origin plus this: always 16 digits, and below 2**53
+# for JavaScript.
 SENT_BASE: Final = 10**15
 _SENT_DIGITS: Final = 16
+# The longest payload whose length stands in the second byte.
+_SHORT_BYTES: Final = 125
 _PING: Final = b"2"
 _PONG: Final = frames.masked(b"3")
 _ANSWER_SECONDS: Final = 60.0
@@ -64,14 +68,15 @@ class Tally:
 class Rider(asyncio.Protocol):
     """A Socket.IO client on an upgraded transport.
 
-    `sample_mask` n means that of every n + 1 deliveries one is looked into (n + 1 is a power of two).
-    `on_ack` is called after every acknowledgement of a publication, `on_text` with every payload that is neither
-    an acknowledgement nor a ping, and then deliveries are not merely counted but handed over one by one.
+    `sample_mask` n means that of every n + 1 deliveries one is looked into (n + 1 is a power of
+    two). `on_ack` is called after every acknowledgement of a publication, `on_text` with every
+    payload that is neither an acknowledgement nor a ping, and then deliveries are not merely
+    counted but handed over one by one.
     """
 
     __slots__ = (
-        "_in_flight", "_next_ack", "_partial", "_requests", "_tally", "_transport", "closed", "on_ack", "on_text",
-        "received", "sample_mask",
+        "_in_flight", "_next_ack", "_partial", "_requests", "_tally", "_transport",
+        "closed", "on_ack", "on_text", "received", "sample_mask",
     )  # fmt: skip
 
     def __init__(self, tally: Tally, sample_mask: int = 0) -> None:
@@ -89,7 +94,7 @@ class Rider(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         if not self.closed:
             self._tally.closed += 1
         self.closed = True
@@ -108,7 +113,7 @@ class Rider(asyncio.Protocol):
         while end - position > 1:
             length = data[position + 1]
             start = position + 2
-            if length > 125:
+            if length > _SHORT_BYTES:
                 extent = frames.extent_of(data, position)
                 if extent is None:
                     break
@@ -191,7 +196,7 @@ class Rider(asyncio.Protocol):
         self._transport.write(
             frames.masked(b"42%d%b" % (number, msgspec.json.encode([event, argument])))
         )
-        acknowledgement = await asyncio.wait_for(answer, _ANSWER_SECONDS)
+        acknowledgement: bytes = await asyncio.wait_for(answer, _ANSWER_SECONDS)
         if acknowledgement.startswith(b'[{"error"'):
             raise Refusal(acknowledgement[:300].decode(errors="replace"))
         return acknowledgement

@@ -1,4 +1,4 @@
-"""This module owns what the terminal shows: progress while a campaign runs, and its result as tables."""
+"""This module owns what the terminal shows: progress of a campaign, and its result as tables."""
 
 from __future__ import annotations
 

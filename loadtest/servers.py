@@ -1,4 +1,4 @@
-"""This module owns the servers under test: how each is started on a core of its own, and stopped."""
+"""This module owns the servers under test: how each is started on its own core, and stopped."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Server(msgspec.Struct, frozen=True):
 
 
 def raise_file_limit() -> int:
-    """As many open files as the machine allows, for this process and its children; the limit that holds now."""
+    """Allow this process and its children all open files that may be; the limit that holds now."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
@@ -98,7 +98,10 @@ COMMANDS: Final = {
 
 
 def environment_of(port: int, extra: Mapping[str, str]) -> dict[str, str]:
-    """What the server is told. Settings of this shell do not leak in: only the neutral ones are kept."""
+    """What the server is told.
+
+    Settings of this shell do not leak in: only the neutral ones are kept.
+    """
     kept = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
     }
@@ -174,7 +177,8 @@ def _wait_until_open(peer: str, port: int, process: subprocess.Popen[bytes], log
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    # Killed, not asked: what is measured is over, and draining 10,000 connections would only cost time.
+    # Killed, not asked: what is measured is over, and draining 10,000 connections would only cost
+    # time.
     process.kill()
     with suppress(subprocess.TimeoutExpired):
         process.wait(_STOP_SECONDS)

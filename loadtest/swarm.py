@@ -1,4 +1,4 @@
-"""This module owns the load processes: each runs one course on an event loop of its own, away from the server's core."""
+"""This module owns the load processes: each runs one course, away from the server's core."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def start(plan: Plan) -> tuple[SpawnProcess, Connection]:
 
 def _work(plan: Plan, line: Connection) -> None:
     raise_file_limit()
-    # Nothing here makes cycles that matter within a run, and a collection over 10,000 connections would be
-    # read off as the server's latency.
+    # Nothing here makes cycles that matter within a run, and a collection over 10,000 connections
+    # would be read off as the server's latency.
     gc.disable()
     link = Link(line)
     try:

@@ -1,4 +1,4 @@
-"""This module owns the identities of the riders: one signed token each, made before the clock runs."""
+"""This module owns the identities of the riders: one signed token each, made in advance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns the looking: members that read every delivery, and the verdicts on what they saw."""
+"""This module owns the looking: members that read every delivery, and verdicts on what they saw."""
 
 from __future__ import annotations
 
@@ -100,7 +100,10 @@ def watch(crew: Crew) -> Watch:
 
 def _verbatim(seen: Watch, _crew: Crew, _measured: Measurement) -> tuple[bool, str]:
     rest = seen.looked_at - seen.identical - seen.equal
-    detail = f"{seen.identical} of {seen.looked_at} byte for byte, {seen.equal} more with equal values, {rest} not"
+    detail = (
+        f"{seen.identical} of {seen.looked_at} byte for byte, "
+        f"{seen.equal} more with equal values, {rest} not"
+    )
     return 0 < seen.looked_at == seen.identical, detail
 
 
@@ -111,14 +114,14 @@ def _not_to_its_author(_seen: Watch, crew: Crew, _measured: Measurement) -> tupl
 
 def _monotone(seen: Watch, _crew: Crew, _measured: Measurement) -> tuple[bool, str]:
     return (
-        0 < seen.looked_at and seen.older == 0,
+        seen.looked_at > 0 and seen.older == 0,
         f"{seen.older} of {seen.looked_at} deliveries went back in time",
     )
 
 
 def _repeats_dropped(seen: Watch, _crew: Crew, _measured: Measurement) -> tuple[bool, str]:
     return (
-        0 < seen.looked_at and seen.repeats == 0,
+        seen.looked_at > 0 and seen.repeats == 0,
         f"{seen.repeats} of {seen.looked_at} deliveries were repeats",
     )
 

@@ -1,1 +1,1 @@
-"""This package owns the courses: how the scenarios of one kind are driven, from the first connection to the numbers."""
+"""This package owns the courses: how the scenarios of one kind are driven."""

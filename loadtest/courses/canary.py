@@ -1,4 +1,4 @@
-"""This module owns the canary: one connection that asks every few milliseconds, and so feels every stall of the loop.
+"""This module owns the canary: one connection that asks every 5 ms, and so feels every stall.
 
 It runs in a process of its own. In the riders' process it would feel the riders' stalls instead.
 """
@@ -33,7 +33,7 @@ async def run(plan: Plan, link: Link) -> Measurement:
         crew.publish(rider, _ROOM)
         asked += 1
         await asyncio.sleep(start + asked * _INTERVAL_SECONDS - loop.time())
-    await _last_answer(crew)
+    await crew.settle_acks(_PATIENCE_SECONDS)
     return Measurement(
         seconds=loop.time() - start,
         units=asked,
@@ -45,10 +45,3 @@ async def run(plan: Plan, link: Link) -> Measurement:
             "unanswered_count": crew.tally.sent - crew.tally.acked,
         },
     )
-
-
-async def _last_answer(crew: Crew) -> None:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + _PATIENCE_SECONDS
-    while crew.tally.acked < crew.tally.sent and not crew.tally.closed and loop.time() < deadline:
-        await asyncio.sleep(_INTERVAL_SECONDS)

@@ -1,4 +1,4 @@
-"""This module owns the courses of crowds: many that come, that stay and say nothing, that drop at once, that return."""
+"""This module owns the courses of crowds: many that come, stay silent, drop at once, return."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from loadtest.plan import Link, Plan
     from loadtest.rider import Rider
 
-# Enough for a server to have loaded what it loads lazily, before its memory is called the empty server's.
+# Enough for a server to have loaded what it loads lazily, before its memory is called the empty
+# server's.
 _FIRST_GUESTS: Final = 20
 _CALM_SECONDS: Final = 1.0
 
@@ -35,7 +36,10 @@ def _note_memory(measured: Measurement, connections: int) -> None:
 
 
 async def connect(plan: Plan, link: Link) -> Measurement:
-    """Everybody comes as fast as the server lets them in. Latency is from the first TCP packet to `40{sid}`."""
+    """Everybody comes as fast as the server lets them in.
+
+    Latency is from the first TCP packet to `40{sid}`.
+    """
     crew = Crew(plan, link)
     await _warm_up(crew)
     await link.wait_for_go()
@@ -66,7 +70,10 @@ async def idle(plan: Plan, link: Link) -> Measurement:
 
 
 async def drop(plan: Plan, link: Link) -> Measurement:
-    """All members are gone within one loop turn. A canary in another process feels what that does to the server."""
+    """All members are gone within one loop turn.
+
+    A canary in another process feels what that does to the server.
+    """
     crew = Crew(plan, link)
     await crew.board_all()
     await crew.seat_all()
@@ -82,7 +89,7 @@ async def drop(plan: Plan, link: Link) -> Measurement:
 
 
 async def storm(plan: Plan, link: Link) -> Measurement:
-    """A room with a state loses all members and gets them back within seconds; each is handed the whole state."""
+    """A room with a state loses all members; they return within seconds and get the state."""
     crew = Crew(plan, link)
     await crew.board_all()
     await _fill_room(crew)
@@ -93,7 +100,7 @@ async def storm(plan: Plan, link: Link) -> Measurement:
     await pass_time(link, 2 * _CALM_SECONDS, "all gone")
     window = Window(crew)
     answered_bytes: list[int] = []
-    random = Random(2026)  # noqa: S311 - spreads the returns, reproducibly
+    random = Random(2026)
 
     async def come_back(number: int) -> tuple[Rider, int]:
         await asyncio.sleep(random.random() * crew.scenario.seconds)

@@ -1,4 +1,4 @@
-"""This module owns the course of publications that flow: seated members, publishers in a closed loop or at a pace."""
+"""This module owns the course of publications that flow, in a closed loop or at a pace."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ class Traffic:
             self._crew.publish(rider, room)
 
     async def _publish_at_pace(self) -> None:
-        # By the plan, not by the last sleep: a late timer is followed by a short one, and the rate holds.
+        # By the plan, not by the last sleep: a late timer is followed by a short one, and the rate
+        # holds.
         scenario, loop = self._crew.scenario, asyncio.get_running_loop()
         publishers = cycle(self._crew.publishers())
         start, bursts = loop.time(), 0

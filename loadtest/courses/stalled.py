@@ -1,7 +1,8 @@
-"""This module owns the course of the stalled reader: one member of a busy room stops reading, and comes back.
+"""This module owns the course of the reader that stops reading in a busy room, and comes back.
 
-Afterwards it must know the newest state of every bike and every removal, by whatever the server kept for it or, when
-the server has let it go meanwhile, by coming back and joining again. The others must not have noticed.
+Afterwards it must know the newest state of every bike and every removal, by whatever the server
+kept for it or, when the server has let it go meanwhile, by coming back and joining again. The
+others must not have noticed.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 _REMOVED: Final = b'42["bike-removed",'
 _REMOVED_BIKES: Final = 50
-# After a long stall the sender's kernel tries again only every few seconds (RFC 6298, section 5.5): the reader
-# is given time until the first byte, and is quiet only when it then stops.
+# After a long stall the sender's kernel tries again only every few seconds (RFC 6298, section 5.5):
+# the reader is given time until the first byte, and is quiet only when it then stops.
 _CATCH_UP_SECONDS: Final = 45.0
 _QUIET_SECONDS: Final = 1.5
 _HARM_FACTOR: Final = 3.0
@@ -45,7 +46,7 @@ _decode_sighting: Final = msgspec.json.Decoder(Sighting).decode
 
 
 class Picture:
-    """The bikes as somebody knows them: name -> the time at which the newest known state was sent."""
+    """The bikes as somebody knows them: name -> when the newest known state was sent."""
 
     def __init__(self) -> None:
         self.bikes: dict[str, int] = {}
@@ -99,7 +100,7 @@ class Room:
         self.truth.take(_decode_sighting(body[body.index(b",") + 1 : -1]))
 
     def remove_some(self) -> None:
-        """Bikes that nobody else publishes go: what a reader misses of that, nothing later repairs."""
+        """Bikes that nobody publishes again go: what a reader misses of that, nothing repairs."""
         author, room = self.crew.publishers()[0]
         for name in self.removed:
             body = {
@@ -130,7 +131,7 @@ class Room:
         await self.crew.settle()
 
     async def resume(self) -> bool:
-        """Read again; True when the server had closed the connection and the reader came back by joining anew."""
+        """Read again; True when the server had closed the connection and the reader joined anew."""
         self.stalled.resume()
         await self._caught_up_or_closed()
         if not self.stalled.closed:
@@ -154,14 +155,15 @@ class Room:
             await asyncio.sleep(0.05)
             if before != (before := self.stalled.received):
                 changed = loop.time()
-            elif before != first and loop.time() - changed > _QUIET_SECONDS:
-                break
-            elif self.missing() == (0, 0):
+            elif self._is_over(has_begun=before != first, quiet_seconds=loop.time() - changed):
                 break
         self.catch_up_seconds = changed - start
 
+    def _is_over(self, *, has_begun: bool, quiet_seconds: float) -> bool:
+        return self.missing() == (0, 0) or (has_begun and quiet_seconds > _QUIET_SECONDS)
+
     def missing(self) -> tuple[int, int]:
-        """(bikes whose newest state the reader does not have, removed bikes that it still shows)."""
+        """(bikes whose newest state the reader lacks, removed bikes that it still shows)."""
         stale = sum(
             self.seen.bikes.get(name, 0) < sent_ns for name, sent_ns in self.truth.bikes.items()
         )
@@ -186,7 +188,8 @@ async def run(plan: Plan, link: Link) -> Measurement:
     await window.run(crew.scenario.seconds / 2, "stalled")
     room.remove_some()
     await window.run(crew.scenario.seconds / 2, "stalled, bikes leave")
-    # The last word is spoken before the reader wakes: what it then gets is what was kept for it, not a new round.
+    # The last word is spoken before the reader wakes: what it then gets is what was kept for it,
+    # not a new round.
     await traffic.stop()
     await crew.settle_acks()
     during = window.close()
@@ -229,7 +232,7 @@ def _tell(
         Check(
             "others-unharmed",
             busy_ms <= max(_UNNOTICEABLE_MS, calm_ms * _HARM_FACTOR),
-            f"99 % of the others' latencies below {calm_ms:.1f} ms before, {busy_ms:.1f} ms during the stall",
+            f"99 % of the others' latencies below {calm_ms:.1f} ms before, {busy_ms:.1f} ms during",
         ),
     ]
 

@@ -1,1 +1,1 @@
-"""This package owns the servers that the gateway is compared with: same rooms, same events, same tokens."""
+"""This package owns the servers that the gateway is compared with: same events, same tokens."""

@@ -1,7 +1,7 @@
-"""This module owns the comparison server in stock python-socketio: `python -m loadtest.peers.stock`.
+"""This module owns the comparison server in stock python-socketio.
 
-It is written the way the library's documentation writes it; nothing is tuned but what every production
-deployment turns off (the request log). Environment: PORT, JWT_SECRET.
+It is written the way the library's documentation writes it; nothing is tuned but what every
+production deployment turns off (the request log). Environment: PORT, JWT_SECRET.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def main() -> None:
     # uvloop, as the gateway has it: what is compared is the servers, not the loops.
     uvloop.install()
     web.run_app(
-        application_of(os.environ["JWT_SECRET"]), host="127.0.0.1", port=int(os.environ["PORT"]), access_log=None,
+        application_of(os.environ["JWT_SECRET"]), host="127.0.0.1",
+        port=int(os.environ["PORT"]), access_log=None,
         print=None,
     )  # fmt: skip
 
