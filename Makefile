@@ -84,7 +84,7 @@ format: $(TESTABLE)
 bench: $(RUNNABLE)
 	$(IN_VENV) -m loadtest bench
 
-generate: programs
+generate: $(TESTABLE)
 	$(IN_VENV) -m protocol.generate
 
 conformance-server: $(TESTABLE)
