@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.authentication import Authenticator
 from gateway.broker.contract import Broker
@@ -22,7 +25,7 @@ from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
-from gateway.rest.problems import answer_problems
+from gateway.rest.problems import Problems
 from gateway.rest.routes import routes_of
 from gateway.settings import Settings
 from gateway.sockets.engine import EngineLimits
@@ -34,6 +37,16 @@ logger = structlog.get_logger(__name__)
 
 _BACKLOG: Final = 4096  # connections that may wait to be accepted, in a reconnect storm
 
+_REASONS_NOT_TO_LISTEN: Final = {
+    errno.EADDRINUSE: "another program listens there already. Choose a port with --port or PORT.",
+    errno.EADDRNOTAVAIL: "that is no address of this machine. Choose one with --host or HOST.",
+    errno.EACCES: "this user may not listen there. Choose a port above 1023 with --port or PORT.",
+}
+
+
+class CannotListen(Exception):
+    """The address or port is not to be had; the message says why, and what to do."""
+
 
 class Gateway:
     """One worker: the parts, wired. `running` starts and stops them."""
@@ -43,13 +56,14 @@ class Gateway:
         self.metrics = Metrics()
         self.authenticator = Authenticator(settings)
         self.broker = _broker_of(settings)
+        self.offences = Offences()
         self.lanes = Lanes(
             settings.outbox_limit_bytes, settings.write_high_water_bytes, self.metrics
         )
         self.hub = Hub(settings, self.broker, self.lanes)
         self.lanes.serve(self.hub.membership)
         self.namespace = Namespace(
-            settings, self.hub, self.lanes, self.authenticator, self.metrics, Offences()
+            settings, self.hub, self.lanes, self.authenticator, self.metrics, self.offences
         )
         self.server = _server_of(settings, self.namespace)
         self.health = HealthResource(self.broker, self.metrics)
@@ -61,6 +75,7 @@ class Gateway:
     async def running(self) -> AsyncIterator[int]:
         """Serve while the context is open; gives the port, which the system chose if it was 0."""
         async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(_malformed_requests_noted(self.offences))
             await self.authenticator.start()
             stack.push_async_callback(self.authenticator.stop)
             await self.hub.start()
@@ -73,16 +88,22 @@ class Gateway:
             )
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            site = web.TCPSite(
-                runner, self.settings.host, self.settings.port, backlog=_BACKLOG
-            )
-            await site.start()
+            await self._listen(runner)
             stack.push_async_callback(self._part)
             yield runner.addresses[0][1]
 
+    async def _listen(self, runner: web.AppRunner) -> None:
+        host, port = self.settings.host, self.settings.port
+        try:
+            await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
+        except OSError as error:
+            reason = _REASONS_NOT_TO_LISTEN.get(error.errno or 0, f"{error.strerror or error}.")
+            raise CannotListen(f"Cannot listen on {host}, port {port}: {reason}") from error
+
     def _application(self) -> web.Application:
+        problems = Problems(self.metrics, self.offences)
         app = web.Application(
-            middlewares=[answer_problems], client_max_size=self.settings.body_limit_bytes
+            middlewares=[problems.answer], client_max_size=self.settings.body_limit_bytes
         )
         events = EventsResource(self.hub, self.authenticator, self.metrics)
         app.add_routes(routes_of(events, self.health))
@@ -98,7 +119,10 @@ class Gateway:
 
 
 async def serve(settings: Settings, announce: Callable[[int], None]) -> None:
-    """Run a gateway until SIGINT or SIGTERM; `announce` is told the port once it listens."""
+    """Run a gateway until SIGINT or SIGTERM; `announce` is told the port once it listens.
+
+    Raises `CannotListen`.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -107,6 +131,26 @@ async def serve(settings: Settings, announce: Callable[[int], None]) -> None:
         announce(port)
         await stop.wait()
         logger.info("= stopping")
+
+
+@contextlib.contextmanager
+def _malformed_requests_noted(offences: Offences) -> Iterator[None]:
+    """What is not HTTP costs one sampled line; aiohttp would write a traceback for each."""
+
+    def is_for_the_log(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError):
+            return True
+        address = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
+        offences.note("not HTTP", address, why=type(error).__name__)
+        return False
+
+    server_logger = logging.getLogger("aiohttp.server")
+    server_logger.addFilter(is_for_the_log)
+    try:
+        yield
+    finally:
+        server_logger.removeFilter(is_for_the_log)
 
 
 def _broker_of(settings: Settings) -> Broker:

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
 import structlog
+from yarl import URL
 
 from gateway import app, logs
 from gateway.feeds import options as bridge_options
 from gateway.feeds.bridge import BridgeResult, run_bridge
+from gateway.feeds.source import reason_of
 from gateway.identity import Grants, KeySet, KeyUnusable, Role, TokenRules, sign_token
 from gateway.settings import Settings, SettingsInvalid, describe, warnings_of
+from protocol import codec
+from protocol.refusals import Refused
+from protocol.rooms import is_room_name
 
 OK: Final = 0
-USAGE: Final = 2  # argparse's own
+FAILED: Final = 1
+USAGE: Final = 2  # argparse's own: the arguments or the settings are wrong
 _DEFAULT_URL: Final = "http://127.0.0.1:8080"
 _PUBLISH_TIMEOUT_SECONDS: Final = 10.0
 _DAY_SECONDS: Final = 86_400.0
@@ -31,22 +40,32 @@ logger = structlog.get_logger(__name__)
 Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
 
+class ArgumentsInvalid(Exception):
+    """What was asked for makes no sense; the message lists every mistake, one a line."""
+
+
 class CommandFailed(Exception):
     """What was asked for could not be done; the message is for whoever asked."""
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Do what the arguments ask for; return the process's exit code."""
+    """Do what the arguments ask for; return the exit code: 0 done, 1 not done, 2 asked wrongly."""
     namespace = _parser().parse_args(arguments)
     command: Command = namespace.command
     try:
         return command(namespace, environ)
     except SettingsInvalid as invalid:
-        return _complain("The settings are not right:", *(f"  {p}" for p in invalid.problems))
-    except bridge_options.BridgeOptionsInvalid as invalid:
-        return _complain(str(invalid))
-    except (CommandFailed, KeyUnusable) as failed:
-        return _complain(str(failed))
+        _complain("The settings are not right:", *(f"  {problem}" for problem in invalid.problems))
+        return USAGE
+    except (ArgumentsInvalid, bridge_options.BridgeOptionsInvalid, KeyUnusable) as invalid:
+        _complain(str(invalid))
+        return USAGE
+    except Refused as refused:
+        _complain(refused.message)
+        return USAGE
+    except (CommandFailed, app.CannotListen) as failed:
+        _complain(str(failed))
+        return FAILED
     except KeyboardInterrupt:
         return OK
 
@@ -67,14 +86,28 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--role", default="rider", choices=[role.value for role in Role])
     token.add_argument("--join", action="append", metavar="PATTERN", help="rooms it may join")
     token.add_argument("--publish", action="append", metavar="PATTERN", help="and publish into")
-    token.add_argument("--ttl", type=float, default=_DAY_SECONDS, metavar="SECONDS")
+    token.add_argument(
+        "--ttl",
+        type=float,
+        default=_DAY_SECONDS,
+        metavar="SECONDS",
+        help="how long it is good for; a day unless told",
+    )
     token.set_defaults(command=_token)
 
     publish = commands.add_parser("publish", help="publish one event into a room")
     publish.add_argument("--room", required=True)
-    publish.add_argument("--event", default="bike-update", metavar="NAME")
-    publish.add_argument("--url", help=f"the gateway (PACELINE_URL; default {_DEFAULT_URL})")
-    publish.add_argument("--idempotency-key", metavar="KEY")
+    publish.add_argument(
+        "--event", default="bike-update", metavar="NAME", help="bike-update unless told"
+    )
+    publish.add_argument(
+        "--url",
+        help=f"the gateway (PACELINE_URL; default {_DEFAULT_URL}). "
+        "A token, when it wants one, comes from PACELINE_TOKEN",
+    )
+    publish.add_argument(
+        "--idempotency-key", metavar="KEY", help="the same key again publishes nothing new"
+    )
     publish.add_argument("data", metavar="DATA", help="JSON; - reads it from standard input")
     publish.set_defaults(command=_publish)
 
@@ -96,40 +129,59 @@ def _serve(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = Settings.from_env(
         {**environ, **{name: value for name, value in given.items() if value is not None}}
     )
-    if settings.redis_url is not None:
-        raise CommandFailed("REDIS_URL is set, but this version has only the embedded broker.")
-    if settings.workers > 1:
-        raise CommandFailed("More than one worker needs a broker between them; set it to 1.")
+    if problems := _not_yet(settings):
+        raise SettingsInvalid(problems)
     logs.configure(settings.log_format, settings.log_level, sys.stdout)
     for warning in warnings_of(settings):
-        logger.warning("! " + warning)
-    try:
-        _run(app.serve(settings, announce=_announcement(settings)))
-    except OSError as error:
-        raise CommandFailed(f"Cannot listen on {settings.host}:{settings.port}: {error}") from error
+        logger.warning("! %s", warning)
+    _run(app.serve(settings, announce=_announcement(settings)))
     return OK
+
+
+def _not_yet(settings: Settings) -> list[str]:
+    """Settings that are right, and for which this version has nothing."""
+    if settings.redis_url is None:
+        return []
+    return ["REDIS_URL is set, but this version has only the embedded broker, of one process."]
 
 
 def _announcement(settings: Settings) -> Callable[[int], None]:
     def announce(port: int) -> None:
-        url = f"http://{settings.host}:{port}"
+        url = str(URL.build(scheme="http", host=settings.host, port=port))
         logger.info("= listening", url=url, environment=settings.environment)
-        if settings.is_development and sys.stdout.isatty():
-            sys.stdout.write(_NEXT_STEPS.format(url=url))
+        if settings.is_development and _is_read_by_people(settings):
+            sys.stdout.write(_next_steps(url))
             sys.stdout.flush()
 
     return announce
 
 
+def _is_read_by_people(settings: Settings) -> bool:
+    """Among lines of JSON, plain text would be one that nobody can parse."""
+    is_console = settings.log_format == "console"
+    return is_console or (settings.log_format == "auto" and sys.stdout.isatty())
+
+
+def _next_steps(url: str) -> str:
+    program = Path(sys.executable).with_name("paceline")
+    here = Path.cwd()
+    command = str(program.relative_to(here) if program.is_relative_to(here) else program)
+    elsewhere = "" if url == _DEFAULT_URL else f" --url {url}"
+    return _NEXT_STEPS.format(url=url, command=command, elsewhere=elsewhere)
+
+
 _NEXT_STEPS = """
   Paceline is running at {url}        (Ctrl-C stops it)
 
-  See bikes move, in another terminal:
-    .venv/bin/paceline bridge gbfs URL-OR-FOLDER --room city:demo
-  Or move one by hand:
-    .venv/bin/paceline publish --room city:demo '{{"bike_id": "1", "lat": 48.86, "lon": 2.35}}'
-  And watch, with any Socket.IO client:
-    socket.emit('join-room', 'city:demo'); socket.on('bike-updated', console.log)
+  Watch a room, with any Socket.IO client:
+    socket.emit('join-room', 'city:demo')
+    socket.on('bike-updated', (bike) => console.log(bike))
+
+  Move a bike in it, from another terminal:
+    {command} publish --room city:demo '{{"bike_id": "1", "lat": 48.86, "lon": 2.35}}'{elsewhere}
+
+  Or a whole fleet, from a GBFS feed:
+    {command} bridge gbfs URL-OR-FOLDER --room city:demo{elsewhere}
 
 """
 
@@ -137,7 +189,9 @@ _NEXT_STEPS = """
 def _token(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = Settings.from_env(environ)
     if not settings.jwt_secrets:
-        raise CommandFailed("There is no secret to sign with: set PACELINE_JWT_SECRET.")
+        raise ArgumentsInvalid("There is no secret to sign with: set PACELINE_JWT_SECRET.")
+    if not 0 < namespace.ttl < math.inf:
+        raise ArgumentsInvalid("--ttl must be a number of seconds above 0.")
     keys = KeySet.of(settings.jwt_secrets, short_secrets=settings.is_development)
     token = sign_token(
         keys,
@@ -157,45 +211,71 @@ def _patterns(given: list[str] | None) -> tuple[str, ...] | None:
 
 
 def _publish(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    text = sys.stdin.read() if namespace.data == "-" else namespace.data
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CommandFailed(f"DATA is not JSON: {error}") from error
-    answer = _run(
-        _post_event(
-            namespace.url or environ.get("PACELINE_URL") or _DEFAULT_URL,
-            namespace.room,
-            msgspec.json.encode({"event": namespace.event, "data": msgspec.Raw(text.encode())}),
-            environ.get("PACELINE_TOKEN"),
-            namespace.idempotency_key,
-        )
-    )
-    sys.stdout.write(f"{answer}\n")
-    return OK
-
-
-async def _post_event(
-    url: str, room: str, body: bytes, token: str | None, idempotency_key: str | None
-) -> str:
+    address = namespace.url or environ.get("PACELINE_URL") or _DEFAULT_URL
+    data = _data_of(namespace.data)
+    token = environ.get("PACELINE_TOKEN", "").strip()
     headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    if idempotency_key:
-        headers["Idempotency-Key"] = idempotency_key
+    if namespace.idempotency_key:
+        headers["Idempotency-Key"] = namespace.idempotency_key
+    mistakes = list(_mistakes_in(address, namespace.room, data, headers))
+    if mistakes:
+        raise ArgumentsInvalid("\n".join(mistakes))
+    body = msgspec.json.encode({"event": namespace.event, "data": msgspec.Raw(data)})
+    url = f"{address.rstrip('/')}/api/rooms/{quote(namespace.room, safe='')}/events"
+    sys.stdout.write(f"{_run(_post(url, body, headers))}\n")
+    return OK
+
+
+def _data_of(argument: str) -> bytes:
+    # What the shell passed need not be UTF-8; Python has kept the odd bytes.
+    is_piped = argument == "-"
+    return sys.stdin.buffer.read() if is_piped else argument.encode("utf-8", "surrogateescape")
+
+
+def _mistakes_in(address: str, room: str, data: bytes, headers: Mapping[str, str]) -> Iterator[str]:
+    if not _is_address(address):
+        yield "--url (PACELINE_URL) must begin with http:// or https://, and have a host."
+    if not is_room_name(room):
+        yield "--room must be 1 to 200 printable characters."
+    try:
+        codec.check_json(data)
+    except Refused as refused:
+        yield f"DATA: {refused.message}"
+    if not _is_plain(headers.get("Idempotency-Key", "")):
+        yield "--idempotency-key must be printable ASCII."
+    if not _is_plain(headers.get("Authorization", "")):
+        yield "PACELINE_TOKEN holds characters that no token has."
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = URL(text)
+    except ValueError:
+        return False
+    return url.scheme in {"http", "https"} and bool(url.host)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+async def _post(url: str, body: bytes, headers: Mapping[str, str]) -> str:
     timeout = aiohttp.ClientTimeout(total=_PUBLISH_TIMEOUT_SECONDS)
-    address = f"{url.rstrip('/')}/api/rooms/{quote(room, safe='')}/events"
+    # The room's name is percent-encoded already; and a redirect would carry the token elsewhere.
+    exact = URL(url, encoded=True)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.post(_exactly(address), data=body, headers=headers) as response,
+            session.post(exact, data=body, headers=headers, allow_redirects=False) as response,
         ):
-            answer = await response.text()
-            if response.status != 200:  # noqa: PLR2004 - HTTP's own number
-                raise CommandFailed(f"The gateway answered {response.status}: {answer}")
-            return answer
+            answer = await response.text(errors="replace")
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise CommandFailed(f"Cannot reach the gateway at {url}: {error}") from error
+        raise CommandFailed(f"The gateway was not reached: {reason_of(error)}.") from error
+    if response.status != HTTPStatus.OK:
+        raise CommandFailed(f"The gateway answered {response.status}: {answer}")
+    return answer
 
 
 def _config_check(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:  # noqa: ARG001
@@ -206,6 +286,8 @@ def _config_check(namespace: argparse.Namespace, environ: Mapping[str, str]) -> 
         sys.stdout.write(f"{name:{width}}  {value}  ({source})\n")
     for warning in warnings_of(settings):
         sys.stdout.write(f"warning: {warning}\n")
+    if problems := _not_yet(settings):
+        raise SettingsInvalid(problems)
     return OK
 
 
@@ -224,13 +306,5 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever the 
     return uvloop.run(work)
 
 
-def _exactly(address: str) -> Any:  # noqa: ANN401 - a yarl URL
-    """The address as it is: a room's name is percent-encoded already."""
-    from yarl import URL  # noqa: PLC0415 - needed by one command
-
-    return URL(address, encoded=True)
-
-
-def _complain(*lines: str) -> int:
+def _complain(*lines: str) -> None:
     sys.stderr.write("\n".join(lines) + "\n")
-    return USAGE

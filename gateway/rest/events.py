@@ -15,7 +15,7 @@ from gateway.broker.contract import BrokerUnavailable, Settle
 from gateway.hub import Hub
 from gateway.identity import Identity
 from gateway.metrics import Metrics
-from gateway.rest.problems import json_response
+from gateway.rest.problems import json_response, not_now
 from gateway.rooms.publication import Outcome, Receipt
 from protocol import codec
 from protocol.refusals import Refusal, Refused
@@ -23,7 +23,11 @@ from protocol.rooms import check_room_name
 
 ITEMS_LIMIT: Final = 1000
 KEY_LIMIT_CHARACTERS: Final = 128
+BODY_TIMEOUT_SECONDS: Final = 30.0
 _BIKE_UPDATE: Final = "bike-update"
+# Who has no token (in development) is the same caller each time, so that the key of a request is
+# found again when the request is.
+_ANONYMOUS: Final = "anonymous"
 
 
 class Item(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -49,15 +53,18 @@ class EventsResource:
     async def post(self, request: web.Request) -> web.Response:
         """Publish one event, or up to 1,000 of them in order."""
         room = check_room_name(request.match_info["roomId"])
-        identity = await self._authenticator.identify(
-            bearer_of(request.headers.get("Authorization"))
-        )
+        identity = await self._identity_of(request)
         key = _idempotency_key_of(request)
         body = await _body_of(request)
         if body.lstrip()[:1] == b"[":
             return await self._post_many(identity, room, _items_of(body), key)
         receipt = await self._publish(identity, room, Raw(body), key)
         return json_response({"data": _told(room, receipt), "meta": _counts([receipt])})
+
+    async def _identity_of(self, request: web.Request) -> Identity:
+        token = bearer_of(request.headers.get("Authorization"))
+        identity = await self._authenticator.identify(token)
+        return msgspec.structs.replace(identity, subject=_ANONYMOUS) if token is None else identity
 
     async def _post_many(
         self, identity: Identity, room: str, items: Sequence[Raw], key: str | None
@@ -68,23 +75,28 @@ class EventsResource:
             *(self._publish(identity, room, *pair) for pair in zip(items, keys, strict=True)),
             return_exceptions=True,
         )
-        told: list[dict[str, Any]] = []
-        receipts: list[Receipt] = []
-        for result in results:
-            if isinstance(result, Receipt):
-                receipts.append(result)
-                told.append(_told(room, result))
-            elif isinstance(result, Refused):
-                self._metrics.note_refusal(result.refusal)
-                told.append({"error": result.body()})
-            else:
-                raise result
+        absent = [result for result in results if isinstance(result, BrokerUnavailable)]
+        if absent and len(absent) == len(results):
+            raise absent[0]
+        told = [self._answer_of(room, result) for result in results]
+        receipts = [result for result in results if isinstance(result, Receipt)]
         meta = {**_counts(receipts), "refused": len(told) - len(receipts)}
         return json_response({"data": told, "meta": meta})
 
-    async def _publish(
-        self, identity: Identity, room: str, raw: Raw, key: str | None
-    ) -> Receipt:
+    def _answer_of(self, room: str, result: Receipt | BaseException) -> dict[str, Any]:
+        match result:
+            case Receipt():
+                return _told(room, result)
+            case Refused():
+                refused = result
+            case BrokerUnavailable():
+                refused = not_now(result)
+            case _:
+                raise result
+        self._metrics.note_refusal(refused.refusal)
+        return {"error": refused.body()}
+
+    async def _publish(self, identity: Identity, room: str, raw: Raw, key: str | None) -> Receipt:
         item = _item_of(raw)
         key = item.idempotency_key or key
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
@@ -95,7 +107,11 @@ class EventsResource:
         else:
             event = codec.publish_of(room, item.event, item.data, key)
             self._hub.publish_event(identity, event, None, settle)
-        receipt = await future
+        try:
+            receipt = await future
+        except BrokerUnavailable:
+            self._metrics.publications.add("unavailable")
+            raise
         self._metrics.note_publication(receipt.outcome)
         return receipt
 
@@ -116,12 +132,15 @@ async def _body_of(request: web.Request) -> bytes:
     if request.content_type != "application/json":
         raise Refused(Refusal.UNSUPPORTED_MEDIA_TYPE)
     try:
-        body = await request.read()
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            body = await request.read()
         body.decode()
     except web.HTTPRequestEntityTooLarge as error:
         raise Refused(Refusal.TOO_LARGE) from error
     except UnicodeDecodeError as error:
         raise Refused(Refusal.MALFORMED, "The body is not UTF-8.") from error
+    except TimeoutError as error:
+        raise Refused(Refusal.MALFORMED, "The body did not arrive in time.") from error
     return body
 
 
@@ -160,5 +179,3 @@ def _counts(receipts: Sequence[Receipt]) -> dict[str, int]:
         "repeated": outcomes.count(Outcome.REPEATED),
         "superseded": outcomes.count(Outcome.STALE) + outcomes.count(Outcome.DUPLICATE),
     }
-
-

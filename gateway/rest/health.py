@@ -1,4 +1,4 @@
-"""This module owns what operators and balancers ask: does it live, should it get traffic, how much."""
+"""This module owns what operators and balancers ask: does it live, may traffic come, how much."""
 
 from __future__ import annotations
 

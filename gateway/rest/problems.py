@@ -6,18 +6,23 @@ import asyncio
 import math
 import secrets
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import msgspec
 import structlog
 from aiohttp import web
 
 from gateway.broker.contract import BrokerUnavailable
+from gateway.logs import Offences
+from gateway.metrics import Metrics
 from protocol.refusals import Refusal, Refused
 
 logger = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_ENDPOINT = "/socket.io/"  # Engine.IO has answers of its own
+_ENDPOINT: Final = "/socket.io/"  # Engine.IO has answers of its own
+_UNAUTHORIZED: Final = 401
+_FIRST_PROBLEM: Final = 400  # below it there are successes and redirects
 
 _REFUSALS_BY_STATUS = {
     404: Refusal.NOT_FOUND,
@@ -27,37 +32,72 @@ _REFUSALS_BY_STATUS = {
 }
 
 
-@web.middleware
-async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into the envelope; what begins is finished, come what may.
+class Problems:
+    """Answers whatever a handler raises, counts it, and notes what strangers do wrong."""
 
-    A client that goes away in the middle must not leave half of its request done, so handlers are
-    shielded; the polling of Engine.IO alone has to notice.
-    """
-    if request.path == _ENDPOINT:
-        return await handler(request)
-    request_id = secrets.token_hex(8)
-    try:
-        response = await asyncio.shield(asyncio.ensure_future(handler(request)))
-    except Refused as refused:
+    def __init__(self, metrics: Metrics, offences: Offences) -> None:
+        self._metrics = metrics
+        self._offences = offences
+
+    @web.middleware
+    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Turn what `handler` raises into the envelope; what begins is finished, come what may.
+
+        A client that goes away in the middle must not leave half of its request done, so handlers
+        are shielded; the polling of Engine.IO alone has to notice.
+        """
+        if request.path == _ENDPOINT:
+            return await handler(request)
+        request_id = secrets.token_hex(8)
+        try:
+            response = await asyncio.shield(asyncio.ensure_future(handler(request)))
+        except Exception as error:  # noqa: BLE001 - each kind has its answer
+            response = self._answer_to(error, request, request_id)
+        if not response.prepared:
+            response.headers["X-Request-Id"] = request_id
+            response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    def _answer_to(
+        self, error: Exception, request: web.Request, request_id: str
+    ) -> web.StreamResponse:
+        match error:
+            case Refused():
+                self._note(error, request)
+                return refusal_response(error)
+            case BrokerUnavailable():
+                return refusal_response(self._counted(not_now(error)))
+            case web.HTTPException() if error.status < _FIRST_PROBLEM:
+                raise error
+            case web.HTTPException():
+                return self._http_problem(error, request)
+        logger.error("! request failed", request_id=request_id, path=request.path, exc_info=error)
+        details = {"requestId": request_id}
+        return refusal_response(self._counted(Refused(Refusal.INTERNAL, details=details)))
+
+    def _http_problem(self, error: web.HTTPException, request: web.Request) -> web.Response:
+        """A no of aiohttp itself, for instance to a path that leads nowhere."""
+        refused = Refused(_REFUSALS_BY_STATUS.get(error.status, Refusal.MALFORMED))
+        self._note(refused, request)
         response = refusal_response(refused)
-    except BrokerUnavailable as unavailable:
-        response = refusal_response(
-            Refused(Refusal.UNAVAILABLE, retry_after_ms=unavailable.retry_after_ms)
-        )
-    except web.HTTPException as error:
-        if error.status < 400:  # noqa: PLR2004 - a redirect is no problem
-            raise
-        response = _http_problem(error)
-    except Exception:
-        logger.exception("! request failed", request_id=request_id, path=request.path)
-        response = refusal_response(
-            Refused(Refusal.INTERNAL, details={"requestId": request_id})
-        )
-    if not response.prepared:
-        response.headers["X-Request-Id"] = request_id
-        response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+        response.set_status(error.status)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+
+    def _note(self, refused: Refused, request: web.Request) -> None:
+        code = self._counted(refused).refusal.code
+        address = request.remote or ""
+        self._offences.note("refused", address, path=request.path, code=code, why=refused.message)
+
+    def _counted(self, refused: Refused) -> Refused:
+        self._metrics.note_refusal(refused.refusal)
+        return refused
+
+
+def not_now(unavailable: BrokerUnavailable) -> Refused:
+    """The no that invites to try again."""
+    return Refused(Refusal.UNAVAILABLE, retry_after_ms=unavailable.retry_after_ms)
 
 
 def refusal_response(refused: Refused) -> web.Response:
@@ -65,7 +105,7 @@ def refusal_response(refused: Refused) -> web.Response:
     response = json_response({"error": refused.body()}, refused.refusal.status)
     if refused.retry_after_ms is not None:
         response.headers["Retry-After"] = str(math.ceil(refused.retry_after_ms / 1000))
-    if refused.refusal.status == 401:  # noqa: PLR2004 - RFC 9110, section 15.5.2, asks for it
+    if refused.refusal.status == _UNAUTHORIZED:  # RFC 9110, section 15.5.2, asks for it
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
@@ -75,12 +115,3 @@ def json_response(body: object, status: int = 200) -> web.Response:
     return web.Response(
         status=status, body=msgspec.json.encode(body), content_type="application/json"
     )
-
-
-def _http_problem(error: web.HTTPException) -> web.Response:
-    refusal = _REFUSALS_BY_STATUS.get(error.status, Refusal.MALFORMED)
-    response = refusal_response(Refused(refusal))
-    response.set_status(error.status)
-    if "Allow" in error.headers:
-        response.headers["Allow"] = error.headers["Allow"]
-    return response
