@@ -60,7 +60,15 @@ def _npm_packages() -> None:
     # npm is a script that finds its node by name
     path = os.pathsep.join([str(node.parent), os.environ.get("PATH", os.defpath)])
     _run(
-        [str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"],
+        [
+            str(npm),
+            "ci",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--no-update-notifier",
+            "--loglevel=error",
+        ],
         CLIENTS,
         PATH=path,
     )
