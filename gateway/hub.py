@@ -1,7 +1,7 @@
 """This module owns the two one-way streets, which meet only in the broker.
 
-    inbound    a door -> may it? -> broker.publish -> cursor -> the door answers  (sends to no peer)
-    outbound   the broker's deliveries -> who has not read it -> the peers        (publishes nothing)
+    inbound    a door -> may it? -> broker.publish -> cursor -> the door answers (sends to no peer)
+    outbound   the broker's deliveries -> who has not read it -> the peers       (publishes nothing)
 
 A peer on the same worker is reached by the same road as a peer on another one: one order for all,
 and one code path. A late joiner walks the outbound street from the other side: its subscription
@@ -331,7 +331,7 @@ class Hub:
                 except BrokerUnavailable:
                     # It forgets the members and followings of a worker that is away by itself.
                     logger.warning("! departure not told to the broker", room=room, peer=peer.id)
-                except Exception:  # noqa: BLE001 - the other departures must not go down with it
+                except Exception:
                     logger.exception("! departure failed", room=room, peer=peer.id)
                 if count % 100 == 99:  # noqa: PLR2004 - the loop is free for others in between
                     await asyncio.sleep(0)

@@ -1,0 +1,1 @@
+"""What stands between workers: one contract, a backend each for one process and for many."""

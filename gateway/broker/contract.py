@@ -35,7 +35,7 @@ from protocol.cursor import Cursor
 from protocol.events import Member
 
 
-class BrokerUnavailable(Exception):  # noqa: N818 - it says "not now", not "wrong"
+class BrokerUnavailable(Exception):
     """The broker cannot answer right now; trying again later is right."""
 
     def __init__(self, retry_after_ms: int = 1000) -> None:
