@@ -22,7 +22,7 @@ _HEAD: Final = """\
 //
 //     Socket<ServerToClientEvents & { "ride-started": (ride: Ride) => void }, ClientToServerEvents>
 //
-// `emitWithAck` and `timeout` know the answer's type when it is not optional:
+// `emitWithAck`, and `emit` after `timeout`, know the answer's type when it is not optional:
 //
 //     Socket<ServerToClientEvents, Acknowledged<ClientToServerEvents>>
 """
