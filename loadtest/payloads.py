@@ -32,10 +32,8 @@ _DIRTY: Final = (
 )
 # The shares of the faults in the recorded feed; steps back are rarer there, too rare for 10 s.
 _REPEATED, _BACKWARDS, _NEGATIVE_SPEED = 0.46, 0.02, 0.01
-_NOTES: Final = [
-    (b"Steel frame, 28 inch, mudguards \\u00e9t\\u00e9 \\u2764 ")[: 40 + n] * (1 + n * 6)
-    for n in range(1, 24)
-]
+# Escapes as some encoders write them: a relay that encodes anew would not give them back.
+_NOTE: Final = b"Steel frame, 28 inch, mudguards \\u00e9t\\u00e9 \\u2764 "
 
 
 def bikes(fleet: int) -> Callable[[str, int, int], bytes]:
@@ -69,8 +67,7 @@ def shop_items() -> Callable[[str, int, int], bytes]:
     """Open payloads of 1 to 8 kB that know nothing of bikes and carry no identity."""
 
     def make(room: str, number: int, sent_ns: int) -> bytes:
-        note = _NOTES[number % len(_NOTES)]
-        filler = note * max(1, (1000 + number * 37 % 6000) // len(note))
+        filler = _NOTE * (20 + number * 37 % 130)
         return _ITEM % (room.encode(), number, 5 + number % 90, filler, sent_ns)
 
     return make

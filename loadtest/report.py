@@ -30,6 +30,13 @@ _METHOD: Final = (
 )
 
 
+class Numbers(msgspec.Struct, frozen=True):
+    """What stands in the JSON file."""
+
+    machine: str
+    results: list[Result]
+
+
 def write(results: list[Result], folder: Path) -> tuple[Path, Path]:
     """Write the page and the numbers into `folder`; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,9 +47,7 @@ def write(results: list[Result], folder: Path) -> tuple[Path, Path]:
     stem = f"{now:%Y%m%d-%H%M%S}-{names}"
     page, numbers = folder / f"{stem}.html", folder / f"{stem}.json"
     page.write_text(page_of(results, now), encoding="utf-8")
-    numbers.write_bytes(
-        msgspec.json.format(msgspec.json.encode({"machine": machine(), "results": results}))
-    )
+    numbers.write_bytes(msgspec.json.format(msgspec.json.encode(Numbers(machine(), results))))
     return page, numbers
 
 

@@ -46,10 +46,18 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     short_share: float = 1.0
     """The share of the members that the short version keeps."""
 
+    @property
+    def can_be_counted(self) -> bool:
+        """Whether the deliveries that have to come follow from the acknowledged publications."""
+        return self.payload != "dirty" and not self.churn_per_second
+
     def shortened(self) -> Scenario:
         members = max(self.rooms, int(self.members * self.short_share))
         return msgspec.structs.replace(self, members=members, seconds=self.short_seconds)
 
+
+# Repeats carry the time of what they repeat: no latency can be read off them.
+_NEVER: Final = 1 << 60
 
 _ROWS: Final = (
     Scenario(
@@ -126,7 +134,7 @@ _ROWS: Final = (
         title="Delivery: 2,000 riders in rooms of their own, 400 updates a second; rooms change",
         unit="message", rooms=2000, members=4000, publications_per_second=400, fleet=1,
         churn_per_second=1.1,
-        checks=("p95-below-200-ms",), short_share=0.5,
+        checks=("p95-below-200-ms",),
     ),
     Scenario(
         name="S5",
@@ -138,8 +146,8 @@ _ROWS: Final = (
     Scenario(
         name="S8",
         title="Dirty input: repeats, steps back in time, negative speeds; 100 viewers",
-        unit="delivery", members=101, publications_per_second=360, payload="dirty", fleet=180,
-        watchers=3,
+        unit="delivery", members=101, publications_per_second=360, payload="dirty",
+        fleet=180, sample_every=_NEVER, watchers=3,
         checks=("monotone-per-bike", "repeats-dropped", "no-connection-lost"),
     ),
     Scenario(

@@ -75,7 +75,7 @@ def print_result(console: Console, result: Result) -> None:
     console.print(table)
     for remark in result.remarks():
         console.print(f"  [yellow]![/] {remark}", highlight=False, soft_wrap=True)
-    for measured in result.measurements[-len(result.peers) :]:
+    for measured in (result.of(peer)[-1] for peer in result.peers if result.of(peer)):
         for check in measured.checks:
             mark = "[green]kept[/]  " if check.passed else "[red]broken[/]"
             console.print(

@@ -172,8 +172,9 @@ def _wait_until_open(peer: str, port: int, process: subprocess.Popen[bytes], log
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         sleep(0.05)
-    tail = log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip()
-    raise PeerUnavailable(f"{peer} did not start (exit {process.poll()}): {tail}")
+    lines = log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip().splitlines()
+    last = lines[-1] if lines else "it said nothing"
+    raise PeerUnavailable(f"{peer} did not start (exit {process.poll()}): {last}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -38,6 +38,9 @@ async def run(plan: Plan, link: Link) -> Measurement:
 def _count_missing(crew: Crew, measured: Measurement) -> None:
     """Over the whole run, when nothing is on its way any more: how many deliveries never came."""
     scenario, tally = crew.scenario, crew.tally
+    measured.closed, measured.refusals, measured.others = tally.closed, tally.refusals, tally.others
+    if not scenario.can_be_counted:
+        return
     refused = sum(tally.refusals.values())
     others_in_room = scenario.members / scenario.rooms - 1
     measured.expected_deliveries = round((tally.acked - refused) * others_in_room)
@@ -45,7 +48,6 @@ def _count_missing(crew: Crew, measured: Measurement) -> None:
         "missing_deliveries_count": measured.expected_deliveries - crew.received(),
         "missing_acks_count": tally.sent - tally.acked,
     }
-    measured.closed, measured.refusals, measured.others = tally.closed, tally.refusals, tally.others
 
 
 class Traffic:
