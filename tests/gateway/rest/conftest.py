@@ -51,10 +51,10 @@ class Door:
         self, room: str, body: object, headers: dict[str, str] | None = None
     ) -> tuple[int, Any]:
         """Publish JSON, as text or as an object; answers the status and the envelope."""
-        content = {"data": io.BytesIO(_encoded(body))}
+        data = io.BytesIO(_encoded(body))
         headers = {"Content-Type": "application/json", **(headers or {})}
         path = f"/api/rooms/{room}/events"
-        async with self.client.post(path, headers=headers, **content) as response:
+        async with self.client.post(path, headers=headers, data=data) as response:
             return response.status, await response.json()
 
     async def listen(self, room: str) -> list[Publication]:
