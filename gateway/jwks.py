@@ -253,11 +253,11 @@ class _Purpose(msgspec.Struct):
 
 
 def _published_key(entry: dict[str, msgspec.Raw]) -> tuple[str | None, VerifyingKey]:
-    whole = msgspec.json.encode(entry)
-    purpose = msgspec.json.decode(whole, type=_Purpose)
-    key = PyJWK.from_json(whole.decode()).key
-    # Of the kind of the key, never of its `alg`; a private or a shared key has no place in public.
-    algorithm = algorithm_of(key)
+    purpose = msgspec.json.decode(msgspec.json.encode(entry), type=_Purpose)
+    # The kind of a key decides its algorithm, so PyJWT does not get to see what `alg` says.
+    members = {name: raw for name, raw in entry.items() if name != "alg"}
+    key = PyJWK.from_json(msgspec.json.encode(members).decode()).key
+    algorithm = algorithm_of(key)  # refuses private and shared keys: they have no place in public
     if purpose.use != "sig" or "verify" not in purpose.key_ops:
         raise KeyUnusable("a key for another purpose")
     if purpose.alg not in {None, algorithm}:

@@ -23,7 +23,7 @@ _SECRET_NAME = re.compile(
 # base64. Each word is taken whole or not at all, so a long line costs no more than its length.
 _DOTTED = re.compile(r"(?<![\w-])[\w-]++(?:\.[\w-]*+){2,}+", re.ASCII)
 _IN_TEXT = (
-    (re.compile(r"://[^/?#\s@]*@"), f"://{REDACTED}@"),
+    (re.compile(r"://[^/?#\s]*@"), f"://{REDACTED}@"),
     (re.compile(r"\b(bearer)\s+[^\s,;\"']+", re.IGNORECASE), rf"\1 {REDACTED}"),
     # In a query string, in JSON, in the repr of a dictionary.
     (

@@ -1,0 +1,111 @@
+import enum
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.metrics import LabelledCount, Metrics, render
+from protocol.refusals import Goodbye, Refusal
+
+
+class Outcome(enum.IntEnum):
+    ACCEPTED = 0
+    STRANGE = 1
+
+
+def samples_of(metrics: Metrics) -> dict[str, float]:
+    """What a Prometheus server reads: value by name and labels."""
+    return {
+        f"{sample.name}{sorted(sample.labels.values())}": sample.value
+        for family in text_string_to_metric_families(render(metrics))
+        for sample in family.samples
+    }
+
+
+def test_numbers_counted_in_place_are_read_by_prometheus() -> None:
+    metrics = Metrics()
+    metrics.deliveries_fast += 300
+    metrics.deliveries_slow += 2
+    metrics.bytes_sent += 4096
+    metrics.note_publication(Outcome.ACCEPTED)
+    metrics.note_join("recovered")
+    metrics.note_refusal(Refusal.FORBIDDEN)
+    metrics.note_goodbye(Goodbye.TOO_SLOW)
+    metrics.note_dropped_log_line()
+    samples = samples_of(metrics)
+    assert samples["paceline_deliveries_total['fast']"] == 300
+    assert samples["paceline_deliveries_total['slow']"] == 2
+    assert samples["paceline_bytes_sent_total[]"] == 4096
+    assert samples["paceline_publications_total['accepted']"] == 1
+    assert samples["paceline_joins_total['recovered']"] == 1
+    assert samples["paceline_refusals_total['FORBIDDEN']"] == 1
+    assert samples["paceline_goodbyes_total['3001']"] == 1
+    assert samples["paceline_log_lines_dropped_total[]"] == 1
+
+
+def test_every_code_is_shown_from_the_start_so_that_its_first_rise_is_seen() -> None:
+    samples = samples_of(Metrics())
+    for refusal in Refusal:
+        assert samples[f"paceline_refusals_total['{refusal.code}']"] == 0
+    for goodbye in Goodbye:
+        assert samples[f"paceline_goodbyes_total['{goodbye.code}']"] == 0
+    assert not [name for name in samples if "other" in name]
+
+
+def test_a_label_that_nobody_foresaw_is_counted_as_other() -> None:
+    metrics = Metrics()
+    for number in range(1000):
+        metrics.joins.add(f"label {number}")
+    metrics.note_publication(Outcome.STRANGE)
+    samples = samples_of(metrics)
+    assert samples["paceline_joins_total['other']"] == 1000
+    assert samples["paceline_publications_total['other']"] == 1
+    assert len(metrics.joins) == len(Metrics().joins)
+
+
+def test_a_labelled_count_adds_amounts() -> None:
+    counts = LabelledCount(["a"])
+    counts.add("a", 3)
+    counts["a"] += 1
+    assert counts == {"a": 4, "other": 0}
+
+
+def test_a_gauge_is_asked_when_it_is_read() -> None:
+    metrics = Metrics()
+    peers: list[str] = []
+    metrics.gauge("peers", lambda: len(peers))
+    peers.append("ada")
+    assert samples_of(metrics)["paceline_peers[]"] == 1
+    peers.append("bob")
+    assert samples_of(metrics)["paceline_peers[]"] == 2
+
+
+def test_a_gauge_without_a_sentence_is_a_mistake_of_the_program() -> None:
+    with pytest.raises(KeyError):
+        Metrics().gauge("peer", lambda: 0)
+
+
+def test_counters_are_counters_and_gauges_are_gauges() -> None:
+    metrics = Metrics()
+    for name in ("connections", "peers", "rooms"):
+        metrics.gauge(name, lambda: 0)
+    kinds = {family.name: family.type for family in text_string_to_metric_families(render(metrics))}
+    ours = {name: kind for name, kind in kinds.items() if name.startswith("paceline_")}
+    assert ours == {
+        "paceline_publications": "counter",
+        "paceline_deliveries": "counter",
+        "paceline_joins": "counter",
+        "paceline_refusals": "counter",
+        "paceline_goodbyes": "counter",
+        "paceline_bytes_sent": "counter",
+        "paceline_log_lines_dropped": "counter",
+        "paceline_connections": "gauge",
+        "paceline_peers": "gauge",
+        "paceline_rooms": "gauge",
+    }
+    assert "process_resident_memory_bytes" in kinds
+
+
+def test_two_gateways_in_one_process_count_each_for_itself() -> None:
+    first, second = Metrics(), Metrics()
+    first.note_refusal(Refusal.TOO_FAST)
+    assert second.refusals["TOO_FAST"] == 0
