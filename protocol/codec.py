@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import re
 from collections.abc import Callable, Sequence
@@ -26,18 +25,19 @@ NESTING_LIMIT_LEVELS: Final = 100
 
 # JSON.parse may read an integer of 309 digits as an infinity; the decoder here does not mind.
 _endless_integer = re.compile(rb"(?<![\d.eE+])(?<![eE]-)\d{309,}+(?![.eE])").search
+_NINES: Final = bytes.maketrans(b"012345678", b"9" * 9)
+_ENDLESS_NINES: Final = b"9" * 309
 _two_digits = re.compile(rb"\d\d").search
 _DIGIT_PROBE_BYTES: Final = 150
-_without_strings = functools.partial(re.compile(rb'"(?:[^"\\]|\\.)*+"').sub, b"")
+_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
-_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_STEPS: Final = {ord("["): 1, ord("]"): -1}
+_PAIRING_ROUNDS: Final = 4
 
 _MALFORMED_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encode = msgspec.json.Encoder().encode
 _decode_any = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode
-
-
 _decode_options = msgspec.json.Decoder(events.UpdateOptions).decode
 # A field that has a refusal of its own, in whatever way it is wrong.
 _REFUSALS_OF_FIELDS: Final = {
@@ -58,20 +58,38 @@ def check_json(raw: bytes | Raw) -> None:
         _decode_any(data)
     except _MALFORMED_JSON as error:
         raise Refused(Refusal.MALFORMED, f"Not plain JSON: {error}") from error
-    # A run of 309 digits shows in two neighbours of any sample taken every 150 bytes.
-    if _two_digits(data[::_DIGIT_PROBE_BYTES]) and _endless_integer(_without_strings(data)):
+    if _holds_endless_integer(data):
         raise Refused(Refusal.MALFORMED, "Not plain JSON: an integer beyond every limit.")
     # How deep the decoder can go depends on how deep in calls it is, so it cannot be the limit.
     if len(data) > 2 * NESTING_LIMIT_LEVELS and _is_too_deep(data):
         raise Refused(Refusal.MALFORMED, f"Nested more than {NESTING_LIMIT_LEVELS} levels deep.")
 
 
+def _holds_endless_integer(data: bytes) -> bool:
+    # From the cheapest question to the exact one; nearly every payload is done after the first.
+    # A run of 309 digits shows in two neighbours of any sample taken every 150 bytes.
+    if _two_digits(data[::_DIGIT_PROBE_BYTES]) is None:
+        return False
+    if _ENDLESS_NINES not in data.translate(_NINES):
+        return False
+    return _endless_integer(_outside_strings(data)) is not None
+
+
 def _is_too_deep(data: bytes) -> bool:
     if data.count(b"{") + data.count(b"[") <= NESTING_LIMIT_LEVELS:
         return False
-    brackets = _without_strings(data).translate(None, _NOT_BRACKETS)
+    brackets = _outside_strings(data).translate(_SQUARE, _NOT_BRACKETS)
+    # A round takes one level off, from the inside; a few leave next to nothing of most payloads.
+    for _ in range(_PAIRING_ROUNDS):
+        brackets = brackets.replace(b"[]", b"")
     depths = itertools.accumulate(map(_STEPS.__getitem__, brackets))
-    return max(depths, default=0) > NESTING_LIMIT_LEVELS
+    return max(depths, default=0) > NESTING_LIMIT_LEVELS - _PAIRING_ROUNDS
+
+
+def _outside_strings(data: bytes) -> bytes:
+    """What of a JSON text stands outside of quotes."""
+    without_escapes = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b"".join(without_escapes.split(b'"')[::2])
 
 
 def decode(name: str, arguments: Sequence[Raw]) -> events.Event:

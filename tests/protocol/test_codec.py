@@ -352,6 +352,23 @@ def test_an_integer_that_javascript_can_hold_passes(before: int, digits: int) ->
     codec.check_json(b'{"' + b"x" * before + b'":' + b"7" * digits + b"}")
 
 
+@pytest.mark.parametrize(
+    ("opening", "closing", "deepest"),
+    [
+        (b"[", b"]", 100),
+        (b'{"a":', b"}", 100),
+        (b'["]\\"",', b',"["]', 100),
+        (b'{"}":[],"\\\\":', b',"{":[{}]}', 98),
+        (b"[[[[[]]]],", b"]", 96),
+    ],
+)
+def test_no_more_than_a_hundred_levels_pass(opening: bytes, closing: bytes, deepest: int) -> None:
+    codec.check_json(opening * deepest + b"1" + closing * deepest)
+
+    with pytest.raises(Refused, match="Nested more than 100 levels"):
+        codec.check_json(opening * (deepest + 1) + b"1" + closing * (deepest + 1))
+
+
 def test_depth_is_judged_the_same_however_deep_the_caller_is() -> None:
     def check_from(calls: int) -> None:
         if calls:
