@@ -19,6 +19,8 @@ class Usage(msgspec.Struct, frozen=True):
     user_seconds: float = 0.0
     system_seconds: float = 0.0
     resident_bytes: int = 0
+    waited_seconds: float = 0.0
+    """Ready to run while something else had the core: what a busy machine takes from a run."""
 
     @property
     def cpu_seconds(self) -> float:
@@ -27,12 +29,24 @@ class Usage(msgspec.Struct, frozen=True):
 
 def usage_of(pid: int) -> Usage:
     """The usage of `pid` and its living descendants; zeros when it is gone or unknown (0)."""
-    user = system = resident = 0.0
+    user = system = resident = waited = 0.0
     for member in _family_of(pid):
         ticks = _ticks_of(member)
         user, system = user + ticks[0], system + ticks[1]
         resident += resident_bytes_of(member)
-    return Usage(user / _TICKS_PER_SECOND, system / _TICKS_PER_SECOND, int(resident))
+        waited += waited_seconds_of(member)
+    return Usage(user / _TICKS_PER_SECOND, system / _TICKS_PER_SECOND, int(resident), waited)
+
+
+def waited_seconds_of(pid: int) -> float:
+    """The time that the threads of `pid` stood in the queue of their core; 0 if not recorded."""
+    waited_ns = 0
+    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            waited_ns += int(thread.read_text(encoding="ascii").split()[1])
+        except (OSError, IndexError):
+            continue
+    return waited_ns / 1e9
 
 
 def resident_bytes_of(pid: int) -> int:

@@ -6,6 +6,7 @@ It brings them in, seats them in rooms and lets them publish.
 from __future__ import annotations
 
 import asyncio
+import os
 from time import monotonic, process_time
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -148,6 +149,7 @@ class Window:
         self._counts = self._read_counts()
         crew.tally.latency.clear()
         crew.tally.ack_latency.clear()
+        self._own_waited = cpu.waited_seconds_of(os.getpid())
         self._own_cpu, self._opened = process_time(), monotonic()
 
     def _read_counts(self) -> tuple[int, int]:
@@ -167,7 +169,9 @@ class Window:
             deliveries=received,
             server_user_seconds=usage.user_seconds - self._usage.user_seconds,
             server_system_seconds=usage.system_seconds - self._usage.system_seconds,
+            server_waited_seconds=usage.waited_seconds - self._usage.waited_seconds,
             swarm_cpu_seconds=own_cpu,
+            swarm_waited_seconds=cpu.waited_seconds_of(os.getpid()) - self._own_waited,
             memory_before_bytes=self._usage.resident_bytes,
             memory_after_bytes=usage.resident_bytes,
             latency=Durations.of(tally.latency) if tally.latency.count else None,

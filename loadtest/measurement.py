@@ -13,6 +13,8 @@ from loadtest.scenarios import Scenario
 
 # Beyond this share of its core the load itself may be what limits the throughput.
 BUSY_SHARE: Final = 0.85
+# Beyond this share of the window spent waiting for a core, the machine was not quiet.
+WAITED_SHARE: Final = 0.1
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -59,7 +61,10 @@ class Measurement(msgspec.Struct, kw_only=True):
     others: dict[str, int] = {}
     server_user_seconds: float = 0.0
     server_system_seconds: float = 0.0
+    server_waited_seconds: float = 0.0
+    """For its core, which other programs of the machine had."""
     swarm_cpu_seconds: float = 0.0
+    swarm_waited_seconds: float = 0.0
     memory_before_bytes: int = 0
     memory_after_bytes: int = 0
     latency: Durations | None = None
@@ -85,6 +90,12 @@ class Measurement(msgspec.Struct, kw_only=True):
     def swarm_share(self) -> float:
         """Of one core, the share that the load itself took."""
         return self.swarm_cpu_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def waited_share(self) -> float:
+        """Of the window, the larger share that the server or the load waited for its core."""
+        waited = max(self.server_waited_seconds, self.swarm_waited_seconds)
+        return waited / self.seconds if self.seconds else 0.0
 
     @property
     def server_share(self) -> float:
@@ -153,6 +164,12 @@ class Result(msgspec.Struct):
             if shares and max(shares) > BUSY_SHARE:
                 remarks.append(
                     f"{peer}: the load used {max(shares):.0%} of its core, and may limit the rate"
+                )
+            waited = [measured.waited_share for measured in self.of(peer)]
+            if waited and max(waited) > WAITED_SHARE:
+                remarks.append(
+                    f"{peer}: {max(waited):.0%} of the time other programs of this machine had the "
+                    "core: costs hold, rates and latencies do not"
                 )
             closed = sum(measured.closed for measured in self.of(peer))
             if closed:
