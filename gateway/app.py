@@ -51,9 +51,9 @@ class CannotListen(Exception):
 class Gateway:
     """One worker: the parts, wired. `running` starts and stops them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = metrics or Metrics()
         self.authenticator = Authenticator(settings)
         self.broker = _broker_of(settings)
         self.offences = Offences()
@@ -118,7 +118,9 @@ class Gateway:
         await self.server.shutdown()
 
 
-async def serve(settings: Settings, announce: Callable[[int], None]) -> None:
+async def serve(
+    settings: Settings, announce: Callable[[int], None], metrics: Metrics | None = None
+) -> None:
     """Run a gateway until SIGINT or SIGTERM; `announce` is told the port once it listens.
 
     Raises `CannotListen`.
@@ -127,7 +129,7 @@ async def serve(settings: Settings, announce: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with Gateway(settings).running() as port:
+    async with Gateway(settings, metrics).running() as port:
         announce(port)
         await stop.wait()
         logger.info("= stopping")

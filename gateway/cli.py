@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import math
 import sys
 import time
@@ -23,6 +24,7 @@ from gateway.feeds import options as bridge_options
 from gateway.feeds.bridge import BridgeResult, run_bridge
 from gateway.feeds.source import reason_of
 from gateway.identity import Grants, KeySet, KeyUnusable, Role, TokenRules, sign_token
+from gateway.metrics import Metrics
 from gateway.settings import Settings, SettingsInvalid, describe, warnings_of
 from protocol import codec
 from protocol.refusals import Refused
@@ -131,10 +133,13 @@ def _serve(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
     )
     if problems := _not_yet(settings):
         raise SettingsInvalid(problems)
-    logs.configure(settings.log_format, settings.log_level, sys.stdout)
+    metrics = Metrics()
+    logs.configure(
+        settings.log_format, settings.log_level, sys.stdout, metrics.note_dropped_log_line
+    )
     for warning in warnings_of(settings):
         logger.warning("! %s", warning)
-    _run(app.serve(settings, announce=_announcement(settings)))
+    _run(app.serve(settings, announce=_announcement(settings), metrics=metrics))
     return OK
 
 
@@ -293,7 +298,10 @@ def _config_check(namespace: argparse.Namespace, environ: Mapping[str, str]) -> 
 
 def _bridge_gbfs(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
     options = bridge_options.options_from(namespace, environ)
-    logs.configure("auto", environ.get("LOG_LEVEL", "INFO"), sys.stderr)
+    level = (environ.get("LOG_LEVEL", "").strip() or "INFO").upper()
+    if level not in logging.getLevelNamesMapping():
+        raise ArgumentsInvalid(f"LOG_LEVEL is {level[:100]!r}: not one of the values there are.")
+    logs.configure("auto", level, sys.stderr)
     result: BridgeResult = _run(run_bridge(options))
     return result.exit_code
 

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -262,7 +263,36 @@ def test_the_bridge_ends_with_1_when_nothing_could_be_read(
     assert run(arguments, {}) == 1
 
 
+def test_a_level_that_the_log_has_not_is_complained_about(capsys: Captured) -> None:
+    arguments = ["bridge", "gbfs", "x", "--room", "r", "--once"]
+
+    assert run(arguments, {"LOG_LEVEL": "loud"}) == 2
+    assert capsys.readouterr().err == "LOG_LEVEL is 'LOUD': not one of the values there are.\n"
+
+
 # ---- serve
+
+
+def test_a_log_that_cannot_be_written_is_counted_and_stops_nobody(free_port: int) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "serve", "--port", str(free_port)],
+            env={"PACELINE_ENV": "development"},
+            cwd=REPOSITORY,
+            stdout=full,
+            stderr=subprocess.DEVNULL,
+        )
+    try:
+        assert wait_until_listening(free_port, 20)
+        with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics") as response:
+            lines = response.read().decode().splitlines()
+    finally:
+        # The exit code is 120, Python's own word on a standard output that cannot be flushed.
+        process.terminate()
+        process.wait(20)
+
+    dropped = next(line for line in lines if line.startswith("paceline_log_lines_dropped_total"))
+    assert float(dropped.split()[1]) >= 2
 
 
 def test_it_listens_on_a_port_of_the_system_s_choice_and_says_which(tmp_path: Path) -> None:
