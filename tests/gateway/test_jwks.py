@@ -202,6 +202,19 @@ async def test_known_keys_stay_good_for_a_day_while_the_issuer_is_away(
     assert cache.keys == {}
 
 
+async def test_while_the_issuer_is_away_nobody_with_a_known_key_waits_for_it(
+    issuer: Issuer, cache: JwksCache, clock: Clock
+) -> None:
+    issuer.keys = [jwk_of(EC_KEY, "k1")]
+    await cache.start()
+    issuer.answer = issuer.fail
+    for _ in range(5):
+        clock.now_seconds += 301
+        assert (await identified(cache, token_of(EC_KEY, "k1"))).subject == "ada"
+    # The start, and the one request that found the issuer away.
+    assert len(issuer.requests) == 2
+
+
 async def test_while_the_issuer_is_away_an_unknown_key_is_told_to_try_again(
     issuer: Issuer, cache: JwksCache, clock: Clock
 ) -> None:

@@ -58,6 +58,12 @@ def test_a_kid_selects_a_published_key() -> None:
     assert identity_of_token(signed_by_issuer({}), keys, NOW, RULES).subject == "ada"
 
 
+def test_a_token_without_kid_is_tried_on_published_keys_of_its_algorithm_alone() -> None:
+    published = {"k0": VerifyingKey("RS256", RSA_KEY.public_key()), **PUBLISHED}
+    keys = KeySet.of(has_issuer=True).with_published(published)
+    assert identity_of_token(signed_by_issuer({}), keys, NOW, RULES).subject == "ada"
+
+
 def test_an_unknown_kid_asks_for_the_keys_to_be_read_again() -> None:
     for keys in (KeySet.of(has_issuer=True), KeySet.of(has_issuer=True).with_published(PUBLISHED)):
         with pytest.raises(KeyUnknown) as caught:

@@ -201,6 +201,16 @@ def test_no_problem_repeats_a_secret() -> None:
     assert "hunter2" not in "".join(problems)
 
 
+def test_too_many_secrets_are_refused_without_repeating_them() -> None:
+    (problem,) = [
+        problem
+        for problem in problems_of({"PACELINE_JWT_SECRET": ",".join(c * 32 for c in "abcdefghi")})
+        if problem.startswith("PACELINE_JWT_SECRET")
+    ]
+    assert "length <= 8" in problem
+    assert "aaaa" not in problem
+
+
 def test_public_development_is_possible_on_demand_and_loud() -> None:
     environ = {**DEVELOPMENT, "HOST": "0.0.0.0", "PACELINE_ALLOW_PUBLIC_DEVELOPMENT": "1"}  # noqa: S104 - the case
     settings = Settings.from_env(environ)
