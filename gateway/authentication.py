@@ -1,4 +1,4 @@
-"""This module owns the question who somebody is right now: the keys, the clock, development mode."""
+"""This module owns who somebody is right now: with the keys, the clock and development mode."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""This module owns one Engine.IO session, whatever carries it: polling, a WebSocket, or both for
-the moment of an upgrade (Engine.IO protocol 4).
+"""This module owns one Engine.IO session (protocol 4), whatever carries it.
+
+That is polling, a WebSocket, or both for the moment of an upgrade.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         "sid",
     )
 
-    def __init__(self, engine: Engine, sid: str, handshake: Handshake) -> None:  # no super: no queue
+    def __init__(self, engine: Engine, sid: str, handshake: Handshake) -> None:
+        # The library's own is not called: it makes a queue that nothing here would use.
         self.engine = engine
         self.sid = sid
         self.handshake = handshake
@@ -95,10 +97,12 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
             self.link.close(code)
             self.engine.see_off(self.link)
         elif self.pollbox is not None:
+            if reason is SERVER_LEFT and not self.pollbox.is_polled:
+                self.engine.keep_last_words(self, self.pollbox)
             self.pollbox.close(NOOP if reason is CLIENT_LEFT else CLOSE)
 
     def post(self, work: Any) -> bool:  # noqa: ANN401 - a coroutine of anything
-        """Do work that awaits, in the order in which it is posted; False when too much is waiting."""
+        """Do work that awaits, in the order of posting; False when too much is waiting."""
         if self.mailbox is None:
             self.mailbox = Mailbox()
         return self.mailbox.post(work)
@@ -107,24 +111,38 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
 
     def send_packet(self, packet: bytes) -> None:
         """Send an Engine.IO packet."""
+        if self.closed:
+            return
         if self.link is not None:
             self.link.write(frames.text_frame(packet))
-        elif self.pollbox is not None and not self.closed:
+        elif self.pollbox is not None:
             self.pollbox.put(packet)
+            self._close_if_left_waiting()
 
     def send_message(self, packet: bytes) -> None:
         """Send a Socket.IO packet."""
+        if self.closed:  # an answer may come after who asked has gone
+            return
         if self.link is not None:
             self.link.write(frames.message_frame(packet))
-        elif self.pollbox is not None and not self.closed:
+        elif self.pollbox is not None:
             self.pollbox.put(b"4" + packet)
+            self._close_if_left_waiting()
 
     def send_binary(self, data: bytes) -> None:
         """Send a binary attachment."""
+        if self.closed:
+            return
         if self.link is not None:
             self.link.write(frames.binary_frame(data))
-        elif self.pollbox is not None and not self.closed:
+        elif self.pollbox is not None:
             self.pollbox.put_binary(data)
+            self._close_if_left_waiting()
+
+    def _close_if_left_waiting(self) -> None:
+        """A client that asks and asks, and never fetches the answers, is let go."""
+        if self.pollbox is not None and self.pollbox.is_full:
+            self.close(TRANSPORT_FAILED)
 
     # ---- from the client
 
@@ -152,6 +170,8 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         """A WebSocket text message: a packet, or a step of the upgrade."""
         if link is self.link:
             self.hear_packet(text)
+        elif link is not self._probe:
+            link.close()  # an upgrade that was given up
         elif text == _PROBE:
             link.write(frames.text_frame(_PROBED))
             assert self.pollbox is not None
@@ -170,6 +190,12 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         else:
             self._forget_probe(link)
             link.close()
+
+    def hear_fault(self, link: WebSocketLink, code: int) -> None:
+        """A WebSocket was used against its rules; it is about to end."""
+        if link is self.link and not self.closed:
+            self.is_at_fault = True
+            self.engine.note_offence(self, f"frame {code}")
 
     def hear_end(self, link: WebSocketLink, *, is_clean: bool) -> None:
         """A WebSocket has ended."""

@@ -4,37 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Sequence
+from typing import Any, Final
 
 import engineio
 import msgspec
-import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.sockets import polling
+from gateway.sockets import answers, polling
 from gateway.sockets.connection import TRANSPORT_CLOSED, TRANSPORT_FAILED, Connection
-from gateway.sockets.handshake import Handshake, Network, handshake_of, is_origin_allowed
+from gateway.sockets.handshake import Network, handshake_of, is_origin_allowed
 from gateway.sockets.internals import FrameQueue
+from gateway.sockets.polling import Pollbox
+from gateway.sockets.sink import Farewell, LibrarySink, Sink
 from gateway.sockets.websocket import HandshakeInvalid, LinkLimits, WebSocketLink, accept
 from gateway.sockets.wheel import TimerWheel
 
-logger = structlog.get_logger(__name__)
-
-# The answers of the reference implementation to a request that cannot be served.
-_TRANSPORT_UNKNOWN: Final = (0, "Transport unknown")
-_SESSION_UNKNOWN: Final = (1, "Session ID unknown")
-_BAD_METHOD: Final = (2, "Bad handshake method")
-_BAD_REQUEST: Final = (3, "Bad request")
-_FORBIDDEN: Final = (4, "Forbidden")
-_BAD_VERSION: Final = (5, "Unsupported protocol version")
-
-_TEXT: Final = "text/plain; charset=UTF-8"
 _CLOSING_LIMIT_SECONDS: Final = 5.0
-
-
-Farewell = Coroutine[Any, Any, Any] | None
 
 
 class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,37 +33,6 @@ class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
     upgrade_timeout_seconds: float = 10.0
     body_timeout_seconds: float = 10.0
     connections_per_address: int = 0
-
-
-class Sink(Protocol):
-    """The layer above: what sessions say, synchronously and in order."""
-
-    def opened(self, connection: Connection) -> None:
-        """A session has begun."""
-
-    def heard(self, connection: Connection, message: bytes) -> None:
-        """A text message; valid UTF-8."""
-
-    def heard_binary(self, connection: Connection, data: bytes) -> None:
-        """A binary message."""
-
-    def upgraded(self, connection: Connection) -> None:
-        """The session has moved from polling to a WebSocket."""
-
-    def polled(self, connection: Connection) -> None:
-        """The client has come to fetch what is waiting."""
-
-    def paused(self, connection: Connection) -> None:
-        """The client does not read as fast as it is written to."""
-
-    def resumed(self, connection: Connection) -> None:
-        """The client has caught up."""
-
-    def closed(self, connection: Connection, reason: str) -> Farewell:
-        """The session is over; said once. May return work that still has to be done for it."""
-
-    def offended(self, connection: Connection, what: str) -> None:
-        """The client broke the protocol, and is being closed for it."""
 
 
 class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has no types
@@ -102,7 +58,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         self._link_limits = LinkLimits(self.limits.message_bytes, self.limits.high_water_bytes)
         self._frames = FrameQueue()
         self._per_address: dict[str, int] = {}
-        self.sink: Sink = LibrarySink(self)
+        self._last_words: dict[str, Pollbox] = {}
+        self.sink: Sink = LibrarySink(self._trigger_event)
         self.is_accepting = True
         # A hundredth of the shorter of the two times, so that none is noticed more than 1 % late.
         self.slot_seconds = max(0.001, min(self.ping_interval, self.ping_timeout) / 100)
@@ -193,6 +150,15 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             self._per_address.pop(address, None)
         return self.sink.closed(connection, reason)
 
+    def keep_last_words(self, connection: Connection, pollbox: Pollbox) -> None:
+        """Keep what a client on polling was told last for its next request, if that comes soon."""
+        self._last_words[connection.sid] = pollbox
+        due = asyncio.get_running_loop().time() + _CLOSING_LIMIT_SECONDS
+        self.wheel.at(due, lambda _: self._forget_last_words(connection.sid))
+
+    def _forget_last_words(self, sid: str) -> None:
+        self._last_words.pop(sid, None)
+
     def see_off(self, link: WebSocketLink) -> None:
         """Give a closing link a moment to send what it has, then cut it."""
         if link.transport.get_write_buffer_size():
@@ -204,68 +170,73 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
         """Answer any request to the endpoint."""
         if not is_origin_allowed(request, self._origins, self._trusted_proxies):
-            return _refusal(403, _FORBIDDEN)
+            return answers.refusal(403, answers.FORBIDDEN)
         response = await self._answer(request)
         origin = request.headers.get("Origin")
         if origin is not None and not response.prepared:
-            response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Allow-Credentials"] = "true"
-            response.headers["Vary"] = "Origin"
+            answers.let_read(response, origin)
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        query = request.query
         if request.method == "OPTIONS":
-            return web.Response(
-                headers={
-                    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-                    "Access-Control-Allow-Headers": "authorization, content-type",
-                    "Access-Control-Max-Age": "600",
-                }
-            )
-        transport = query.get("transport")
+            return answers.preflight()
+        transport = request.query.get("transport", "")
         if transport not in self.transports:
-            return _refusal(400, _TRANSPORT_UNKNOWN)
-        sid = query.get("sid")
+            return answers.refusal(400, answers.TRANSPORT_UNKNOWN)
+        sid = request.query.get("sid")
         if sid is None:
-            if query.get("EIO") != "4":
-                return _refusal(400, _BAD_VERSION)
-            if "j" in query:  # JSONP, which nothing has needed for a decade
-                return _refusal(400, _BAD_REQUEST)
-            if request.method != "GET":
-                return _refusal(400, _BAD_METHOD)
-            return self._open(request, transport)
+            return self._answer_first(request, transport)
         connection = self.sockets.get(sid)
         if connection is None:
-            return _refusal(400, _SESSION_UNKNOWN)
+            return self._answer_stranger(request, sid)
         if transport == "websocket":
             return self._probe(request, connection)
+        return await self._answer_polling(request, connection)
+
+    async def _answer_polling(self, request: web.Request, connection: Connection) -> web.Response:
         if connection.link is not None or connection.pollbox is None:
-            return _refusal(400, _BAD_REQUEST)
+            return answers.refusal(400, answers.BAD_REQUEST)
         if request.method == "GET":
-            return await self._poll(connection)
+            return await self._poll(connection, connection.pollbox)
         if request.method == "POST":
-            return await self._push(request, connection)
-        return _refusal(400, _BAD_METHOD)
+            return await self._push(request, connection, connection.pollbox)
+        return answers.refusal(400, answers.BAD_METHOD)
+
+    def _answer_first(self, request: web.Request, transport: str) -> web.StreamResponse:
+        """The first request of a session to be."""
+        if request.query.get("EIO") != "4":
+            return answers.refusal(400, answers.BAD_VERSION)
+        if "j" in request.query:  # JSONP, which nothing has needed for a decade
+            return answers.refusal(400, answers.BAD_REQUEST)
+        if request.method != "GET":
+            return answers.refusal(400, answers.BAD_METHOD)
+        return self._open(request, transport)
+
+    def _answer_stranger(self, request: web.Request, sid: str) -> web.Response:
+        """A session that is not, or no more: then its last words may still be waiting."""
+        pollbox = self._last_words.pop(sid, None) if request.method == "GET" else None
+        if pollbox is None:
+            return answers.refusal(400, answers.SESSION_UNKNOWN)
+        return answers.payload(pollbox.fetch())
 
     def _open(self, request: web.Request, transport: str) -> web.StreamResponse:
         handshake = handshake_of(request, self._trusted_proxies)
         if not self.is_accepting:
-            return _refusal(503, _BAD_REQUEST, retry_after_seconds=1)
+            return answers.refusal(503, answers.BAD_REQUEST, retry_after_seconds=1)
         limit = self.limits.connections_per_address
         if limit and self._per_address.get(handshake.address, 0) >= limit:
-            return _refusal(429, _FORBIDDEN, retry_after_seconds=5)
+            return answers.refusal(429, answers.FORBIDDEN, retry_after_seconds=5)
         connection = Connection(self, self.generate_id(), handshake)
         if transport == "polling":
             self._begin(connection, None)
             assert connection.pollbox is not None
-            return _text(connection.pollbox.fetch())
+            return answers.payload(connection.pollbox.fetch())
         try:
             link, response = accept(request, self._frames, connection, self._link_limits)
         except HandshakeInvalid:
-            return _refusal(400, _BAD_REQUEST)
+            return answers.refusal(400, answers.BAD_REQUEST)
         except ConnectionResetError:
-            return _refusal(400, _BAD_REQUEST)
+            return answers.refusal(400, answers.BAD_REQUEST)
         self._begin(connection, link)
         link.start()
         return response
@@ -280,11 +251,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
     def _probe(self, request: web.Request, connection: Connection) -> web.StreamResponse:
         """A WebSocket for a session that polls: the first step of an upgrade."""
         if not self.allow_upgrades or request.method != "GET":
-            return _refusal(400, _BAD_REQUEST)
+            return answers.refusal(400, answers.BAD_REQUEST)
         try:
             link, response = accept(request, self._frames, connection, self._link_limits)
         except (HandshakeInvalid, ConnectionResetError):
-            return _refusal(400, _BAD_REQUEST)
+            return answers.refusal(400, answers.BAD_REQUEST)
         if connection.probe(link):
             link.start()
         else:
@@ -292,29 +263,34 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             link.close()
         return response
 
-    async def _poll(self, connection: Connection) -> web.Response:
-        pollbox = connection.pollbox
+    async def _poll(self, connection: Connection, pollbox: Pollbox) -> web.Response:
         if pollbox.is_polled:
             connection.close(TRANSPORT_FAILED)  # two at once: the client has lost count
-            return _refusal(400, _BAD_REQUEST)
+            return answers.refusal(400, answers.BAD_REQUEST)
         try:
             self.sink.polled(connection)
-            return _text(await pollbox.poll())
+            return answers.payload(await pollbox.poll())
         except asyncio.CancelledError:
             connection.close(TRANSPORT_CLOSED)
             raise
 
-    async def _push(self, request: web.Request, connection: Connection) -> web.Response:
+    async def _push(
+        self, request: web.Request, connection: Connection, pollbox: Pollbox
+    ) -> web.Response:
+        if pollbox.is_pushed:
+            connection.fail("overlapping requests")  # their order would be anybody's guess
+            return answers.refusal(400, answers.BAD_REQUEST)
+        pollbox.is_pushed = True
         try:
-            body = await self._body(request)
-            packets = polling.packets_of(body)
-            body.decode()
+            packets = polling.packets_of(await self._body(request))
         except web.HTTPRequestEntityTooLarge:
             connection.fail("payload size")
-            return _refusal(413, _BAD_REQUEST)
-        except (polling.PayloadInvalid, UnicodeDecodeError, TimeoutError, HttpProcessingError):
+            return answers.refusal(413, answers.BAD_REQUEST)
+        except (polling.PayloadInvalid, TimeoutError, HttpProcessingError):
             connection.fail("payload")
-            return _refusal(400, _BAD_REQUEST)
+            return answers.refusal(400, answers.BAD_REQUEST)
+        finally:
+            pollbox.is_pushed = False
         for packet, is_binary in packets:
             if connection.closed:
                 break
@@ -322,9 +298,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
                 self.hear_binary(connection, packet)
             else:
                 connection.hear_packet(packet)
-        if connection.closed and connection.is_at_fault:
-            return _refusal(400, _BAD_REQUEST)
-        return web.Response(body=b"ok", headers={"Content-Type": "text/html"})
+        if connection.is_at_fault:
+            return answers.refusal(400, answers.BAD_REQUEST)
+        return answers.taken()
 
     async def _body(self, request: web.Request) -> bytes:
         """Read the body, of bounded size and in bounded time."""
@@ -340,70 +316,3 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
                 if len(body) > limit:
                     raise web.HTTPRequestEntityTooLarge(limit, len(body))
         return bytes(body)
-
-
-class LibrarySink:
-    """Hands everything to handlers that were registered the way python-engineio does it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def opened(self, connection: Connection) -> None:
-        """Tell the `connect` handler."""
-        environ = {"engine.handshake": connection.handshake}
-        self._post(connection, "connect", environ)
-
-    def heard(self, connection: Connection, message: bytes) -> None:
-        """Tell the `message` handler."""
-        self._post(connection, "message", message.decode())
-
-    def heard_binary(self, connection: Connection, data: bytes) -> None:
-        """Tell the `message` handler."""
-        self._post(connection, "message", data)
-
-    def closed(self, connection: Connection, reason: str) -> Farewell:
-        """Tell the `disconnect` handler."""
-        return self._handled(connection, "disconnect", reason)
-
-    def offended(self, connection: Connection, what: str) -> None:
-        """One line."""
-        logger.info("! protocol broken", peer=connection.sid, what=what)
-
-    def upgraded(self, connection: Connection) -> None:
-        """Handlers are not told."""
-
-    def polled(self, connection: Connection) -> None:
-        """Handlers are not told."""
-
-    def paused(self, connection: Connection) -> None:
-        """Handlers are not told."""
-
-    def resumed(self, connection: Connection) -> None:
-        """Handlers are not told."""
-
-    def _post(self, connection: Connection, event: str, *arguments: object) -> None:
-        if not connection.post(self._handled(connection, event, *arguments)):
-            connection.close(TRANSPORT_FAILED)
-
-    def _handled(
-        self, connection: Connection, event: str, *arguments: object
-    ) -> Coroutine[Any, Any, Any]:
-        work: Coroutine[Any, Any, Any] = self._engine._trigger_event(  # noqa: SLF001 - see internals
-            event, connection.sid, *arguments, run_async=False
-        )
-        return work
-
-
-def _text(body: bytes) -> web.Response:
-    return web.Response(body=body, headers={"Content-Type": _TEXT, "Cache-Control": "no-store"})
-
-
-def _refusal(
-    status: int, answer: tuple[int, str], retry_after_seconds: int | None = None
-) -> web.Response:
-    code, message = answer
-    headers = {"Content-Type": "application/json"}
-    if retry_after_seconds is not None:
-        headers["Retry-After"] = str(retry_after_seconds)
-    body = msgspec.json.encode({"code": code, "message": message})
-    return web.Response(status=status, body=body, headers=headers)

@@ -27,7 +27,10 @@ def text_frame(payload: bytes) -> bytes:
 
 def message_frame(packet: bytes) -> bytes:
     """A Socket.IO packet inside an Engine.IO message (type 4) inside a text frame."""
-    return b"%b4%b" % (_header(_TEXT, len(packet) + 1), packet)
+    length = len(packet) + 1
+    if length < _LENGTH_16_BITS:
+        return b"%c%c4%b" % (_TEXT, length, packet)
+    return b"%b4%b" % (_header(_TEXT, length), packet)
 
 
 def binary_frame(payload: bytes) -> bytes:

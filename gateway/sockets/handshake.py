@@ -1,4 +1,4 @@
-"""This module owns the first request of a connection: where it comes from, and what is kept of it."""
+"""This module owns the first request of a connection: where it comes from, what is kept of it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ class Handshake(msgspec.Struct, frozen=True):
 
 def handshake_of(request: web.Request, trusted_proxies: Sequence[Network]) -> Handshake:
     """Keep what is needed; the request itself can then be forgotten."""
-    return Handshake(
-        address_of(request, trusted_proxies), request.headers.get("Authorization")
-    )
+    return Handshake(address_of(request, trusted_proxies), request.headers.get("Authorization"))
 
 
 def address_of(request: web.Request, trusted_proxies: Sequence[Network]) -> str:
@@ -53,7 +51,7 @@ def is_origin_allowed(
     """Whether a page of the request's Origin may talk to the gateway.
 
     No Origin means no browser page, and nothing here is authenticated by a cookie. Without a list
-    only pages of the gateway's own host may; otherwise the origin must be in the list, to the letter.
+    only pages of the gateway's own host may; else the origin must be in the list, to the letter.
     """
     origin = request.headers.get("Origin")
     if origin is None or ANY_ORIGIN in allowed:

@@ -17,15 +17,22 @@ python-socketio 5.18
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from aiohttp import WSMessage, web
+from aiohttp import WSMsgType, web
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict
 
 
-class FrameQueue(WebSocketDataQueue):  # type: ignore[misc] # compiled, seen as Any
+class Message(Protocol):
+    """What the frame reader makes: `data` is bytes for text too, and the code of a close."""
+
+    type: WSMsgType
+    data: Any
+
+
+class FrameQueue(WebSocketDataQueue):
     """Where the frame reader puts what it has read: one list, emptied after every read.
 
     One queue serves all connections of a loop, because reading is synchronous; aiohttp's own keeps
@@ -36,10 +43,10 @@ class FrameQueue(WebSocketDataQueue):  # type: ignore[misc] # compiled, seen as 
         super().__init__(
             cast("Any", _NeverPaused()), 2**16, loop=cast("asyncio.AbstractEventLoop", None)
         )
-        self.messages: list[WSMessage] = []
+        self.messages: list[Message] = []
         self.fault: BaseException | None = None
 
-    def feed_data(self, data: WSMessage, size: int) -> None:  # noqa: ARG002 - aiohttp's signature
+    def feed_data(self, data: Any, size: int) -> None:  # noqa: ANN401, ARG002 - aiohttp's signature
         """Called by the reader for every message."""
         self.messages.append(data)
 
@@ -50,7 +57,7 @@ class FrameQueue(WebSocketDataQueue):  # type: ignore[misc] # compiled, seen as 
     def feed_eof(self) -> None:
         """There is nothing to release."""
 
-    def take(self) -> tuple[list[WSMessage], BaseException | None]:
+    def take(self) -> tuple[list[Message], BaseException | None]:
         """Return what was read since the last time."""
         taken = self.messages, self.fault
         self.messages, self.fault = [], None
@@ -80,9 +87,9 @@ def take_over(request: web.Request) -> tuple[asyncio.Transport, bytes]:
     """Take the connection of a request away from aiohttp, which forgets it.
 
     Returns the transport, and the bytes that came after the request. The handler must then return
-    `TakenOver()` without awaiting anything. Raises `ConnectionResetError` when it is closed already.
+    `TakenOver()` without awaiting anything. Raises `ConnectionResetError` when it is closed.
     """
-    handler: RequestHandler[web.Request] = request.protocol
+    handler: RequestHandler = request.protocol
     transport = request.transport
     if transport is None or transport.is_closing():
         raise ConnectionResetError

@@ -1,8 +1,9 @@
-"""This module owns the last step to the peers: the fast lane that nearly all are in, and the slow one.
+"""This module owns the last step to the peers: the fast lane that nearly all are in, the slow one.
 
 Fast: a publication's frame is built once; frames of one short window are joined once per audience
 and written once per member. The window follows the load: it is a multiple of what the last flush
-took, so an idle gateway adds nothing and a busy one spends a fixed share of its time on writing.
+took, and of the share of its frames that found another to travel with. So an idle gateway adds
+nothing, nor does a busy one whose rooms are too small to gain by waiting.
 
 Slow: a peer whose transport is full, or that polls, has an outbox; see `rooms/outbox.py`. It is
 back in the fast lane as soon as the outbox is empty.
@@ -64,10 +65,23 @@ class Lanes:
     def send(self, peer: Peer, publication: Publication) -> None:
         """Send a publication to one peer."""
         session = cast("Session", peer)
+        if self._window and peer.audience is not None:
+            self.flush()  # what was gathered for the peer's other rooms comes first
         if session.outbox is None:
             session.connection.send_message(publication.packet)
         else:
             self._put(session, [(publication, b"")])
+
+    def answer(self, session: Session, packet: bytes, *, is_place: bool = False) -> None:
+        """Send an answer after all that waits; `is_place` when it says where the peer stands."""
+        outbox = session.outbox
+        if not outbox:
+            session.connection.send_message(packet)
+        else:
+            if is_place:
+                outbox.seal()
+            if not outbox.put_packet(packet):
+                self.dismiss(session, Goodbye.TOO_SLOW)
 
     def flush(self) -> None:
         """Write what was gathered."""
@@ -80,23 +94,24 @@ class Lanes:
         loop = asyncio.get_running_loop()
         started = loop.time()
         touched: list[Audience] = []
+        deliveries = 0
         for readers, publication in window:
             item = (publication, frames.message_frame(publication.packet))
             for audience in readers.audiences:
                 if not audience.batch:
                     touched.append(audience)
                 audience.batch.append(item)
+            deliveries += len(readers.audiences)
         for audience in touched:
             batch, audience.batch = audience.batch, []
             self._write(audience, batch)
         ended = loop.time()
+        share_joined = 1 - len(touched) / max(1, deliveries)
         self._next_flush_seconds = ended + min(
-            (ended - started) * WINDOW_FACTOR, WINDOW_LIMIT_SECONDS
+            (ended - started) * WINDOW_FACTOR * share_joined, WINDOW_LIMIT_SECONDS
         )
 
-    def dismiss(
-        self, peer: Peer, goodbye: Goodbye, reconnect_after_ms: int | None = None
-    ) -> None:
+    def dismiss(self, peer: Peer, goodbye: Goodbye, reconnect_after_ms: int | None = None) -> None:
         """Say goodbye and close; one that may not return is told so in Socket.IO's way too."""
         session = cast("Session", peer)
         notice = events.GoodbyeNotice(goodbye.code, goodbye.reason)
@@ -151,16 +166,20 @@ class Lanes:
         }
         data = batch[0][1] if len(batch) == 1 else b"".join([frame for _, frame in batch])
         writes: Sequence[Write] = audience.writes()
+        slow = list(audience.slow)  # a write may add its peer, which then has the batch already
         if authors:
             writes = [write for peer, write in audience.fast.items() if peer not in authors]
         for write in writes:
-            write(data)
+            try:
+                write(data)
+            except RuntimeError:
+                continue  # its transport has just closed; the others are not to suffer for it
         count = len(writes)
         self._metrics.deliveries_fast += count * len(batch)
         self._metrics.bytes_sent += count * len(data)
         for peer in authors:
             self._write_to_author(peer, batch)
-        for peer in list(audience.slow):
+        for peer in slow:
             if peer not in authors:
                 self._put(cast("Session", peer), batch)
 

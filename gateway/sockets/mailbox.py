@@ -1,4 +1,4 @@
-"""This module owns work of one connection that has to wait: one after the other, a bounded number."""
+"""This module owns work of one connection that has to wait: one after the other, and so much."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _running: set[asyncio.Task[None]] = set()
 
 
 class Mailbox:
-    """Coroutines, run one at a time in the order of posting, by a task that lives only meanwhile."""
+    """Coroutines, run one at a time in the order of posting by a task that lives only meanwhile."""
 
     __slots__ = ("_is_closed", "_task", "_waiting")
 

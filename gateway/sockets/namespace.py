@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.authentication import bearer_of
 from gateway.broker.contract import BrokerUnavailable
-from gateway.rooms.publication import Outcome, Receipt
+from gateway.rooms.publication import Receipt
 from gateway.sockets import packets
 from gateway.sockets.packets import PacketInvalid
 from gateway.sockets.session import Session
@@ -63,7 +63,7 @@ _decode_credentials = msgspec.json.Decoder(_Credentials).decode
 class Namespace:
     """Fulfils the server's `MainNamespace` with the hub."""
 
-    def __init__(  # noqa: PLR0913 - these are the parts that meet here
+    def __init__(  # noqa: PLR0913, PLR0917 - these are the parts that meet here
         self,
         settings: Settings,
         hub: Hub,
@@ -95,12 +95,11 @@ class Namespace:
         """Whether the connection was let in."""
         return connection.peer is not None
 
-    def heard_event(self, connection: Connection, text: bytes) -> None:
+    def heard_event(self, connection: Connection, event: packets.Event) -> None:
         """Handle an event; what is wrong with it is said in its ack, if it wants one."""
         session: Session | None = connection.peer
         if session is None or session.attachments_due:
             raise PacketInvalid
-        event = packets.event_of(text)
         try:
             decoded = codec.decode(event.name, event.arguments)
             self._handlers[type(decoded)](session, decoded, event.ack_id)
@@ -116,6 +115,10 @@ class Namespace:
             self._enter(connection, packet.data)
         elif session is None or session.attachments_due:
             raise PacketInvalid
+        elif packet.kind == packets.EVENT:  # with the namespace spelled out
+            event = packets.main_event_of(b"2" + (packet.ack_id or b"") + packet.data)
+            assert event is not None, "the grammar asks for an array"
+            self.heard_event(connection, event)
         elif packet.kind == packets.DISCONNECT:
             self.closed(connection)
         elif packet.kind == packets.BINARY_EVENT:
@@ -251,11 +254,10 @@ class Namespace:
                 self._refuse(session, ack_id, _not_now(receipt))
                 return
             outcome = receipt.outcome
-            self._metrics.note_publication(outcome)
+            self._metrics.note_publication(outcome.label)
             if ack_id:
                 published = events.Published(room, str(receipt.cursor))
-                told = outcome is Outcome.ACCEPTED
-                meta = UNSET if told else {"outcome": outcome.name.lower()}
+                meta = {"outcome": outcome.label} if outcome else UNSET
                 self._answer(session, ack_id, published, meta)
 
         return settle
@@ -332,8 +334,8 @@ class Namespace:
         meta: dict[str, Any] | UnsetType = UNSET,
     ) -> None:
         if ack_id:
-            body = _encode(_Envelope(data, meta))
-            session.connection.send_message(packets.ack_packet(ack_id, body))
+            packet = packets.ack_packet(ack_id, _encode(_Envelope(data, meta)))
+            self._lanes.answer(session, packet, is_place=isinstance(data, events.Joined))
 
     def _refuse(self, session: Session, ack_id: bytes, refused: Refused) -> None:
         self._metrics.note_refusal(refused.refusal)
@@ -343,7 +345,7 @@ class Namespace:
         )
         if ack_id:
             body = _encode({"error": refused.body()})
-            session.connection.send_message(packets.ack_packet(ack_id, body))
+            self._lanes.answer(session, packets.ack_packet(ack_id, body))
 
     def _refuse_binary(self, session: Session) -> None:
         refused = Refused(Refusal.MALFORMED, "Binary attachments are not taken; send JSON.")
@@ -352,15 +354,25 @@ class Namespace:
     # ---- the token's end
 
     def _watch_expiry(self, session: Session) -> None:
-        if not session.is_watched and session.identity.expires_at_seconds is not None:
-            session.is_watched = True
-            self._look_at_token(session)
+        """See to it that the token is looked at in time; a look that is due earlier will do."""
+        expires = session.identity.expires_at_seconds
+        if expires is None:
+            return
+        now = asyncio.get_running_loop().time()
+        due = now + max(0.0, expires - time.time() - self._settings.token_warning_seconds)
+        if session.look_seconds is None or due < session.look_seconds:
+            session.look_seconds = now
+            self._look_at_token(session, now)
 
-    def _look_at_token(self, session: Session) -> None:
+    def _look_at_token(self, session: Session, look_seconds: float) -> None:
         expires = session.identity.expires_at_seconds
         connection = session.connection
-        if connection.peer is not session or expires is None:
-            session.is_watched = False
+        # A new token may have asked for another look, which has taken the place of this one.
+        is_current = look_seconds == session.look_seconds and connection.peer is session
+        if not is_current:
+            return
+        if expires is None:
+            session.look_seconds = None
             return
         left_seconds = expires - time.time()
         if left_seconds <= 0:
@@ -372,9 +384,9 @@ class Namespace:
             notice = events.TokenExpiring(int(expires * 1000))
             connection.send_message(codec.packet_of("token-expiring", notice))
         next_seconds = left_seconds if session.is_warned else warn_in_seconds
-        wheel = connection.engine.wheel
         due = asyncio.get_running_loop().time() + min(next_seconds, _EXPIRY_LOOK_SECONDS)
-        wheel.at(due, lambda _: self._look_at_token(session))
+        session.look_seconds = due
+        connection.engine.wheel.at(due, lambda _: self._look_at_token(session, due))
 
 
 def _not_now(unavailable: BrokerUnavailable) -> Refused:

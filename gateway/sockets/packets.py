@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Raw
 from socketio.packet import Packet as LibraryPacket
 
+from protocol.catalogue import CLIENT_EVENTS
+
 CONNECT: Final = 0
 DISCONNECT: Final = 1
 EVENT: Final = 2
@@ -30,6 +32,8 @@ _GRAMMAR: Final = re.compile(
     rb"([0-6])(?:(\d{1,2})-)?(?:(/[^,?]{0,128})(?:\?[^,]*)?(?:,|$))?(\d{1,15})?(.*)", re.DOTALL
 )
 _event = re.compile(rb"2(\d{0,15})\[").match
+# To look a name up costs less than to decode it.
+_KNOWN_NAMES: Final = {msgspec.json.encode(name): name for name in CLIENT_EVENTS}
 _decode_array = msgspec.json.Decoder(list[Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -58,20 +62,19 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     ack_id: bytes
 
 
-def is_main_event(text: bytes) -> bool:
-    """Whether this is an event of the main namespace, which is nearly all that is ever sent."""
-    return _event(text) is not None
+def main_event_of(text: bytes) -> Event | None:
+    """Read an event of the main namespace, which is nearly all that is ever sent; None for others.
 
-
-def event_of(text: bytes) -> Event:
-    """Read an event of the main namespace. Raises `PacketInvalid`."""
+    Raises `PacketInvalid` when it is one and cannot be read.
+    """
     found = _event(text)
     if found is None:
-        raise PacketInvalid
+        return None
     items = _array_of(text[found.end() - 1 :])
     try:
-        return Event(_decode_text(items[0]), items[1:], found[1])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        name = items[0]
+        return Event(_KNOWN_NAMES.get(bytes(name)) or _decode_text(name), items[1:], found[1])
+    except (IndexError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PacketInvalid from error
 
 
@@ -84,7 +87,7 @@ def packet_of(text: bytes) -> Packet:
     attachments = int(found[2] or 0)
     if kind not in _FROM_CLIENTS or (found[2] is not None) != (kind in _WITH_ATTACHMENTS):
         raise PacketInvalid
-    if attachments > ATTACHMENTS_LIMIT or (kind == ACK and found[4] is None):
+    if attachments > ATTACHMENTS_LIMIT or (kind in {ACK, BINARY_ACK} and found[4] is None):
         raise PacketInvalid
     _check_data(kind, found[5])
     namespace = (found[3] or b"/").decode()
@@ -119,7 +122,7 @@ def _check_data(kind: int, data: bytes) -> None:
         is_right = not data
     else:
         items = _array_of(data)
-        is_right = kind not in {EVENT, BINARY_EVENT} or items[0:1] != [] and _is_name(items[0])
+        is_right = kind not in {EVENT, BINARY_EVENT} or (items != [] and _is_name(items[0]))
     if not is_right:
         raise PacketInvalid
 
@@ -172,9 +175,31 @@ class StrictPacket(LibraryPacket):  # type: ignore[misc] # python-socketio has n
         self.data = _decode_any(packet.data) if packet.data else None
         return packet.attachments
 
-    def add_attachment(self, attachment: bytes) -> bool:
-        """Take the next attachment; True when the packet is whole. Raises `PacketInvalid`."""
+    @property
+    def is_whole(self) -> bool:
+        """Whether all attachments are there."""
+        return len(self.attachments) == int(self.attachment_count)
+
+    def may_take(self, attachment: bytes) -> bool:
+        """Take the next attachment; False when the packet has no such place for it."""
+        if not _are_places_right(self.data, self.attachment_count):
+            return False
         try:
-            return bool(super().add_attachment(attachment))
-        except (ValueError, IndexError, TypeError) as error:
-            raise PacketInvalid from error
+            self.add_attachment(attachment)
+        except (ValueError, IndexError, TypeError, RecursionError):
+            return False
+        return True
+
+
+def _are_places_right(data: Any, count: int) -> bool:  # noqa: ANN401 - any JSON
+    """Whether every placeholder names an attachment; Python takes -1 for the last one."""
+    numbers, values = [], [data]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict) and value.get("_placeholder"):
+            numbers.append(value.get("num"))
+        elif isinstance(value, dict):
+            values.extend(value.values())
+        elif isinstance(value, list):
+            values.extend(value)
+    return all(type(number) is int and 0 <= number < count for number in numbers)

@@ -18,6 +18,7 @@ class PayloadInvalid(ValueError):
 
 def packets_of(payload: bytes) -> list[tuple[bytes, bool]]:
     """Take a payload apart: `(packet, whether it is binary)`, in order. Raises `PayloadInvalid`."""
+    _check_text(payload)
     packets: list[tuple[bytes, bool]] = []
     for part in payload.split(SEPARATOR):
         if part[:1] == b"b":
@@ -27,6 +28,13 @@ def packets_of(payload: bytes) -> list[tuple[bytes, bool]]:
         else:
             raise PayloadInvalid
     return packets
+
+
+def _check_text(payload: bytes) -> None:
+    try:
+        payload.decode()
+    except UnicodeDecodeError as error:
+        raise PayloadInvalid from error
 
 
 def _binary_of(text: bytes) -> bytes:
@@ -46,7 +54,7 @@ def payload_of(packets: list[tuple[bytes, bool]]) -> bytes:
 class Pollbox:
     """What waits for the client's next GET, and the GET that waits for something to send."""
 
-    __slots__ = ("_is_closed", "_pause", "_poll", "_size_bytes", "_waiting")
+    __slots__ = ("_is_closed", "_pause", "_poll", "_size_bytes", "_waiting", "is_pushed")
 
     def __init__(self) -> None:
         self._waiting: list[tuple[bytes, bool]] = []
@@ -54,6 +62,7 @@ class Pollbox:
         self._poll: asyncio.Future[bytes] | None = None
         self._pause: bytes | None = None
         self._is_closed = False
+        self.is_pushed = False  # whether a POST is under way
 
     @property
     def is_full(self) -> bool:

@@ -12,7 +12,7 @@ from socketio import AsyncManager
 
 
 class Roster(AsyncManager):  # type: ignore[misc] # python-socketio has no types
-    """python-socketio's manager; leaving costs one's own rooms, and who is not accepted hears nothing."""
+    """python-socketio's manager. Leaving costs one's own rooms; nobody hears before acceptance."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,9 +47,7 @@ class Roster(AsyncManager):  # type: ignore[misc] # python-socketio has no types
 
     def get_rooms(self, sid: str, namespace: str) -> list[Any]:
         """The rooms that a peer is in."""
-        return [
-            room for room in self._rooms_of.get((namespace, sid), ()) if room is not None
-        ]
+        return [room for room in self._rooms_of.get((namespace, sid), ()) if room is not None]
 
     def basic_disconnect(self, sid: str, namespace: str, **_options: Any) -> None:  # noqa: ANN401
         """Forget a peer: its own rooms are looked at, not all that there are."""

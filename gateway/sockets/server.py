@@ -1,4 +1,4 @@
-"""This module owns the Socket.IO server: packets to the main namespace, or to python-socketio's API.
+"""This module owns the Socket.IO server: packets to the main namespace, or to python-socketio.
 
 The main namespace is the gateway's: its packets are handled at once, synchronously. Every other one
 (the operations page) is served by handlers registered the way python-socketio does it, one event of
@@ -14,9 +14,10 @@ import socketio
 
 from gateway.sockets import packets
 from gateway.sockets.connection import SERVER_LEFT, Connection
-from gateway.sockets.engine import Engine, Farewell
+from gateway.sockets.engine import Engine
 from gateway.sockets.packets import PacketInvalid, StrictPacket
 from gateway.sockets.roster import Roster
+from gateway.sockets.sink import Farewell
 
 
 class MainNamespace(Protocol):
@@ -25,8 +26,8 @@ class MainNamespace(Protocol):
     def is_connected(self, connection: Connection) -> bool:
         """Whether the connection was let in."""
 
-    def heard_event(self, connection: Connection, text: bytes) -> None:
-        """An event. Raises `PacketInvalid` when it is none."""
+    def heard_event(self, connection: Connection, event: packets.Event) -> None:
+        """An event. Raises `PacketInvalid` when this is not the moment for one."""
 
     def heard(self, connection: Connection, packet: packets.Packet) -> None:
         """Any other packet. Raises `PacketInvalid` when this is not the moment for it."""
@@ -72,6 +73,9 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
 
     def opened(self, connection: Connection) -> None:
         """Give the client so long to connect to a namespace."""
+        self._watch_idle(connection)
+
+    def _watch_idle(self, connection: Connection) -> None:
         timeout_seconds = self.engine.limits.connect_timeout_seconds
         due = asyncio.get_running_loop().time() + timeout_seconds
         self.engine.wheel.at(due, lambda _: self._close_if_idle(connection))
@@ -80,10 +84,12 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
         """Read a packet and pass it on; what is not one ends the connection."""
         try:
             main = self.main
-            if main is not None and packets.is_main_event(message):
-                main.heard_event(connection, message)
-            else:
+            event = None if main is None else packets.main_event_of(message)
+            if event is None:
                 self._heard_packet(connection, message)
+            else:
+                assert main is not None
+                main.heard_event(connection, event)
         except PacketInvalid:
             connection.fail("packet")
 
@@ -136,6 +142,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
         packet = packets.packet_of(message)
         if packet.namespace == "/" and self.main is not None:
             self.main.heard(connection, packet)
+            if packet.kind == packets.DISCONNECT:
+                self._watch_idle(connection)
             return
         if packet.kind != packets.CONNECT and connection.sid not in self.environ:
             raise PacketInvalid
@@ -148,9 +156,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
         if sid in self._binary_packet:
             connection.fail("attachment")  # another packet where one was due
         elif packet.packet_type == packets.CONNECT:
-            if sid not in self.environ:
-                await self._handle_eio_connect(sid, {"engine.handshake": connection.handshake})
-            await self._connect(sid, packet)
+            await self._connect(connection, packet)
         elif self.manager.sid_from_eio_sid(sid, packet.namespace) is None:
             connection.fail("namespace")
         elif packet.packet_type == packets.DISCONNECT:
@@ -161,26 +167,24 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
             await self._dispatch(sid, packet)
 
     async def _add_attachment(self, connection: Connection, data: bytes) -> None:
-        packet = self._binary_packet.get(connection.sid)
-        try:
-            if packet is None:
-                raise PacketInvalid
-            if packet.add_attachment(data):
-                del self._binary_packet[connection.sid]
-                await self._dispatch(connection.sid, packet)
-        except PacketInvalid:
+        packet: StrictPacket | None = self._binary_packet.get(connection.sid)
+        if packet is None or not packet.may_take(data):
             connection.fail("attachment")
+        elif packet.is_whole:
+            del self._binary_packet[connection.sid]
+            await self._dispatch(connection.sid, packet)
 
     async def _dispatch(self, sid: str, packet: StrictPacket) -> None:
         if packet.packet_type in {packets.EVENT, packets.BINARY_EVENT}:
+            assert packet.data, "the grammar asks for a name"
             if packet.data[0] not in self.reserved_events:
                 await self._handle_event(sid, packet.namespace, packet.id, packet.data)
         else:
             await self._handle_ack(sid, packet.namespace, packet.id, packet.data)
 
-    async def _connect(self, sid: str, packet: StrictPacket) -> None:
+    async def _connect(self, connection: Connection, packet: StrictPacket) -> None:
         """Run the connect handler; what it sends follows its acceptance, as in Node."""
-        namespace = packet.namespace
+        sid, namespace = connection.sid, packet.namespace
         is_known = (
             namespace in self.handlers
             or namespace in self.namespace_handlers
@@ -192,17 +196,21 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
                 sid, StrictPacket(packets.CONNECT_ERROR, body, namespace=namespace)
             )
             return
+        if sid not in self.environ:
+            await self._handle_eio_connect(sid, {"engine.handshake": connection.handshake})
         self._held[sid] = []
-        await self._handle_connect(sid, namespace, packet.data)
+        try:
+            await self._handle_connect(sid, namespace, packet.data)
+        finally:
+            self._held.pop(sid, None)  # it is there still when the handler has failed
 
     async def _send_packet(self, eio_sid: str, pkt: StrictPacket) -> None:
-        held = self._held.get(eio_sid)
-        if held is None or pkt.packet_type in {packets.CONNECT, packets.CONNECT_ERROR}:
-            await super()._send_packet(eio_sid, pkt)
+        await super()._send_packet(eio_sid, pkt)
+        if pkt.packet_type == packets.CONNECT:
             for waiting in self._held.pop(eio_sid, ()):
                 await self.eio.send_packet(eio_sid, waiting)
-        else:
-            await super()._send_packet(eio_sid, pkt)
+        elif pkt.packet_type == packets.CONNECT_ERROR:
+            self._held.pop(eio_sid, None)  # not for somebody who is not let in
 
     async def _send_eio_packet(self, eio_sid: str, eio_pkt: Any) -> None:  # noqa: ANN401
         held = self._held.get(eio_sid)
@@ -214,5 +222,6 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
     def _close_if_idle(self, connection: Connection) -> None:
         if connection.closed or (self.main is not None and self.main.is_connected(connection)):
             return
-        if connection.sid not in self.environ:
+        manager, sid = self.manager, connection.sid
+        if not any(manager.sid_from_eio_sid(sid, name) for name in manager.get_namespaces()):
             connection.close(SERVER_LEFT)

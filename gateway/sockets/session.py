@@ -24,7 +24,7 @@ class Session(Peer):
         "attachments_due",
         "connection",
         "is_warned",
-        "is_watched",
+        "look_seconds",
         "outbox",
     )
 
@@ -34,5 +34,5 @@ class Session(Peer):
         self.outbox: Outbox | None = None
         self.attachments_due = 0
         self.ack_id_of_binary = b""
-        self.is_watched = False  # whether its token's expiry is being waited for
+        self.look_seconds: float | None = None  # when its token is looked at next, if it expires
         self.is_warned = False

@@ -15,12 +15,13 @@ from aiohttp import WSMsgType, web
 from aiohttp.http_websocket import WebSocketError
 
 from gateway.sockets import frames
-from gateway.sockets.internals import FrameQueue, TakenOver, frame_reader, take_over
+from gateway.sockets.internals import FrameQueue, Message, TakenOver, frame_reader, take_over
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
+_TEXT: Final = WSMsgType.TEXT
 _KEY_BYTES: Final = 16
 _PROTOCOL_ERROR: Final = 1002
 _BAD_TEXT: Final = 1007
@@ -35,6 +36,9 @@ class Owner(Protocol):
 
     def hear_binary(self, link: WebSocketLink, data: bytes) -> None:
         """A binary message."""
+
+    def hear_fault(self, link: WebSocketLink, code: int) -> None:
+        """The peer broke the rules of WebSocket, and is being closed with `code` for it."""
 
     def hear_end(self, link: WebSocketLink, *, is_clean: bool) -> None:
         """Nothing more will come; called once."""
@@ -158,10 +162,13 @@ class WebSocketLink(asyncio.Protocol):
         for message in messages:
             if self.owner is None:
                 break
-            self._hear(message)  # type: ignore[arg-type] # a WSMessage, whatever its kind
+            # Nearly every message is ASCII text; it goes on without another call in between.
+            if message.type is _TEXT and message.data.isascii():
+                self.owner.hear_text(self, message.data)
+            else:
+                self._hear(message)
         if fault is not None and self.owner is not None:
-            self.close(fault.code if isinstance(fault, WebSocketError) else _PROTOCOL_ERROR)
-            self._end(is_clean=False)
+            self._break_off(fault.code if isinstance(fault, WebSocketError) else _PROTOCOL_ERROR)
         self._uncork()
 
     def eof_received(self) -> bool:
@@ -187,14 +194,13 @@ class WebSocketLink(asyncio.Protocol):
         if self.owner is not None:
             self.owner.hear_resume(self)
 
-    def _hear(self, message: web.WSMessage) -> None:
+    def _hear(self, message: Message) -> None:
         assert self.owner is not None
         kind = message.type
         if kind is WSMsgType.TEXT:
             text: bytes = message.data
-            if not text.isascii() and not _is_utf8(text):
-                self.close(_BAD_TEXT)
-                self._end(is_clean=False)
+            if not _is_utf8(text):
+                self._break_off(_BAD_TEXT)
             else:
                 self.owner.hear_text(self, text)
         elif kind is WSMsgType.BINARY:
@@ -209,6 +215,12 @@ class WebSocketLink(asyncio.Protocol):
         assert self._corked is not None
         if len(self._corked) < _FAULT_LIMIT_PINGS:
             self.write(frames.pong_frame(payload))
+
+    def _break_off(self, code: int) -> None:
+        if self.owner is not None:
+            self.owner.hear_fault(self, code)
+        self.close(code)
+        self._end(is_clean=False)
 
     def _end(self, *, is_clean: bool) -> None:
         owner, self.owner = self.owner, None

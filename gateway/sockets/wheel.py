@@ -28,7 +28,7 @@ class TimerWheel:
         self._timer_slot = 0
 
     def at(self, when_seconds: float, due: Due) -> None:
-        """Call `due(when it was due)` at a time of the event loop's clock."""
+        """Call `due(now)` at a time of the event loop's clock."""
         slot = int(when_seconds / self._slot_seconds) + 1
         entries = self._slots.get(slot)
         if entries is None:

@@ -1,0 +1,95 @@
+"""This module owns the server that our own conformance tests examine: ours, or the stock one.
+
+    python -m tests.conformance.subject ours|stock PORT
+
+The same handlers on either. Heartbeats are long, so that no test passes by a ping timeout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any, Final
+
+import socketio
+from aiohttp import web
+
+from gateway.sockets.engine import EngineLimits
+from gateway.sockets.server import Server
+from tests.conformance.server import serving
+
+PING_INTERVAL_SECONDS: Final = 20.5
+PING_TIMEOUT_SECONDS: Final = 10.0
+CONNECT_TIMEOUT_SECONDS: Final = 1.0
+
+
+def server_of(flavour: str) -> Any:  # noqa: ANN401 - both are python-socketio's to the outside
+    """An empty server of either flavour."""
+    timers = {"ping_interval": PING_INTERVAL_SECONDS, "ping_timeout": PING_TIMEOUT_SECONDS}
+    if flavour == "ours":
+        limits = EngineLimits(connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS)
+        return Server(limits=limits, origins=["*"], **timers)
+    return socketio.AsyncServer(async_mode="aiohttp", cors_allowed_origins="*", **timers)
+
+
+def add_handlers(server: Any) -> None:  # noqa: ANN401 - see above
+    """What the tests ask the server to do."""
+    counts = {"connects": 0, "disconnects": 0}
+
+    async def connect(sid: str, _environ: object, auth: dict[str, Any] | None) -> None:
+        counts["connects"] += 1
+        await server.emit("welcome", auth or {}, to=sid)
+
+    async def connect_slowly(_sid: str, _environ: object, auth: dict[str, Any]) -> None:
+        await asyncio.sleep(auth["waitSeconds"])
+        if auth.get("isRefused"):
+            raise socketio.exceptions.ConnectionRefusedError("no")
+
+    async def disconnect(*_: object) -> None:
+        counts["disconnects"] += 1
+
+    async def count(_sid: str, name: str) -> int:
+        return counts[name]
+
+    async def echo(_sid: str, *arguments: object) -> object:
+        return arguments
+
+    async def broadcast(_sid: str, namespace: str, text: str) -> None:
+        await server.emit("news", text, namespace=namespace)
+
+    async def broadcast_binary(_sid: str) -> None:
+        await server.emit("picture", b"\x01\x02\x03")
+
+    async def ask_back(sid: str) -> None:
+        async def ask() -> None:
+            answer = await server.call("question", to=sid, timeout=5)
+            await server.emit("answered", answer, to=sid)
+
+        server.start_background_task(ask)
+
+    server.on("connect", connect)
+    server.on("connect", connect_slowly, namespace="/slow")
+    server.on("disconnect", disconnect)
+    for name, handler in [
+        ("count", count),
+        ("echo", echo),
+        ("broadcast", broadcast),
+        ("broadcast-binary", broadcast_binary),
+        ("ask-back", ask_back),
+    ]:
+        server.on(name, handler)
+
+
+async def _run(flavour: str, port: int) -> None:
+    server = server_of(flavour)
+    add_handlers(server)
+
+    def attach(app: web.Application) -> None:
+        server.attach(app)
+
+    async with serving(attach, port):
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_run(sys.argv[1], int(sys.argv[2])))
