@@ -121,9 +121,7 @@ class TestPublishing:
         await house.join(bystander, "another room")
         text = b'{"roomId":"city:paris","bike_id":"b1","lat":48.10}'
         settled: list[Receipt | BrokerUnavailable] = []
-        house.hub.publish_update(
-            ann.identity, codec.bike_update_of(text), ann.id, settled.append
-        )
+        house.hub.publish_update(ann.identity, codec.bike_update_of(text), ann.id, settled.append)
         (receipt,) = settled
         assert isinstance(receipt, Receipt)
         assert receipt.outcome is Outcome.ACCEPTED
@@ -173,7 +171,11 @@ class TestPublishing:
 
     @pytest.mark.parametrize(
         ("one", "two"),
-        [(("ann", "k"), ("ben", "k")), (("a", "b\nc"), ("a\nb", "c")), (("a", "b c"), ("a b", "c"))],
+        [
+            (("ann", "k"), ("ben", "k")),
+            (("a", "b\nc"), ("a\nb", "c")),
+            (("a", "b c"), ("a b", "c")),
+        ],
     )
     async def test_two_senders_with_the_same_idempotency_key_do_not_meet(
         self, house: House, one: tuple[str, str], two: tuple[str, str]
@@ -696,7 +698,7 @@ class TestComingAndGoing:
                 house.hub.forget(ann)
                 house.hub.forget(ben)
 
-        house.peers.send = send_and_lose  # type: ignore[assignment,method-assign] # a failing write
+        house.peers.send = send_and_lose  # type: ignore[method-assign] # a failing write
         house.publish(1)
         assert [each.event for each in house.peers.told(eve)] == ["room-reset", "chat"]
         await house.settle()
@@ -759,6 +761,26 @@ class TestFollowing:
         house.publish(1)
         assert house.peers.offsets(ben) == [1]
         assert house.broker.following == {ROOM}
+
+    @pytest.mark.parametrize("turns", range(10))
+    async def test_a_late_unfollow_does_not_make_deaf_whoever_came_meanwhile(
+        self, house: House, turns: int
+    ) -> None:
+        ann, ben, eve = (house.welcome(name) for name in ("ann", "ben", "eve"))
+        house.broker.waits_before["follow"] = asyncio.Event()
+        joins = [house.start_joining(peer) for peer in (ann, ben)]
+        await house.settle()
+        house.hub.leave(ann, ROOM)
+        joins[1].cancel()
+        await house.settle()  # the room is empty, and its unfollow waits for the end of the follow
+        house.broker.waits_before["follow"].set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await house.join(eve)
+        await house.settle()
+        await asyncio.gather(*joins, return_exceptions=True)
+        house.publish(1)
+        assert house.peers.offsets(eve) == [1]
 
     async def test_a_follow_that_may_have_begun_is_ended(self, house: House) -> None:
         ann = house.welcome("ann")

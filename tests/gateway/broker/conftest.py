@@ -11,7 +11,7 @@ MakeWorker: TypeAlias = "Callable[[], Awaitable[Worker]]"
 
 @pytest.fixture(params=sorted(BACKENDS))
 async def make_worker(request: pytest.FixtureRequest) -> AsyncIterator[MakeWorker]:
-    """`await make_worker()`: one more worker over the same store, started."""
+    """Make, each time it is called, one more worker over the same store, started."""
     workers: list[Worker] = []
     async with BACKENDS[request.param](request) as make_broker:
 

@@ -119,7 +119,7 @@ class TestOneOrder:
     @pytest.mark.parametrize("size", [0, 1, 8_192, 32_768])
     async def test_a_payload_of_any_size_arrives_as_it_was(self, worker: Worker, size: int) -> None:
         await worker.broker.follow(ROOM)
-        text = ("é\u2028\\\"\x00" * size)[:size]
+        text = ('é\u2028\\"\x00' * size)[:size]
         draft = event(text)
         await worker.publish(draft)
         assert (await worker.delivered_up_to_now())[0].packet == draft.packet
@@ -381,7 +381,9 @@ class TestHistory:
 
     async def test_a_place_that_never_was_is_unknown(self, worker: Worker) -> None:
         receipts = await worker.publish_all(event(count) for count in range(3))
-        epoch, offset, proof = (getattr(receipts[1].cursor, name) for name in Cursor.__struct_fields__)
+        epoch, offset, proof = (
+            getattr(receipts[1].cursor, name) for name in Cursor.__struct_fields__
+        )
         for forged in [
             Cursor(epoch, offset, proof ^ 1),
             Cursor(epoch, offset, 0),
@@ -434,7 +436,10 @@ class TestSnapshot:
 
         async def publish(key: str) -> None:
             for count in range(60):
-                fields: dict[str, object] = {"n": count, f"f{count % 5}": count if count % 3 else None}
+                fields: dict[str, object] = {
+                    "n": count,
+                    f"f{count % 5}": count if count % 3 else None,
+                }
                 await other.publish(removal(key) if count % 13 == 12 else update(key, fields))
                 await asyncio.sleep(0)
 
@@ -686,9 +691,7 @@ class TestMembers:
 
 class TestTheRest:
     @pytest.mark.parametrize("room", ODD_ROOMS)
-    async def test_a_room_may_have_any_name(
-        self, worker: Worker, other: Worker, room: str
-    ) -> None:
+    async def test_a_room_may_have_any_name(self, worker: Worker, other: Worker, room: str) -> None:
         start = await worker.broker.follow(room)
         await other.publish(update("b:{1} 🚲", {"n": 1}, room=room, idempotency_key="k {}"))
         await other.broker.enter(room, Member("peer-1", "ann"))

@@ -15,7 +15,7 @@ PATIENCE_SECONDS = 5.0
 async def eventually(condition: Callable[[], bool]) -> None:
     """Return as soon as the condition holds; fail when it does not in good time."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what it waits for tells nobody
             await asyncio.sleep(0.005)
 
 

@@ -24,7 +24,14 @@ def update(  # noqa: PLR0913 - a draft has that many sides
         fields = json.dumps({"vehicle_id": key, **(fields or {})}).encode()
     packet = codec.packet_of("bike-updated", fields)
     return Draft(
-        room, "bike-updated", packet, author, key, Op.UPSERT, time_ms, idempotency_key
+        room,
+        "bike-updated",
+        packet,
+        author,
+        key,
+        Op.UPSERT,
+        time_ms,
+        idempotency_key=idempotency_key,
     )
 
 

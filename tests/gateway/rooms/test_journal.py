@@ -53,7 +53,9 @@ def test_the_proof_is_a_chain_over_all_packets() -> None:
         draft = event(count)
         receipt, told = journal.accept(draft, _at(0))
         proof = (proof * 31 + zlib.crc32(draft.packet)) & 0xFFFFFFFF
-        assert receipt.cursor == told[0].cursor == journal.cursor == Cursor("epoch", count + 1, proof)
+        assert (
+            receipt.cursor == told[0].cursor == journal.cursor == Cursor("epoch", count + 1, proof)
+        )
 
 
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=12), st.data())

@@ -143,9 +143,7 @@ class Slow(RuleBasedStateMachine):
     def update_bike(self, room: str, key: str, patch: Value) -> None:
         tagged: Value = {"roomId": room, **patch}
         publication = publication_of(update(key, tagged, room=room), next(self.offsets))
-        self.all[room, key] = merged(
-            self.all.get((room, key), {}), {"vehicle_id": key, **tagged}
-        )
+        self.all[room, key] = merged(self.all.get((room, key), {}), {"vehicle_id": key, **tagged})
         self._put(publication)
 
     @rule(room=rooms, key=keys)

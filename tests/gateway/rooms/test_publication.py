@@ -18,18 +18,17 @@ from tests.gateway.rooms.drafts import ROOM, publication_of
 NOW_MS = 1_790_000_000_000
 
 
-def _draft(text: bytes, key: str | None = None, now_ms: int = NOW_MS) -> Draft:
-    return draft_of_update(codec.bike_update_of(text, key), "peer-1", now_ms)
+def _draft(text: bytes) -> Draft:
+    return draft_of_update(codec.bike_update_of(text), "peer-1", NOW_MS)
 
 
 def test_an_update_is_told_letter_for_letter() -> None:
     text = b'{ "roomId":"city:paris", "bike_id":"b1", "lat":48.10, "mine":[1E2] }'
-    draft = _draft(text, "key")
+    draft = _draft(text)
     assert draft.packet == b'2["bike-updated",' + text + b"]"
     assert draft.payload == text
     assert (draft.room, draft.event, draft.author) == (ROOM, "bike-updated", "peer-1")
     assert (draft.key, draft.op, draft.time_ms) == ("b1", Op.UPSERT, None)
-    assert draft.idempotency_key == "key"
 
 
 def test_an_update_about_nobody_changes_no_value() -> None:
@@ -38,7 +37,9 @@ def test_an_update_about_nobody_changes_no_value() -> None:
 
 
 def test_a_removal_is_told_as_bike_removed() -> None:
-    draft = _draft(b'{"roomId":"city:paris","bike_id":"b1","op":"remove","timestamp":1790000000000}')
+    draft = _draft(
+        b'{"roomId":"city:paris","bike_id":"b1","op":"remove","timestamp":1790000000000}'
+    )
     assert (draft.event, draft.key, draft.op) == ("bike-removed", "b1", Op.REMOVE)
     assert draft.time_ms == NOW_MS
     assert draft.author == "peer-1"

@@ -37,7 +37,9 @@ def _last_value(texts_of_patches: list[bytes]) -> LastValue:
 
 
 @given(st.lists(written, min_size=1, max_size=40))
-def test_a_last_value_is_the_merge_of_all_its_patches(parts: list[tuple[Value, bool, None]]) -> None:
+def test_a_last_value_is_the_merge_of_all_its_patches(
+    parts: list[tuple[Value, bool, None]],
+) -> None:
     expected: Value = {}
     for fields, _, _ in parts:
         expected = merged(expected, fields)
@@ -67,7 +69,9 @@ def test_a_conflated_patch_does_what_both_do(
     assert merged(before, one) == merged(merged(before, older[0]), newer[0])
 
 
-@pytest.mark.parametrize("number", ["1.10", "1E2", "-0.0", "123456789012345678901234567890", "0e-7"])
+@pytest.mark.parametrize(
+    "number", ["1.10", "1E2", "-0.0", "123456789012345678901234567890", "0e-7"]
+)
 def test_a_number_keeps_its_text_through_merge_and_conflation(number: str) -> None:
     older, newer = f'{{"x": {number} ,"y":1}}'.encode(), b'{"y":2}'
     expected = f'{{"x":{number},"y":2}}'.encode()
