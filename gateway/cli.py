@@ -245,7 +245,7 @@ def _mistakes_in(address: str, room: str, data: bytes, headers: Mapping[str, str
     if not is_room_name(room):
         yield "--room must be 1 to 200 printable characters."
     try:
-        codec.check_json(data)
+        codec.plain_json(data)
     except Refused as refused:
         yield f"DATA: {refused.message}"
     if not _is_plain(headers.get("Idempotency-Key", "")):

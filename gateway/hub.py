@@ -33,7 +33,6 @@ from gateway.identity import Identity
 from gateway.rooms import access
 from gateway.rooms.membership import Membership, Peer, RoomReaders
 from gateway.rooms.publication import (
-    Draft,
     Publication,
     Receipt,
     draft_of_event,
@@ -110,16 +109,18 @@ class Hub:
         access.check_publish(identity, update.room_id)
         if self._settings.kind_of(update.room_id).profile == "live":
             bikes.check_live(update.payload, update.key)
-        draft = draft_of_update(update, author, time.time_ns() // 1_000_000)
-        self._broker.publish(_scoped(draft, identity, update.idempotency_key), settle)
+        key = _scoped(update.idempotency_key, identity)
+        draft = draft_of_update(update, author, time.time_ns() // 1_000_000, key)
+        self._broker.publish(draft, settle)
 
     def publish_event(
         self, identity: Identity, event: events.Publish, author: str | None, settle: Settle
     ) -> None:
         """Publish any other event; raises `Refused`, else `settle` is called once."""
         access.check_publish(identity, event.room_id)
-        draft = draft_of_event(event.room_id, event.event, bytes(event.data), author)
-        self._broker.publish(_scoped(draft, identity, event.idempotency_key), settle)
+        key = _scoped(event.idempotency_key, identity)
+        draft = draft_of_event(event.room_id, event.event, bytes(event.data), author, key)
+        self._broker.publish(draft, settle)
 
     async def members(self, identity: Identity, room: str) -> list[events.Member]:
         """Everybody in a room, on all workers."""
@@ -374,17 +375,6 @@ def _member_of(peer: Peer) -> events.Member:
     return events.Member(peer.id, peer.identity.subject)
 
 
-def _scoped(draft: Draft, identity: Identity, key: str | None) -> Draft:
+def _scoped(key: str | None, identity: Identity) -> str | None:
     """Two senders that happen to choose the same idempotency key do not meet."""
-    if key is None:
-        return draft
-    return Draft(
-        draft.room,
-        draft.event,
-        draft.packet,
-        draft.author,
-        draft.key,
-        draft.op,
-        draft.time_ms,
-        f"{len(identity.subject)} {identity.subject} {key}",
-    )
+    return None if key is None else f"{len(identity.subject)} {identity.subject} {key}"

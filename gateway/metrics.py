@@ -7,7 +7,6 @@ Counting costs an addition: `metrics.deliveries_fast += members`. A new number i
 from __future__ import annotations
 
 import dataclasses
-import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -54,9 +53,9 @@ class Metrics:
     # What somebody else knows anyway is asked for when it is wanted, not counted twice.
     _gauges: dict[str, Callable[[], int]] = dataclasses.field(default_factory=dict)
 
-    def note_publication(self, outcome: enum.Enum) -> None:
-        """Count what became of a publication, under the name of the outcome in small letters."""
-        self.publications.add(outcome.name.lower())
+    def note_publication(self, outcome: str) -> None:
+        """Count what became of a publication: accepted, repeated, duplicate or stale."""
+        self.publications.add(outcome)
 
     def note_join(self, result: str) -> None:
         """Count how a join ended: joined, recovered, reset, refused or failed."""

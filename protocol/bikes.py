@@ -8,6 +8,7 @@ sender's own and passes through untouched.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -25,105 +26,41 @@ _MILLISECOND = dt.timedelta(milliseconds=1)
 # An error of the decoder quotes what it did not expect, however long that is.
 _ERROR_LIMIT_CHARACTERS = 300
 
-_Time = int | float | str | None
+_ID_FIELDS = ("bike_id", "vehicle_id", "bikeId", "id")
+_TIME_TYPES = (int, float, str)
 
 
-class Header(msgspec.Struct, frozen=True, gc=False, rename={"room_id": "roomId"}):
-    """The fields of a bike-update that the gateway itself reads; all others are skipped."""
-
-    room_id: str | None = None
-    op: str = "upsert"
-    bike_id: str | int | None = None
-    vehicle_id: str | int | None = None
-    bikeId: str | int | None = None  # noqa: N815 - accepted spelling of clients
-    id: str | int | None = None
-    station_id: str | int | None = None
-    timestamp: _Time = None
-    last_reported: _Time = None
-
-
-class _AnyHeader(msgspec.Struct, frozen=True, rename={"room_id": "roomId"}):
-    """The same fields for objects that use our names in ways of their own."""
-
-    room_id: Any = None
-    op: Any = None
-    bike_id: Any = None
-    vehicle_id: Any = None
-    bikeId: Any = None  # noqa: N815 - accepted spelling of clients
-    id: Any = None
-    station_id: Any = None
-    timestamp: Any = None
-    last_reported: Any = None
-
-
-_decode_header = msgspec.json.Decoder(Header).decode
-_decode_any_header = msgspec.json.Decoder(_AnyHeader).decode
-
-
-def header_of(payload: bytes | msgspec.Raw) -> Header:
-    """Read the header of a JSON object.
-
-    A field of an unexpected type is no fault in an open room (the object may be a shop item with
-    an `id` of its own kind): it counts as absent. Raises `msgspec.DecodeError` (or a subclass)
-    when the payload is not a JSON object.
-    """
-    try:
-        return _decode_header(payload)
-    except msgspec.ValidationError:
-        return _header_of_odd(_decode_any_header(payload))
-
-
-def _header_of_odd(odd: _AnyHeader) -> Header:
-    def text_or_int(value: object) -> str | int | None:
-        return value if isinstance(value, (str, int)) and not isinstance(value, bool) else None
-
-    def time(value: object) -> _Time:
-        ok = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-        return value if ok else None  # type: ignore[return-value] # just narrowed
-
-    return Header(
-        room_id=odd.room_id if isinstance(odd.room_id, str) else None,
-        op="remove" if odd.op == "remove" else "upsert",
-        bike_id=text_or_int(odd.bike_id),
-        vehicle_id=text_or_int(odd.vehicle_id),
-        bikeId=text_or_int(odd.bikeId),
-        id=text_or_int(odd.id),
-        station_id=text_or_int(odd.station_id),
-        timestamp=time(odd.timestamp),
-        last_reported=time(odd.last_reported),
-    )
-
-
-def key_of(header: Header) -> str | None:
+def key_of(fields: Mapping[str, object]) -> str | None:
     """Whom the update is about: a bike's id, `station/` and a station's id, or nobody.
 
     The first of `bike_id`, `vehicle_id`, `bikeId`, `id` that is present names a bike; a docked
-    bike carries `station_id` as well, so that one counts only when none of them is there.
+    bike carries `station_id` as well, so that one counts only when none of them is there. A field
+    of an unexpected type is no fault in an open room (the object may be a shop item with an `id`
+    of its own kind): it counts as absent.
     """
-    value = header.bike_id
-    if value is None:
-        value = header.vehicle_id
-        if value is None:
-            value = header.bikeId
-            if value is None:
-                value = header.id
-    if value is None:
-        if header.station_id is None:
-            return None
-        value = f"{STATION_KEY_PREFIX}{header.station_id}"
-    key = value if isinstance(value, str) else str(value)
-    return key if 0 < len(key) <= KEY_LIMIT_CHARACTERS else None
+    for name in _ID_FIELDS:
+        value = fields.get(name)
+        if type(value) is str or type(value) is int:  # not isinstance: true and false are ints
+            key = str(value)
+            return key if 0 < len(key) <= KEY_LIMIT_CHARACTERS else None
+    value = fields.get("station_id")
+    if type(value) is not str and type(value) is not int:
+        return None
+    key = f"{STATION_KEY_PREFIX}{value}"
+    return key if len(key) <= KEY_LIMIT_CHARACTERS else None
 
 
-def own_time_ms(header: Header) -> int | None:
+def own_time_ms(fields: Mapping[str, object]) -> int | None:
     """When the update was observed, by its own clock, in ms since 1970; None when it does not say.
 
     `timestamp` is in ms (MDS); `last_reported` is RFC 3339 text (GBFS 3) or seconds (GBFS 1, 2).
     """
-    if header.timestamp is not None:
-        return _time_ms(header.timestamp, 1)
-    if header.last_reported is not None:
-        return _time_ms(header.last_reported, 1000)
+    value = fields.get("timestamp")
+    if type(value) in _TIME_TYPES:
+        return _time_ms(value, 1)  # type: ignore[arg-type] # one of the three
+    value = fields.get("last_reported")
+    if type(value) in _TIME_TYPES:
+        return _time_ms(value, 1000)  # type: ignore[arg-type] # one of the three
     return None
 
 

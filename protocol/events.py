@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from protocol import bikes
-
 
 class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A named message; its fields are written in camelCase on the wire."""
@@ -52,7 +50,8 @@ class BikeUpdate(Event, frozen=True):
     """News of one bike, or of anything else: the object reaches the others verbatim.
 
     `key` is whom it is about (None: no entity), `removes` whether it says that the entity is gone,
-    `time_ms` when it was observed by its own clock.
+    `time_ms` when it was observed by its own clock. `names` are the object's fields, in order; None
+    when one of them is null, or it does not matter.
     """
 
     room_id: RoomId
@@ -61,13 +60,21 @@ class BikeUpdate(Event, frozen=True):
     removes: bool = False
     time_ms: int | None = None
     idempotency_key: IdempotencyKey | None = None
+    names: tuple[str, ...] | None = None
 
 
-class BikeUpdateBody(bikes.Header, frozen=True, kw_only=True, gc=False):
+class BikeUpdateBody(msgspec.Struct, frozen=True, kw_only=True, rename={"room_id": "roomId"}):
     """The object of a bike-update: the fields that the gateway reads; all others pass untouched."""
 
     room_id: RoomId
     op: Literal["upsert", "remove"] = "upsert"
+    bike_id: str | int | None = None
+    vehicle_id: str | int | None = None
+    bikeId: str | int | None = None  # noqa: N815 - accepted spelling of clients
+    id: str | int | None = None
+    station_id: str | int | None = None
+    timestamp: int | float | str | None = None
+    last_reported: int | float | str | None = None
 
 
 class UpdateOptions(Event, frozen=True):

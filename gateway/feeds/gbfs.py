@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from gateway.feeds.envelope import FeedMalformed, entries_of, envelope_of, moment_of, seconds_of
-from protocol.bikes import header_of, key_of, own_time_ms
+from protocol.bikes import key_of, own_time_ms
 
 JsonObject = dict[str, object]
 
@@ -112,11 +112,10 @@ def _entity_of(feed: str, entry: Raw) -> tuple[str | None, Entity | None]:
         del fields[name]
     if not _has_identity(feed, fields):
         return None, None
-    header = header_of(msgspec.json.encode(fields))
-    key = key_of(header)
+    key = key_of(fields)
     if key is None or not _is_placed_soundly(fields):
         return key, None
-    return key, Entity(key, fields, own_time_ms(header))
+    return key, Entity(key, fields, own_time_ms(fields))
 
 
 def _has_identity(feed: str, fields: JsonObject) -> bool:

@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+import msgspec
+
 from gateway.rooms import snapshot
 from gateway.rooms.publication import Draft, Op, Outcome, Publication, Receipt, removal_of
 from gateway.rooms.snapshot import Heard, LastValue
@@ -19,16 +21,14 @@ IDEMPOTENCY_KEYS_LIMIT: Final = 10_000
 
 
 _Entry = TypeVar("_Entry")
+_ACCEPTED = Outcome.ACCEPTED  # a member of an enumeration costs a look-up each time it is named
 
 
-class Moment:
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """Now, twice: seconds that never go back, and ms since 1970 to compare with bikes' clocks."""
 
-    __slots__ = ("seconds", "wall_ms")
-
-    def __init__(self, seconds: float, wall_ms: int) -> None:
-        self.seconds = seconds
-        self.wall_ms = wall_ms
+    seconds: float
+    wall_ms: int
 
 
 class Journal:
@@ -68,14 +68,15 @@ class Journal:
         if known is not None and (found := self._receipts.get(known)) is not None:
             return Receipt(found[1].cursor, Outcome.REPEATED), []
         checksum = zlib.crc32(draft.packet)
-        outcome = Outcome.ACCEPTED
+        outcome = _ACCEPTED
         if draft.key is not None and self._kind.snapshot:
             outcome = self._apply(draft, draft.key, checksum, now)
-        told = []
-        if outcome is Outcome.ACCEPTED:
+        told: list[Publication] = []
+        if outcome is _ACCEPTED:
             told.append(self._append(draft, checksum, now.seconds))
-            told += self._evict(now)
-        receipt = Receipt(self.cursor if not told else told[0].cursor, outcome)
+        receipt = Receipt(Cursor(self._epoch, self._offset, self._proof), outcome)
+        if len(self._values) > self._kind.values_limit:
+            told.append(self._remove(next(iter(self._values)), "evicted", now))
         if known is not None:
             self._remember(known, receipt, now.seconds)
         return receipt, told
@@ -169,11 +170,13 @@ class Journal:
             self._values.pop(key, None)  # to come in again as the most recently heard
             self._tombstones.pop(key, None)
             heard = Heard(time_ms, checksum, now.seconds)
-            self._values[key] = LastValue(draft.payload, heard) if value is None else value
-            if value is not None:
-                value.patch(draft.payload, heard)
+            if value is None:
+                value = LastValue(draft.payload, heard, draft.names)
+            else:
+                value.patch(draft.payload, heard, draft.names)
+            self._values[key] = value
         self._array = None
-        return Outcome.ACCEPTED
+        return _ACCEPTED
 
     def _bury(self, key: str, time_ms: int, seconds: float) -> None:
         self._values.pop(key, None)
@@ -181,12 +184,6 @@ class Journal:
         self._tombstones[key] = (time_ms, seconds + self._kind.tombstone_seconds)
         if len(self._tombstones) > self._kind.values_limit:
             del self._tombstones[next(iter(self._tombstones))]
-
-    def _evict(self, now: Moment) -> list[Publication]:
-        """Hold the number of last values within the kind's limit, and say whom it cost."""
-        if len(self._values) <= self._kind.values_limit:
-            return []
-        return [self._remove(next(iter(self._values)), "evicted", now)]
 
     def _remove(self, key: str, reason: str, now: Moment) -> Publication:
         self._bury(key, self._values[key].heard.time_ms, now.seconds)

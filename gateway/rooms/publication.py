@@ -22,6 +22,10 @@ class Op(enum.IntEnum):
     REMOVE = 2
 
 
+# A member of an enumeration costs a look-up each time it is named.
+_NONE, _UPSERT = Op.NONE, Op.UPSERT
+
+
 class Outcome(enum.IntEnum):
     """What became of a draft."""
 
@@ -30,13 +34,17 @@ class Outcome(enum.IntEnum):
     DUPLICATE = 2  # same entity, same own time, same content: not fanned out
     STALE = 3  # an older observation than the one the room has: not fanned out
 
+    def __init__(self, _value: int) -> None:
+        self.label = self.name.lower()
+
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
     """An event that asks to be accepted into a room.
 
     `packet` is the finished Socket.IO packet; `author` the peer that must not get it back.
     `key`, `op`, `time_ms` say which last value it changes, and how; a `time_ms` of None stands for
-    the moment of acceptance. `idempotency_key` is already scoped to its sender.
+    the moment of acceptance. `names` are the fields that it sets, None when it clears any.
+    `idempotency_key` is already scoped to its sender.
     """
 
     room: str
@@ -47,6 +55,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     op: Op = Op.NONE
     time_ms: int | None = None
     idempotency_key: str | None = None
+    names: tuple[str, ...] | None = None
 
     @property
     def payload(self) -> bytes:
@@ -85,23 +94,27 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     outcome: Outcome
 
 
-def draft_of_update(update: events.BikeUpdate, author: str | None, now_ms: int) -> Draft:
+def draft_of_update(
+    update: events.BikeUpdate, author: str | None, now_ms: int, idempotency_key: str | None = None
+) -> Draft:
     """Turn a bike-update into what its room will be told: `bike-updated` or `bike-removed`."""
     time_ms = update.time_ms
     if time_ms is not None and time_ms > now_ms + FUTURE_LIMIT_MS:
         time_ms = now_ms
     if update.removes:
         assert update.key is not None
-        return removal_of(update.room_id, update.key, "removed", author, time_ms)
+        removal = removal_of(update.room_id, update.key, "removed", author, time_ms)
+        return msgspec.structs.replace(removal, idempotency_key=idempotency_key)
     return Draft(
         update.room_id,
         "bike-updated",
         codec.packet_of("bike-updated", update.payload),
         author,
         update.key,
-        Op.NONE if update.key is None else Op.UPSERT,
+        _NONE if update.key is None else _UPSERT,
         time_ms,
-        update.idempotency_key,
+        idempotency_key,
+        update.names,
     )
 
 
@@ -119,7 +132,12 @@ def removal_of(
 
 
 def draft_of_event(
-    room: str, name: str, body: bytes | events.Event, author: str | None = None
+    room: str,
+    name: str,
+    body: bytes | events.Event,
+    author: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Draft:
     """Any other event: relayed, kept in history, without a last value."""
-    return Draft(room, name, codec.packet_of(name, body), author)
+    packet = codec.packet_of(name, body)
+    return Draft(room, name, packet, author, idempotency_key=idempotency_key)

@@ -45,21 +45,30 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
 
 
 class LastValue:
-    """The present state of one entity: the patches since it was last read, merged when needed."""
+    """The present state of one entity: the patches since it was last read, merged when needed.
 
-    __slots__ = ("_patches", "heard")
+    A patch that sets every field that there is makes those before it void. Reports of one bike
+    usually have the same fields each time, so usually there is one patch and nothing to merge.
+    """
+
+    __slots__ = ("_names", "_patches", "heard")
 
     # Merging is put off until somebody reads; this bounds what waits.
     _PATCHES_LIMIT = 16
 
-    def __init__(self, payload: bytes, heard: Heard) -> None:
+    def __init__(self, payload: bytes, heard: Heard, names: tuple[str, ...] | None = None) -> None:
         self._patches = [payload]
+        self._names = names
         self.heard = heard
 
-    def patch(self, payload: bytes, heard: Heard) -> None:
-        """Take in a newer update."""
-        self._patches.append(payload)
+    def patch(self, payload: bytes, heard: Heard, names: tuple[str, ...] | None = None) -> None:
+        """Take in a newer update; `names` are the fields that it sets, None when it clears any."""
         self.heard = heard
+        if names is not None and names == self._names:
+            self._patches[0] = payload
+            return
+        self._names = None
+        self._patches.append(payload)
         if len(self._patches) >= self._PATCHES_LIMIT:
             self.value()
 
@@ -71,4 +80,5 @@ class LastValue:
             for patch in patches:
                 fields.update(_decode_fields(patch))
             self._patches = [_object_of(fields)]
+            self._names = tuple(name for name, raw in fields.items() if bytes(raw) != b"null")
         return self._patches[0]

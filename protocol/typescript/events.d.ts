@@ -72,6 +72,7 @@ export interface Left {
 /** The object of a bike-update: the fields that the gateway reads; all others pass untouched. */
 export interface BikeUpdateBody {
   roomId: string;
+  op?: "remove" | "upsert";
   bike_id?: string | number | null;
   vehicle_id?: string | number | null;
   bikeId?: string | number | null;
@@ -79,7 +80,6 @@ export interface BikeUpdateBody {
   station_id?: string | number | null;
   timestamp?: number | string | null;
   last_reported?: number | string | null;
-  op?: "remove" | "upsert";
   [field: string]: unknown;
 }
 

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from protocol.bikes import header_of, key_of, own_time_ms
+from protocol.bikes import key_of, own_time_ms
 from protocol.cursor import Cursor
 
 Update = dict[str, Any]
@@ -93,16 +93,14 @@ class RecordingGateway:
     def take(self, updates: list[Update]) -> None:
         """Settle updates that came by another way than HTTP."""
         for update in updates:
-            header = header_of(msgspec.json.encode(update))
-            self._apply(key_of(header) or "", update, own_time_ms(header))
+            self._apply(key_of(update) or "", update, own_time_ms(update))
 
     def _settle(self, update: Update) -> Update:
-        header = header_of(msgspec.json.encode(update))
-        key = key_of(header)
+        key = key_of(update)
         assert key is not None
         if key in self.refused:
             return {"error": {"code": self.refused[key], "message": "no"}}
-        self._apply(key, update, own_time_ms(header))
+        self._apply(key, update, own_time_ms(update))
         cursor = Cursor(self.epoch, len(self.requests), 0)
         return {"roomId": self.requests[-1].room, "cursor": str(cursor)}
 
