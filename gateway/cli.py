@@ -35,6 +35,7 @@ FAILED: Final = 1
 USAGE: Final = 2  # argparse's own: the arguments or the settings are wrong
 _DEFAULT_URL: Final = "http://127.0.0.1:8080"
 _PUBLISH_TIMEOUT_SECONDS: Final = 10.0
+_OF_OTHER_COMMANDS: Final = frozenset({"PACELINE_URL", "PACELINE_TOKEN"})
 _DAY_SECONDS: Final = 86_400.0
 
 logger = structlog.get_logger(__name__)
@@ -128,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
     given = {"HOST": namespace.host, "PORT": namespace.port}
-    settings = Settings.from_env(
+    settings = _settings_of(
         {**environ, **{name: value for name, value in given.items() if value is not None}}
     )
     if problems := _not_yet(settings):
@@ -141,6 +142,13 @@ def _serve(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
         logger.warning("! %s", warning)
     _run(app.serve(settings, announce=_announcement(settings), metrics=metrics))
     return OK
+
+
+def _settings_of(environ: Mapping[str, str]) -> Settings:
+    """The gateway's settings; variables of the other commands are none of them, and no mistake."""
+    return Settings.from_env(
+        {name: value for name, value in environ.items() if name not in _OF_OTHER_COMMANDS}
+    )
 
 
 def _not_yet(settings: Settings) -> list[str]:
@@ -192,7 +200,7 @@ _NEXT_STEPS = """
 
 
 def _token(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    settings = Settings.from_env(environ)
+    settings = _settings_of(environ)
     if not settings.jwt_secrets:
         raise ArgumentsInvalid("There is no secret to sign with: set PACELINE_JWT_SECRET.")
     if not 0 < namespace.ttl < math.inf:
@@ -284,7 +292,7 @@ async def _post(url: str, body: bytes, headers: Mapping[str, str]) -> str:
 
 
 def _config_check(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:  # noqa: ARG001
-    settings = Settings.from_env(environ)
+    settings = _settings_of(environ)
     rows = describe(settings)
     width = max(len(name) for name, _, _ in rows)
     for name, value, source in rows:

@@ -112,7 +112,7 @@ class EventsResource:
         except BrokerUnavailable:
             self._metrics.publications.add("unavailable")
             raise
-        self._metrics.note_publication(receipt.outcome)
+        self._metrics.note_publication(receipt.outcome.label)
         return receipt
 
 
