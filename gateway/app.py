@@ -141,7 +141,7 @@ def _malformed_requests_noted(offences: Offences) -> Iterator[None]:
 
     def is_for_the_log(record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if not isinstance(error, HttpProcessingError):
+        if not isinstance(error, (HttpProcessingError, web.RequestPayloadError)):
             return True
         address = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
         offences.note("not HTTP", address, why=type(error).__name__)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Meta, Raw
 
 from gateway.authentication import Authenticator, bearer_of
@@ -139,6 +140,8 @@ async def _body_of(request: web.Request) -> bytes:
         raise Refused(Refusal.TOO_LARGE) from error
     except UnicodeDecodeError as error:
         raise Refused(Refusal.MALFORMED, "The body is not UTF-8.") from error
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        raise Refused(Refusal.MALFORMED, "The body is not encoded as its headers say.") from error
     except TimeoutError as error:
         raise Refused(Refusal.MALFORMED, "The body did not arrive in time.") from error
     return body

@@ -21,6 +21,11 @@ from tests.toolbox import raw_socket
 from tests.toolbox.gateway_process import GatewayProcess
 from tests.toolbox.raw_socket import SocketClosed
 
+NOT_HTTP = [
+    b"GET /\xc3\xbc HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{",
+]
 ENVIRON = {"PACELINE_ENV": "development", "PORT": "0"}
 
 
@@ -110,9 +115,9 @@ async def test_what_is_not_http_costs_one_line_and_no_traceback() -> None:
     stream = io.StringIO()
     logs.configure("json", "INFO", stream)
     async with Gateway(settings()).running() as port:
-        for _ in range(10):
+        for number in range(10):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET /\xc3\xbc HTTP/1.1\r\nHost: x\r\n\r\n")
+            writer.write(NOT_HTTP[number % len(NOT_HTTP)])
             assert (await reader.readline()).split()[1] == b"400"
             writer.close()
             await writer.wait_closed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Callable
 from urllib.parse import quote
@@ -276,6 +277,33 @@ async def test_a_body_that_does_not_say_it_is_json_is_refused(
     status, answer = await door.post("paris", UPDATE, {"Content-Type": content_type})
 
     assert (status, answer["error"]["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_body_that_is_not_in_its_encoding_is_refused(door: Door, encoding: str) -> None:
+    content = b"no compressed data at all"
+    assert door.client.port is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.client.port)
+    writer.write(
+        b"POST /api/rooms/paris/events HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: application/json\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b"
+        % (encoding.encode(), len(content), content)
+    )
+
+    status_line = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+    assert status_line.startswith(b"HTTP/1.1 400 ")
+    assert door.metrics.refusals["MALFORMED"] == 1
+
+
+async def test_a_small_body_that_unfolds_into_a_large_one_is_too_large(door: Door) -> None:
+    bomb = gzip.compress(b" " * 10_000_000)
+
+    status, answer = await door.post("paris", bomb, {"Content-Encoding": "gzip"})
+
+    assert (status, answer["error"]["code"]) == (413, "TOO_LARGE")
 
 
 async def test_a_body_that_does_not_arrive_is_not_waited_for(
