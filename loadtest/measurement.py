@@ -124,6 +124,7 @@ METRICS: Final = (
     Metric("p50", "latency, half of them below", "ms", _latency_of("p50_ms")),
     Metric("p99", "latency, 99 % below", "ms", _latency_of("p99_ms")),
     Metric("memory", "memory per connection", "KB", _figure_of("memory_kb_per_connection")),
+    Metric("growth", "memory that the stalled reader cost", "KB", _figure_of("memory_growth_kb")),
     Metric("stall", "longest stall of the server", "ms", _figure_of("longest_stall_ms")),
 )
 

@@ -96,6 +96,7 @@ def _table(result: Result) -> str:
 def _table_row(result: Result, peer: str, metrics: list[Metric]) -> str:
     rounds = result.of(peer)
     rate = plots.short(median_or_zero([measured.units_per_second for measured in rounds]))
+    rate = rate if result.scenario.has_rate else ""
     server = median_or_zero([measured.server_share for measured in rounds])
     load = median_or_zero([measured.swarm_share for measured in rounds])
     cells = [
@@ -151,9 +152,9 @@ def _figures(result: Result) -> list[str]:
         for metric in shown_metrics(result)
         if metric.key not in {"p50", "p99"}
     ]
-    figures.append(
-        _figure(f"{result.scenario.unit} per second", _bars(result, lambda m: m.units_per_second))
-    )
+    if result.scenario.has_rate:
+        title = f"{result.scenario.unit} per second"
+        figures.append(_figure(title, _bars(result, lambda measured: measured.units_per_second)))
     latencies = [(_style_of(peer), peer, _latency_curve(result.of(peer))) for peer in result.peers]
     if any(curve for _, _, curve in latencies):
         figures.append(

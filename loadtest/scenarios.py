@@ -51,6 +51,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the deliveries that have to come follow from the acknowledged publications."""
         return self.payload != "dirty" and not self.churn_per_second
 
+    @property
+    def has_rate(self) -> bool:
+        """Whether units per second say anything: idling and dropping have no speed."""
+        return self.course not in {"idle", "drop"}
+
     def shortened(self) -> Scenario:
         members = max(self.rooms, int(self.members * self.short_share))
         return msgspec.structs.replace(self, members=members, seconds=self.short_seconds)

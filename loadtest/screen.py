@@ -95,7 +95,7 @@ def _row(result: Result, peer: str, shown: list[Metric]) -> list[str]:
     server = median_or_zero([measured.server_share for measured in rounds])
     load = median_or_zero([measured.swarm_share for measured in rounds])
     return [
-        f"{rate:,.0f}",
+        f"{rate:,.0f}" if result.scenario.has_rate else "",
         f"{server:.0%}",
         f"{load:.0%}",
         *(_cell(result, peer, metric) for metric in shown),
