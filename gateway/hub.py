@@ -103,23 +103,35 @@ class Hub:
     # ---- inbound
 
     def publish_update(
-        self, identity: Identity, update: events.BikeUpdate, author: str | None, settle: Settle
+        self,
+        identity: Identity,
+        update: events.BikeUpdate,
+        author: str | None,
+        settle: Settle,
+        attachments: tuple[bytes, ...] = (),
     ) -> None:
         """Publish a bike-update; raises `Refused`, else `settle` is called once, now or later."""
         access.check_publish(identity, update.room_id)
         if self._settings.kind_of(update.room_id).profile == "live":
             bikes.check_live(update.payload, update.key)
         key = _scoped(update.idempotency_key, identity)
-        draft = draft_of_update(update, author, time.time_ns() // 1_000_000, key)
+        now_ms = time.time_ns() // 1_000_000
+        draft = draft_of_update(update, author, now_ms, key, attachments)
         self._broker.publish(draft, settle)
 
     def publish_event(
-        self, identity: Identity, event: events.Publish, author: str | None, settle: Settle
+        self,
+        identity: Identity,
+        event: events.Publish,
+        author: str | None,
+        settle: Settle,
+        attachments: tuple[bytes, ...] = (),
     ) -> None:
         """Publish any other event; raises `Refused`, else `settle` is called once."""
         access.check_publish(identity, event.room_id)
         key = _scoped(event.idempotency_key, identity)
-        draft = draft_of_event(event.room_id, event.event, bytes(event.data), author, key)
+        data = bytes(event.data)
+        draft = draft_of_event(event.room_id, event.event, data, author, key, attachments)
         self._broker.publish(draft, settle)
 
     async def members(self, identity: Identity, room: str) -> list[events.Member]:
@@ -158,7 +170,7 @@ class Hub:
         """Tell everybody in the room that they may have missed something."""
         body = events.RoomReset(readers.room, reason)
         packet = codec.packet_of("room-reset", body)
-        notice = Publication(readers.room, readers.epoch, readers.offset, 0, "room-reset", packet)
+        notice = Publication(readers.room, "", 0, 0, "room-reset", packet)  # it has no place
         readers.is_placed = False
         self._peers.deliver(readers, notice)
         for peer, subscription in tuple(readers.catching_up.items()):

@@ -179,10 +179,38 @@ def check_event_name(name: str) -> None:
         raise Refused(Refusal.MALFORMED, "An event's name is 1 to 64 printable characters.")
 
 
-def packet_of(name: str, payload: bytes | events.Event) -> bytes:
-    """Build the finished Socket.IO EVENT packet of the main namespace: `2["name",payload]`."""
+def packet_of(name: str, payload: bytes | events.Event, attachments: int = 0) -> bytes:
+    """Build the finished Socket.IO EVENT packet of the main namespace: `2["name",payload]`.
+
+    With attachments it is a BINARY_EVENT, `5<count>-["name",payload]`, whose placeholders are in
+    the payload already.
+    """
     data = payload if isinstance(payload, bytes) else _encode(payload)
-    return b"%b%b]" % (_OPENINGS.get(name) or _opening_of(name), data)
+    packet = b"%b%b]" % (_OPENINGS.get(name) or _opening_of(name), data)
+    return b"5%d-%b" % (attachments, packet[1:]) if attachments else packet
+
+
+def with_argument(packet: bytes, text: str) -> bytes:
+    """Append one more argument, plain ASCII text without quotes, to an event's packet."""
+    return b'%b,"%b"]' % (packet[:-1], text.encode())
+
+
+def check_placeholders(payload: bytes | Raw, attachments: int) -> None:
+    """Raise `Refused` unless each placeholder stands for one of so many attachments.
+
+    A JavaScript client drops its connection over one that does not.
+    """
+    waiting = [_decode_any(bytes(payload))]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            if value.get("_placeholder") is True:
+                number = value.get("num")
+                if type(number) is not int or not 0 <= number < attachments:
+                    raise Refused(Refusal.MALFORMED, "A placeholder stands for no attachment.")
+            waiting.extend(value.values())
 
 
 def payload_of(packet: bytes, name: str) -> bytes:

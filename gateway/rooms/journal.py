@@ -50,6 +50,7 @@ class Journal:
         self._values: dict[str, LastValue] = {}  # least recently heard first
         self._tombstones: dict[str, tuple[int, float]] = {}  # time_ms and when to forget it
         self._receipts: dict[str, tuple[float, Receipt]] = {}
+        self._values_bytes = 0
         self._array: bytes | None = None
         self.touched_seconds = 0.0
 
@@ -68,6 +69,8 @@ class Journal:
         if known is not None and (found := self._receipts.get(known)) is not None:
             return Receipt(found[1].cursor, Outcome.REPEATED), []
         checksum = zlib.crc32(draft.packet)
+        for attachment in draft.attachments:
+            checksum = zlib.crc32(attachment, checksum)
         outcome = _ACCEPTED
         if draft.key is not None and self._kind.snapshot:
             outcome = self._apply(draft, draft.key, checksum, now)
@@ -75,7 +78,7 @@ class Journal:
         if outcome is _ACCEPTED:
             told.append(self._append(draft, checksum, now.seconds))
         receipt = Receipt(Cursor(self._epoch, self._offset, self._proof), outcome)
-        if len(self._values) > self._kind.values_limit:
+        while self._is_too_full():
             told.append(self._remove(next(iter(self._values)), "evicted", now))
         if known is not None:
             self._remember(known, receipt, now.seconds)
@@ -97,6 +100,7 @@ class Journal:
         """The last values as a JSON array; the same bytes until something changes."""
         if self._array is None:
             self._array = snapshot.array_of(value.value() for value in self._values.values())
+            self._values_bytes = sum(value.size_bytes for value in self._values.values())
         return self._array
 
     def expire(self, now: Moment) -> list[Publication]:
@@ -140,6 +144,7 @@ class Journal:
             draft.author,
             draft.key,
             draft.op,
+            draft.attachments,
         )
         history = self._history
         history.append((seconds, publication))
@@ -173,13 +178,23 @@ class Journal:
             if value is None:
                 value = LastValue(draft.payload, heard, draft.names)
             else:
+                self._values_bytes -= value.size_bytes
                 value.patch(draft.payload, heard, draft.names)
+            self._values_bytes += value.size_bytes
             self._values[key] = value
         self._array = None
         return _ACCEPTED
 
+    def _is_too_full(self) -> bool:
+        values, kind = self._values, self._kind
+        if len(values) > kind.values_limit:
+            return True
+        return self._values_bytes > kind.values_limit_bytes and len(values) > 1
+
     def _bury(self, key: str, time_ms: int, seconds: float) -> None:
-        self._values.pop(key, None)
+        value = self._values.pop(key, None)
+        if value is not None:
+            self._values_bytes -= value.size_bytes
         self._tombstones.pop(key, None)
         self._tombstones[key] = (time_ms, seconds + self._kind.tombstone_seconds)
         if len(self._tombstones) > self._kind.values_limit:

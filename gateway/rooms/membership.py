@@ -21,27 +21,29 @@ class Peer:
     `write` takes finished frames while the peer keeps up; None sends it to the slow lane.
     """
 
-    __slots__ = ("audience", "id", "identity", "subscriptions", "write")
+    __slots__ = ("audience", "has_cursors", "id", "identity", "subscriptions", "write")
 
     def __init__(self, peer_id: str, identity: Identity, write: Write | None = None) -> None:
         self.id = peer_id
         self.identity = identity
         self.write = write
+        self.has_cursors = False  # whether it is told with each event where it stands
         self.subscriptions: dict[str, Subscription] = {}
         self.audience: Audience | None = None
 
 
 class Audience:
-    """Every peer that is live in exactly these rooms.
+    """Every peer that is live in exactly these rooms, with cursors or without.
 
     A batch of publications is the same bytes for all of an audience, whatever rooms they come
     from and in the broker's order. Most peers are in one room, so most rooms have one audience.
     """
 
-    __slots__ = ("_writes", "batch", "fast", "rooms", "slow")
+    __slots__ = ("_writes", "batch", "fast", "has_cursors", "rooms", "slow")
 
-    def __init__(self, rooms: frozenset[str]) -> None:
+    def __init__(self, rooms: frozenset[str], *, has_cursors: bool = False) -> None:
         self.rooms = rooms
+        self.has_cursors = has_cursors
         self.fast: dict[Peer, Write] = {}
         self.slow: dict[Peer, None] = {}
         self.batch: list[tuple[Publication, bytes]] = []
@@ -109,7 +111,7 @@ class Membership:
     def __init__(self) -> None:
         self.peers: dict[str, Peer] = {}
         self.rooms: dict[str, RoomReaders] = {}
-        self._audiences: dict[frozenset[str], Audience] = {}
+        self._audiences: dict[tuple[frozenset[str], bool], Audience] = {}
 
     def add(self, peer: Peer) -> None:
         """Know a peer."""
@@ -166,9 +168,10 @@ class Membership:
         self._unseat(peer)
         if not rooms:
             return
-        audience = self._audiences.get(rooms)
+        key = (rooms, peer.has_cursors)
+        audience = self._audiences.get(key)
         if audience is None:
-            audience = self._audiences[rooms] = Audience(rooms)
+            audience = self._audiences[key] = Audience(rooms, has_cursors=peer.has_cursors)
             for room in rooms:
                 self.rooms[room].audiences[audience] = None
         audience.add(peer)
@@ -180,7 +183,7 @@ class Membership:
             return
         audience.drop(peer)
         if audience.is_empty:
-            del self._audiences[audience.rooms]
+            del self._audiences[audience.rooms, audience.has_cursors]
             for room in audience.rooms:
                 del self.rooms[room].audiences[audience]
 

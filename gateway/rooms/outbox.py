@@ -14,18 +14,29 @@ if TYPE_CHECKING:
 
 # What one entry costs besides its bytes.
 _ENTRY_OVERHEAD_BYTES = 200
+# What may wait for a peer that asks and asks and does not read; the last one may be any size.
+ANSWERS_LIMIT_BYTES = 4 * 1024 * 1024
 
 
 class _Entry:
-    __slots__ = ("key", "packet")
+    __slots__ = ("attachments", "cursor", "is_answer", "key", "packet")
 
-    def __init__(self, key: tuple[str, str] | None, packet: bytes) -> None:
-        self.key = key
+    def __init__(
+        self,
+        packet: bytes,
+        key: tuple[str, str] | None = None,
+        cursor: str | None = None,
+        attachments: tuple[bytes, ...] = (),
+    ) -> None:
         self.packet = packet
+        self.key = key
+        self.cursor = cursor
+        self.attachments = attachments
+        self.is_answer = False
 
     @property
     def size_bytes(self) -> int:
-        return len(self.packet) + _ENTRY_OVERHEAD_BYTES
+        return len(self.packet) + sum(map(len, self.attachments)) + _ENTRY_OVERHEAD_BYTES
 
 
 class Outbox:
@@ -34,14 +45,27 @@ class Outbox:
     Both are patches, so the one that goes out does what both would have done. Removals and other
     events are never replaced. What was put in order comes out in order, but for a replaced update,
     which goes out at the place of the older one.
+
+    With cursors, each packet says where its reader stands once it has come that far: a replaced
+    update keeps the cursor of the older one, since what lies between the two is still to come.
     """
 
-    __slots__ = ("_entries", "_limit_bytes", "_updates", "conflations", "size_bytes")
+    __slots__ = (
+        "_answers_bytes",
+        "_entries",
+        "_has_cursors",
+        "_limit_bytes",
+        "_updates",
+        "conflations",
+        "size_bytes",
+    )
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, *, has_cursors: bool = False) -> None:
         self._limit_bytes = limit_bytes
+        self._has_cursors = has_cursors
         self._entries: collections.deque[_Entry] = collections.deque()
         self._updates: dict[tuple[str, str], _Entry] = {}
+        self._answers_bytes = 0
         self.size_bytes = 0
         self.conflations = 0
 
@@ -49,16 +73,19 @@ class Outbox:
         return len(self._entries)
 
     def put(self, publication: Publication) -> bool:
-        """Queue a publication; False when the peer would have more waiting than is allowed."""
+        """Queue a publication; False when more is waiting for the peer than is allowed."""
+        cursor = str(publication.cursor) if self._has_cursors and publication.epoch else None
         if publication.key is None or publication.op is Op.NONE:
-            return self.put_packet(publication.packet)
+            if not publication.epoch:
+                self.seal()  # a notice that continuity is lost: nothing may overtake it
+            return self._append(_Entry(publication.packet, None, cursor, publication.attachments))
         key = (publication.room, publication.key)
         if publication.op is Op.REMOVE:
             self._updates.pop(key, None)
-            return self.put_packet(publication.packet)
+            return self._append(_Entry(publication.packet, None, cursor))
         waiting = self._updates.get(key)
         if waiting is None:
-            entry = self._updates[key] = _Entry(key, publication.packet)
+            entry = self._updates[key] = _Entry(publication.packet, key, cursor)
             return self._append(entry)
         return self._replace(waiting, publication)
 
@@ -71,20 +98,39 @@ class Outbox:
         self._updates.clear()
 
     def put_packet(self, packet: bytes) -> bool:
-        """Queue something that is not to be replaced; False when that is too much."""
-        return self._append(_Entry(None, packet))
+        """Queue an answer; False when too many are waiting.
 
-    def take(self, limit_bytes: int) -> list[bytes]:
-        """Remove and return the packets at the front: at least one, and about `limit_bytes`."""
-        packets: list[bytes] = []
+        Answers do not count as what the room has for the peer: a snapshot for one that has fallen
+        behind may be larger than all that, and must not end it, or it would never get one.
+        """
+        if self._answers_bytes > ANSWERS_LIMIT_BYTES:
+            return False
+        entry = _Entry(packet)
+        entry.is_answer = True
+        self._entries.append(entry)
+        self._answers_bytes += entry.size_bytes
+        return True
+
+    def take(self, limit_bytes: int) -> list[tuple[bytes, tuple[bytes, ...]]]:
+        """Remove and return what is at the front: at least one packet, and about `limit_bytes`.
+
+        Each comes with its attachments.
+        """
+        packets: list[tuple[bytes, tuple[bytes, ...]]] = []
         taken_bytes = 0
         while self._entries and taken_bytes < limit_bytes:
             entry = self._entries.popleft()
-            self.size_bytes -= entry.size_bytes
+            if entry.is_answer:
+                self._answers_bytes -= entry.size_bytes
+            else:
+                self.size_bytes -= entry.size_bytes
             if entry.key is not None and self._updates.get(entry.key) is entry:
                 del self._updates[entry.key]
-            packets.append(entry.packet)
-            taken_bytes += len(entry.packet)
+            packet = entry.packet
+            if entry.cursor is not None:
+                packet = codec.with_argument(packet, entry.cursor)
+            packets.append((packet, entry.attachments))
+            taken_bytes += len(packet) + sum(map(len, entry.attachments))
         return packets
 
     def _append(self, entry: _Entry) -> bool:

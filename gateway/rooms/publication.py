@@ -44,7 +44,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     `packet` is the finished Socket.IO packet; `author` the peer that must not get it back.
     `key`, `op`, `time_ms` say which last value it changes, and how; a `time_ms` of None stands for
     the moment of acceptance. `names` are the fields that it sets, None when it clears any.
-    `idempotency_key` is already scoped to its sender.
+    `idempotency_key` is already scoped to its sender. `attachments` are what the packet's
+    placeholders stand for; an event with any has no last value, which is JSON.
     """
 
     room: str
@@ -56,6 +57,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     time_ms: int | None = None
     idempotency_key: str | None = None
     names: tuple[str, ...] | None = None
+    attachments: tuple[bytes, ...] = ()
 
     @property
     def payload(self) -> bytes:
@@ -75,11 +77,19 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     author: str | None = None
     key: str | None = None
     op: Op = Op.NONE
+    attachments: tuple[bytes, ...] = ()
 
     @property
     def cursor(self) -> Cursor:
         """The place in the room's history just after this publication."""
         return Cursor(self.epoch, self.offset, self.proof)
+
+    @property
+    def placed_packet(self) -> bytes:
+        """The packet with the cursor as one more argument, for peers that asked for it."""
+        if not self.epoch:
+            return self.packet  # a notice, which has no place
+        return codec.with_argument(self.packet, str(self.cursor))
 
     @property
     def payload(self) -> bytes:
@@ -95,9 +105,17 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 
 
 def draft_of_update(
-    update: events.BikeUpdate, author: str | None, now_ms: int, idempotency_key: str | None = None
+    update: events.BikeUpdate,
+    author: str | None,
+    now_ms: int,
+    idempotency_key: str | None = None,
+    attachments: tuple[bytes, ...] = (),
 ) -> Draft:
     """Turn a bike-update into what its room will be told: `bike-updated` or `bike-removed`."""
+    if attachments:
+        return draft_of_event(
+            update.room_id, "bike-updated", update.payload, author, idempotency_key, attachments
+        )
     time_ms = update.time_ms
     if time_ms is not None and time_ms > now_ms + FUTURE_LIMIT_MS:
         time_ms = now_ms
@@ -131,13 +149,21 @@ def removal_of(
     return Draft(room, "bike-removed", packet, author, key, Op.REMOVE, time_ms)
 
 
-def draft_of_event(
+def draft_of_event(  # noqa: PLR0913, PLR0917 - one fact each about the event
     room: str,
     name: str,
     body: bytes | events.Event,
     author: str | None = None,
     idempotency_key: str | None = None,
+    attachments: tuple[bytes, ...] = (),
 ) -> Draft:
     """Any other event: relayed, kept in history, without a last value."""
-    packet = codec.packet_of(name, body)
-    return Draft(room, name, packet, author, idempotency_key=idempotency_key)
+    packet = codec.packet_of(name, body, len(attachments))
+    return Draft(
+        room,
+        name,
+        packet,
+        author,
+        idempotency_key=idempotency_key,
+        attachments=attachments,
+    )

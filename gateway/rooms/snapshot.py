@@ -51,25 +51,30 @@ class LastValue:
     usually have the same fields each time, so usually there is one patch and nothing to merge.
     """
 
-    __slots__ = ("_names", "_patches", "heard")
+    __slots__ = ("_names", "_patches", "heard", "size_bytes")
 
     # Merging is put off until somebody reads; this bounds what waits.
     _PATCHES_LIMIT = 16
+    # A bike that grows new fields for ever keeps those of its last update alone.
+    _VALUE_LIMIT_BYTES = 32_768
 
     def __init__(self, payload: bytes, heard: Heard, names: tuple[str, ...] | None = None) -> None:
         self._patches = [payload]
         self._names = names
         self.heard = heard
+        self.size_bytes = len(payload)
 
     def patch(self, payload: bytes, heard: Heard, names: tuple[str, ...] | None = None) -> None:
         """Take in a newer update; `names` are the fields that it sets, None when it clears any."""
         self.heard = heard
         if names is not None and names == self._names:
             self._patches[0] = payload
+            self.size_bytes = len(payload)
             return
         self._names = None
         self._patches.append(payload)
-        if len(self._patches) >= self._PATCHES_LIMIT:
+        self.size_bytes += len(payload)
+        if len(self._patches) >= self._PATCHES_LIMIT or self.size_bytes > self._VALUE_LIMIT_BYTES:
             self.value()
 
     def value(self) -> bytes:
@@ -79,6 +84,11 @@ class LastValue:
             fields: dict[str, Raw] = {}
             for patch in patches:
                 fields.update(_decode_fields(patch))
-            self._patches = [_object_of(fields)]
+            merged = _object_of(fields)
+            if len(merged) > self._VALUE_LIMIT_BYTES:
+                fields = _decode_fields(patches[-1])
+                merged = _object_of(fields)
+            self._patches = [merged]
             self._names = tuple(name for name, raw in fields.items() if bytes(raw) != b"null")
+            self.size_bytes = len(merged)
         return self._patches[0]

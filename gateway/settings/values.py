@@ -38,6 +38,7 @@ class RoomKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tombstone_seconds: SecondsOrNone = 600.0  # how long a removed bike stays known as removed
     expire_seconds: SecondsOrNone = 0.0  # a bike not heard of for so long is removed; 0: never
     values_limit: Limit = 50_000  # last values, and as many removals, that a room remembers
+    values_limit_bytes: Limit = 67_108_864  # and how large they may be together
     idle_seconds: SecondsOrNone = 86_400.0  # a room nobody follows or publishes to is forgotten
     public: bool = False
 

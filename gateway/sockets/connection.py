@@ -129,6 +129,12 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
             self.pollbox.put(b"4" + packet)
             self._close_if_left_waiting()
 
+    def send_event(self, packet: bytes, attachments: tuple[bytes, ...]) -> None:
+        """Send a Socket.IO packet and what its placeholders stand for."""
+        self.send_message(packet)
+        for attachment in attachments:
+            self.send_binary(attachment)
+
     def send_binary(self, data: bytes) -> None:
         """Send a binary attachment."""
         if self.closed:
@@ -169,7 +175,10 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
     def hear_text(self, link: WebSocketLink, text: bytes) -> None:
         """A WebSocket text message: a packet, or a step of the upgrade."""
         if link is self.link:
-            self.hear_packet(text)
+            if text[:1] == b"4":  # nearly every packet is a message
+                self.engine.sink.heard(self, text[1:])
+            else:
+                self.hear_packet(text)
         elif link is not self._probe:
             link.close()  # an upgrade that was given up
         elif text == _PROBE:

@@ -33,6 +33,13 @@ def message_frame(packet: bytes) -> bytes:
     return b"%b4%b" % (_header(_TEXT, length), packet)
 
 
+def event_frames(packet: bytes, attachments: tuple[bytes, ...] = ()) -> bytes:
+    """A Socket.IO packet and the binary attachments that follow it."""
+    if not attachments:
+        return message_frame(packet)
+    return message_frame(packet) + b"".join(map(binary_frame, attachments))
+
+
 def binary_frame(payload: bytes) -> bytes:
     """A binary message."""
     return _header(_BINARY, len(payload)) + payload

@@ -70,7 +70,8 @@ class _NeverPaused:
 
 def frame_reader(queue: FrameQueue, limit_bytes: int) -> WebSocketReader:
     """A reader for one connection; text comes as bytes and has not been checked to be UTF-8."""
-    return WebSocketReader(queue, limit_bytes, compress=False, decode_text=False)
+    # aiohttp refuses what is as long as its limit already
+    return WebSocketReader(queue, limit_bytes + 1, compress=False, decode_text=False)
 
 
 class TakenOver(web.Response):

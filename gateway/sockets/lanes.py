@@ -68,7 +68,8 @@ class Lanes:
         if self._window and peer.audience is not None:
             self.flush()  # what was gathered for the peer's other rooms comes first
         if session.outbox is None:
-            session.connection.send_message(publication.packet)
+            packet = publication.placed_packet if peer.has_cursors else publication.packet
+            session.connection.send_event(packet, publication.attachments)
         else:
             self._put(session, [(publication, b"")])
 
@@ -96,11 +97,18 @@ class Lanes:
         touched: list[Audience] = []
         deliveries = 0
         for readers, publication in window:
-            item = (publication, frames.message_frame(publication.packet))
+            plain = placed = None
             for audience in readers.audiences:
                 if not audience.batch:
                     touched.append(audience)
-                audience.batch.append(item)
+                if audience.has_cursors:
+                    if placed is None:
+                        placed = (publication, _frames_of(publication, publication.placed_packet))
+                    audience.batch.append(placed)
+                else:
+                    if plain is None:
+                        plain = (publication, _frames_of(publication, publication.packet))
+                    audience.batch.append(plain)
             deliveries += len(readers.audiences)
         for audience in touched:
             batch, audience.batch = audience.batch, []
@@ -131,7 +139,7 @@ class Lanes:
         link = session.connection.link
         if link is None or link.is_paused:
             if session.outbox is None:
-                session.outbox = Outbox(self._outbox_limit_bytes)
+                session.outbox = Outbox(self._outbox_limit_bytes, has_cursors=session.has_cursors)
             self._membership.change_lane(session, None)
         else:
             self.drain(session)
@@ -141,13 +149,13 @@ class Lanes:
         assert self._membership is not None
         outbox, connection = session.outbox, session.connection
         if connection.link is None:
-            for packet in outbox.take(self._high_water_bytes) if outbox else ():
-                connection.send_message(packet)
+            for packet, attachments in outbox.take(self._high_water_bytes) if outbox else ():
+                connection.send_event(packet, attachments)
             return
         link = connection.link
         while outbox and not link.is_paused:
             waiting = outbox.take(self._high_water_bytes)
-            link.write(b"".join(map(frames.message_frame, waiting)))
+            link.write(b"".join([frames.event_frames(*parts) for parts in waiting]))
         if not link.is_paused and session.write is None:
             session.outbox = None
             self._membership.change_lane(session, link.transport.write)
@@ -155,18 +163,10 @@ class Lanes:
     # ---- writing
 
     def _write(self, audience: Audience, batch: Batch) -> None:
-        assert self._membership is not None
-        peers = self._membership.peers
-        authors = {
-            peer
-            for publication, _ in batch
-            if publication.author is not None
-            and (peer := peers.get(publication.author)) is not None
-            and peer.audience is audience
-        }
         data = batch[0][1] if len(batch) == 1 else b"".join([frame for _, frame in batch])
         writes: Sequence[Write] = audience.writes()
         slow = list(audience.slow)  # a write may add its peer, which then has the batch already
+        authors = self._authors_in(audience, batch)
         if authors:
             writes = [write for peer, write in audience.fast.items() if peer not in authors]
         for write in writes:
@@ -182,6 +182,18 @@ class Lanes:
         for peer in slow:
             if peer not in authors:
                 self._put(cast("Session", peer), batch)
+
+    def _authors_in(self, audience: Audience, batch: Batch) -> set[Peer]:
+        """Peers of the audience that have part in the batch themselves."""
+        assert self._membership is not None
+        peers = self._membership.peers
+        authors: set[Peer] = set()
+        for publication, _ in batch:
+            if publication.author is not None:
+                peer = peers.get(publication.author)
+                if peer is not None and peer.audience is audience:
+                    authors.add(peer)
+        return authors
 
     def _write_to_author(self, peer: Peer, batch: Batch) -> None:
         others = [item for item in batch if item[0].author != peer.id]
@@ -205,3 +217,7 @@ class Lanes:
         pollbox = session.connection.pollbox
         if session.connection.link is None and pollbox is not None and pollbox.is_polled:
             self.drain(session)
+
+
+def _frames_of(publication: Publication, packet: bytes) -> bytes:
+    return frames.event_frames(packet, publication.attachments)

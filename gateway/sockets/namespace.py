@@ -16,6 +16,7 @@ from gateway.authentication import bearer_of
 from gateway.broker.contract import BrokerUnavailable
 from gateway.rooms.publication import Receipt
 from gateway.sockets import packets
+from gateway.sockets.binary import BinaryEvent
 from gateway.sockets.packets import PacketInvalid
 from gateway.sockets.session import Session
 from protocol import codec, events
@@ -49,6 +50,7 @@ class _Credentials(msgspec.Struct, frozen=True):
     """What a client says of itself in CONNECT; whatever else it says is its own."""
 
     token: str | None = None
+    cursors: bool = False  # whether each event is to say where its reader stands
 
 
 _JOIN_RESULTS: Final = {UNSET: "joined", True: "recovered", False: "reset"}
@@ -98,7 +100,7 @@ class Namespace:
     def heard_event(self, connection: Connection, event: packets.Event) -> None:
         """Handle an event; what is wrong with it is said in its ack, if it wants one."""
         session: Session | None = connection.peer
-        if session is None or session.attachments_due:
+        if session is None or session.binary is not None:
             raise PacketInvalid
         try:
             decoded = codec.decode(event.name, event.arguments)
@@ -113,7 +115,7 @@ class Namespace:
             if session is not None or connection.sid in self._entering:
                 raise PacketInvalid
             self._enter(connection, packet.data)
-        elif session is None or session.attachments_due:
+        elif session is None or session.binary is not None:
             raise PacketInvalid
         elif packet.kind == packets.EVENT:  # with the namespace spelled out
             event = packets.main_event_of(b"2" + (packet.ack_id or b"") + packet.data)
@@ -122,21 +124,44 @@ class Namespace:
         elif packet.kind == packets.DISCONNECT:
             self.closed(connection)
         elif packet.kind == packets.BINARY_EVENT:
-            session.attachments_due = packet.attachments
-            session.ack_id_of_binary = packet.ack_id or b""
-            if not packet.attachments:
-                self._refuse_binary(session)
+            session.binary = BinaryEvent(packet)
+            self._heard_attachment(session)
         # An ack answers nothing: the gateway asks its peers no questions.
 
-    def heard_binary(self, connection: Connection, data: bytes) -> bool:  # noqa: ARG002 - dropped
-        """Count an attachment off; it is not kept."""
+    def heard_binary(self, connection: Connection, data: bytes) -> bool:
+        """Take an attachment of the event before."""
         session: Session | None = connection.peer
-        if session is None or not session.attachments_due:
+        if session is None or session.binary is None:
             return False
-        session.attachments_due -= 1
-        if not session.attachments_due:
-            self._refuse_binary(session)
+        session.binary.add(data)
+        self._heard_attachment(session)
         return True
+
+    def _heard_attachment(self, session: Session) -> None:
+        binary = session.binary
+        if binary is None or not binary.is_whole:
+            return
+        session.binary = None
+        try:
+            self._publish_binary(session, binary)
+        except Refused as refused:
+            self._refuse(session, binary.ack_id, refused)
+
+    def _publish_binary(self, session: Session, binary: BinaryEvent) -> None:
+        event = binary.event()
+        decoded = codec.decode(event.name, event.arguments)
+        attachments = tuple(binary.attachments)
+        if isinstance(decoded, events.BikeUpdate):
+            settle = self._settle(session, decoded.room_id, event.ack_id)
+            update = events.BikeUpdate(
+                decoded.room_id, decoded.payload, idempotency_key=decoded.idempotency_key
+            )
+            self._hub.publish_update(session.identity, update, session.id, settle, attachments)
+        elif isinstance(decoded, events.Publish):
+            settle = self._settle(session, decoded.room_id, event.ack_id)
+            self._hub.publish_event(session.identity, decoded, session.id, settle, attachments)
+        else:
+            raise Refused(Refusal.MALFORMED, f"{event.name} takes no binary attachments.")
 
     def upgraded(self, connection: Connection) -> None:
         """From polling to a WebSocket."""
@@ -199,12 +224,14 @@ class Namespace:
             self._turn_away(connection, refused)
             return
         if identity is not None:
-            self._let_in(connection, identity)
+            self._let_in(connection, identity, has_cursors=credentials.cursors)
             return
         self._entering.add(connection.sid)
-        connection.post(self._enter_later(connection, token))
+        connection.post(self._enter_later(connection, token, has_cursors=credentials.cursors))
 
-    async def _enter_later(self, connection: Connection, token: str | None) -> None:
+    async def _enter_later(
+        self, connection: Connection, token: str | None, *, has_cursors: bool
+    ) -> None:
         """The key of the token has to be fetched first."""
         try:
             identity = await self._authenticator.identify(token)
@@ -212,11 +239,11 @@ class Namespace:
             self._turn_away(connection, refused)
         else:
             if connection.sid in self._entering:
-                self._let_in(connection, identity)
+                self._let_in(connection, identity, has_cursors=has_cursors)
         finally:
             self._entering.discard(connection.sid)
 
-    def _let_in(self, connection: Connection, identity: Identity) -> None:
+    def _let_in(self, connection: Connection, identity: Identity, *, has_cursors: bool) -> None:
         limit = self._settings.connections_per_identity_limit
         count = self._per_identity.get(identity.subject, 0)
         if limit and count >= limit:
@@ -225,6 +252,7 @@ class Namespace:
             return
         self._per_identity[identity.subject] = count + 1
         session = Session(connection.engine.generate_id(), identity, connection)
+        session.has_cursors = has_cursors
         connection.peer = session
         self._hub.welcome(session)
         self._lanes.choose(session)
@@ -346,10 +374,6 @@ class Namespace:
         if ack_id:
             body = _encode({"error": refused.body()})
             self._lanes.answer(session, packets.ack_packet(ack_id, body))
-
-    def _refuse_binary(self, session: Session) -> None:
-        refused = Refused(Refusal.MALFORMED, "Binary attachments are not taken; send JSON.")
-        self._refuse(session, session.ack_id_of_binary, refused)
 
     # ---- the token's end
 

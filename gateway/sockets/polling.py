@@ -66,8 +66,8 @@ class Pollbox:
 
     @property
     def is_full(self) -> bool:
-        """Whether more is waiting than a live client would ever leave."""
-        return self._size_bytes > WAITING_LIMIT_BYTES
+        """Whether more is waiting than a live client would ever leave; one packet may be large."""
+        return self._size_bytes > WAITING_LIMIT_BYTES and len(self._waiting) > 1
 
     @property
     def is_polled(self) -> bool:

@@ -9,6 +9,7 @@ from gateway.rooms.outbox import Outbox
 
 if TYPE_CHECKING:
     from gateway.identity import Identity
+    from gateway.sockets.binary import BinaryEvent
     from gateway.sockets.connection import Connection
 
 
@@ -20,8 +21,7 @@ class Session(Peer):
     """
 
     __slots__ = (
-        "ack_id_of_binary",
-        "attachments_due",
+        "binary",
         "connection",
         "is_warned",
         "look_seconds",
@@ -32,7 +32,6 @@ class Session(Peer):
         super().__init__(peer_id, identity)
         self.connection = connection
         self.outbox: Outbox | None = None
-        self.attachments_due = 0
-        self.ack_id_of_binary = b""
+        self.binary: BinaryEvent | None = None
         self.look_seconds: float | None = None  # when its token is looked at next, if it expires
         self.is_warned = False

@@ -7,7 +7,7 @@ import hypothesis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gateway.rooms.outbox import Outbox
+from gateway.rooms.outbox import ANSWERS_LIMIT_BYTES, Outbox
 from gateway.rooms.publication import Publication
 from tests.gateway.rooms.drafts import event, publication_of, removal, update
 from tests.gateway.rooms.reference import Value, merged
@@ -21,6 +21,13 @@ fields = st.dictionaries(
 )
 
 
+def taken(outbox: Outbox, limit_bytes: int) -> list[bytes]:
+    """The packets, where none has attachments."""
+    parts = outbox.take(limit_bytes)
+    assert all(attachments == () for _, attachments in parts)
+    return [packet for packet, _ in parts]
+
+
 def _publications() -> tuple[Publication, Publication, Publication]:
     return (
         publication_of(update("b1", {"x": 1, "y": 1}), 1),
@@ -32,7 +39,7 @@ def _publications() -> tuple[Publication, Publication, Publication]:
 def test_a_newer_update_of_a_bike_takes_the_place_of_the_waiting_one() -> None:
     outbox = Outbox(PLENTY_BYTES)
     assert all(outbox.put(publication) for publication in _publications())
-    first, second = outbox.take(PLENTY_BYTES)
+    first, second = taken(outbox, PLENTY_BYTES)
     assert json.loads(first[1:])[1] == {"vehicle_id": "b1", "x": 3, "y": 1, "z": None}
     assert json.loads(second[1:])[1] == {"vehicle_id": "b2", "x": 2}
     assert (outbox.conflations, outbox.size_bytes, len(outbox)) == (1, 0, 0)
@@ -42,7 +49,7 @@ def test_one_update_alone_goes_out_letter_for_letter() -> None:
     outbox = Outbox(PLENTY_BYTES)
     publication = publication_of(update("b1", b'{ "x" : 1.10 }'), 1)
     outbox.put(publication)
-    assert outbox.take(PLENTY_BYTES) == [publication.packet]
+    assert taken(outbox, PLENTY_BYTES) == [publication.packet]
 
 
 def test_an_update_does_not_move_to_before_a_removal() -> None:
@@ -50,7 +57,7 @@ def test_an_update_does_not_move_to_before_a_removal() -> None:
     drafts = [update("b1", {"x": 1}), removal("b1"), update("b1", {"y": 1})]
     for offset, draft in enumerate(drafts):
         outbox.put(publication_of(draft, offset))
-    assert outbox.take(PLENTY_BYTES) == [draft.packet for draft in drafts]
+    assert taken(outbox, PLENTY_BYTES) == [draft.packet for draft in drafts]
 
 
 def test_the_same_bike_in_another_room_is_another_bike() -> None:
@@ -58,7 +65,7 @@ def test_the_same_bike_in_another_room_is_another_bike() -> None:
     drafts = [update("b1", {"x": 1}, room="a"), update("b1", {"x": 1}, room="b")]
     for draft in drafts:
         outbox.put(publication_of(draft, 1))
-    assert outbox.take(PLENTY_BYTES) == [draft.packet for draft in drafts]
+    assert taken(outbox, PLENTY_BYTES) == [draft.packet for draft in drafts]
 
 
 def test_what_was_taken_is_not_changed_any_more() -> None:
@@ -66,9 +73,9 @@ def test_what_was_taken_is_not_changed_any_more() -> None:
     first, second, third = _publications()
     outbox.put(first)
     outbox.put(second)
-    assert outbox.take(1) == [first.packet]
+    assert taken(outbox, 1) == [first.packet]
     outbox.put(third)
-    assert outbox.take(PLENTY_BYTES) == [second.packet, third.packet]
+    assert taken(outbox, PLENTY_BYTES) == [second.packet, third.packet]
 
 
 def test_behind_a_seal_nothing_moves_to_before_it() -> None:
@@ -80,7 +87,7 @@ def test_behind_a_seal_nothing_moves_to_before_it() -> None:
     outbox.put_packet(b"snapshot")
     outbox.put(third)
     expected = [first.packet, second.packet, b"snapshot", third.packet]
-    assert outbox.take(PLENTY_BYTES) == expected
+    assert taken(outbox, PLENTY_BYTES) == expected
 
 
 def test_too_much_is_said_and_only_then() -> None:
@@ -100,14 +107,14 @@ def test_a_bike_that_moves_all_the_time_does_not_fill_it() -> None:
 
 
 def test_taking_from_an_empty_one_gives_nothing() -> None:
-    assert Outbox(1).take(PLENTY_BYTES) == []
+    assert taken(Outbox(1), PLENTY_BYTES) == []
 
 
 def test_taking_gives_at_least_one_and_about_what_was_asked_for() -> None:
     outbox = Outbox(PLENTY_BYTES)
     for _ in range(10):
         outbox.put_packet(b"x" * 100)
-    assert [len(outbox.take(size)) for size in (1, 100, 101, 250)] == [1, 1, 2, 3]
+    assert [len(taken(outbox, size)) for size in (1, 100, 101, 250)] == [1, 1, 2, 3]
 
 
 class Slow(RuleBasedStateMachine):
@@ -137,7 +144,7 @@ class Slow(RuleBasedStateMachine):
         assert self.outbox.size_bytes <= before + len(publication.packet) + 200
         if not fits:
             while self.outbox:
-                self._read(self.outbox.take(PLENTY_BYTES))
+                self._read(taken(self.outbox, PLENTY_BYTES))
 
     @rule(room=rooms, key=keys, patch=fields)
     def update_bike(self, room: str, key: str, patch: Value) -> None:
@@ -173,7 +180,7 @@ class Slow(RuleBasedStateMachine):
     @rule(limit_bytes=st.integers(1, 1_000))
     def take(self, limit_bytes: int) -> None:
         was_waiting = len(self.outbox)
-        packets = self.outbox.take(limit_bytes)
+        packets = taken(self.outbox, limit_bytes)
         assert bool(packets) == bool(was_waiting)
         self._read(packets)
 
@@ -194,10 +201,11 @@ class Slow(RuleBasedStateMachine):
     @invariant()
     def it_knows_its_size(self) -> None:
         assert self.outbox.size_bytes >= 0
-        assert bool(self.outbox.size_bytes) == bool(len(self.outbox))
+        if not self.outbox:
+            assert self.outbox.size_bytes == 0
 
     def teardown(self) -> None:
-        self._read(self.outbox.take(PLENTY_BYTES))
+        self._read(taken(self.outbox, PLENTY_BYTES))
         assert self.taken == self.all
         assert self.got == self.lasting
         assert (len(self.outbox), self.outbox.size_bytes) == (0, 0)
@@ -205,3 +213,28 @@ class Slow(RuleBasedStateMachine):
 
 TestSlow = Slow.TestCase
 TestSlow.settings = hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_replaced_update_keeps_the_cursor_of_the_older_one() -> None:
+    outbox = Outbox(PLENTY_BYTES, has_cursors=True)
+    first, between, last = (
+        publication_of(update(key, {"x": offset}), offset)
+        for offset, key in enumerate(("b1", "b2", "b1"), start=1)
+    )
+    for publication in (first, between, last):
+        assert outbox.put(publication)
+
+    cursors = [packet.rsplit(b",", 1)[1] for packet, _ in outbox.take(PLENTY_BYTES)]
+
+    assert cursors == [f'"{each.cursor}"]'.encode() for each in (first, between)]
+
+
+def test_an_answer_of_any_size_waits_beside_what_the_room_has() -> None:
+    outbox = Outbox(1_000)
+    snapshot = b"x" * (ANSWERS_LIMIT_BYTES + 1)
+
+    assert outbox.put_packet(snapshot)
+    assert outbox.put(publication_of(event(1), 1)), "the snapshot does not count"
+    assert not outbox.put_packet(b"one more"), "but there is an end to answers too"
+    assert outbox.take(1) == [(snapshot, ())]
+    assert outbox.put_packet(b"one more")

@@ -9,7 +9,7 @@ async def test_a_new_peer_has_no_outbox_owes_nothing_and_is_in_no_room() -> None
     engine.wheel.stop()
 
     assert session.outbox is None
-    assert session.attachments_due == 0
+    assert session.binary is None
     assert session.look_seconds is None
     assert session.subscriptions == {}
     assert session.write is None, "until its lane is chosen"
