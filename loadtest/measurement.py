@@ -170,7 +170,7 @@ class Result(msgspec.Struct):
             if waited and max(waited) > WAITED_SHARE:
                 remarks.append(
                     f"{peer}: {max(waited):.0%} of the time other programs of this machine had the "
-                    "core: costs hold, rates and latencies do not"
+                    "core: rates and latencies do not hold, and costs vary more"
                 )
             closed = sum(measured.closed for measured in self.of(peer))
             if closed:
