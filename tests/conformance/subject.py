@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from typing import Any, Final
 
 import socketio
@@ -34,10 +35,11 @@ def server_of(flavour: str) -> Any:  # noqa: ANN401 - both are python-socketio's
 
 def add_handlers(server: Any) -> None:  # noqa: ANN401 - see above
     """What the tests ask the server to do."""
-    counts = {"connects": 0, "disconnects": 0}
+    arrivals: Counter[str] = Counter()
+    departures: Counter[str] = Counter()
 
     async def connect(sid: str, _environ: object, auth: dict[str, Any] | None) -> None:
-        counts["connects"] += 1
+        arrivals[sid] += 1
         await server.emit("welcome", auth or {}, to=sid)
 
     async def connect_slowly(_sid: str, _environ: object, auth: dict[str, Any]) -> None:
@@ -45,11 +47,11 @@ def add_handlers(server: Any) -> None:  # noqa: ANN401 - see above
         if auth.get("isRefused"):
             raise socketio.exceptions.ConnectionRefusedError("no")
 
-    async def disconnect(*_: object) -> None:
-        counts["disconnects"] += 1
+    async def disconnect(sid: str, *_: object) -> None:
+        departures[sid] += 1
 
-    async def count(_sid: str, name: str) -> int:
-        return counts[name]
+    async def count(_sid: str, sid: str) -> list[int]:
+        return [arrivals[sid], departures[sid]]
 
     async def echo(_sid: str, *arguments: object) -> object:
         return arguments
@@ -61,11 +63,10 @@ def add_handlers(server: Any) -> None:  # noqa: ANN401 - see above
         await server.emit("picture", b"\x01\x02\x03")
 
     async def ask_back(sid: str) -> None:
-        async def ask() -> None:
-            answer = await server.call("question", to=sid, timeout=5)
+        async def tell(answer: object) -> None:
             await server.emit("answered", answer, to=sid)
 
-        server.start_background_task(ask)
+        await server.emit("question", to=sid, callback=tell)
 
     server.on("connect", connect)
     server.on("connect", connect_slowly, namespace="/slow")

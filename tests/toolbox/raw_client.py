@@ -7,7 +7,7 @@ import contextlib
 import os
 import struct
 from collections.abc import Mapping
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 TIMEOUT_SECONDS = 10.0
@@ -75,10 +75,14 @@ def masked_frame(payload: bytes | str, opcode: int = TEXT, *, is_final: bool = T
 class RawSocket:
     """A WebSocket of which the test decides every byte; Engine.IO's pings are answered in `hear`."""
 
+    _open: ClassVar[set[RawSocket]] = set()
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(self)
         self._reader, self._writer = reader, writer
         self._data = b""
         self.answers_pings = True
+        self.sid = ""  # what the test has learnt of itself
 
     @classmethod
     async def open(
@@ -155,7 +159,14 @@ class RawSocket:
 
     def close(self) -> None:
         """Hang up, without a close frame."""
+        self._open.discard(self)
         self._writer.transport.abort()
+
+    @classmethod
+    def close_all(cls) -> None:
+        """Hang up whatever a test that failed has left open."""
+        for peer in list(cls._open):
+            peer.close()
 
 
 async def connect(

@@ -142,6 +142,8 @@ def test_one_queue_serves_many_readers_without_mixing_half_messages() -> None:
 
 def test_a_message_above_the_limit_is_a_fault_before_it_is_read() -> None:
     queue = FrameQueue()
+    frame_reader(queue, 1000).feed_data(masked_frame(bytes(1000)))
+    assert len(queue.take()[0][0].data) == 1000
     frame_reader(queue, 1000).feed_data(masked_frame(bytes(1001))[:20])
     messages, fault = queue.take()
 
