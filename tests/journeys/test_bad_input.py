@@ -22,7 +22,6 @@ from tests.toolbox.gateway_process import GatewayProcess
 from tests.toolbox.raw_client import (
     BINARY,
     PING,
-    Ended,
     RawPoller,
     RawSocket,
     connect,
@@ -142,7 +141,7 @@ async def port(gateway: GatewayProcess) -> AsyncIterator[int]:
 async def _gauges_are(port: int, expected: dict[str, float]) -> None:
     """Members that have gone are forgotten within seconds."""
     deadline = time.monotonic() + BACK_TO_BASE_SECONDS
-    while (now := await gauges(port)) != expected and time.monotonic() < deadline:
+    while (now := await gauges(port)) != expected and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells of it
         await asyncio.sleep(0.05)
     assert now == expected
 
@@ -477,7 +476,7 @@ async def test_who_reads_nothing_is_sent_off_and_costs_a_bounded_memory(port: in
             await ask(source, "presence", "r")
     grown_bytes = await memory_bytes(port) - before_bytes
     async with asyncio.timeout(BACK_TO_BASE_SECONDS):
-        while (await gauges(port))["paceline_connections"] >= connections:
+        while (await gauges(port))["paceline_connections"] >= connections:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.05)
 
     assert await goodbyes(port, 3001) == sent_off_before + 1

@@ -39,7 +39,7 @@ class Ended(Exception):
 
 
 def take_frame(data: bytes) -> tuple[Frame, bytes] | None:
-    """The first whole frame, and what follows it (RFC 6455, section 5.2); None when it is not whole."""
+    """The first whole frame (RFC 6455, section 5.2) and what follows; None when there is none."""
     if len(data) < 2:
         return None
     first, second = data[0], data[1]
@@ -73,7 +73,7 @@ def masked_frame(payload: bytes | str, opcode: int = TEXT, *, is_final: bool = T
 
 
 class RawSocket:
-    """A WebSocket of which the test decides every byte; Engine.IO's pings are answered in `hear`."""
+    """A WebSocket of which the test decides every byte; `hear` answers Engine.IO's pings."""
 
     _open: ClassVar[set[RawSocket]] = set()
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type] # chosen at run time
+class _JumpingSelector(selectors.DefaultSelector):
     """Adds up the time that it is asked to wait, and does not wait."""
 
     def __init__(self) -> None:

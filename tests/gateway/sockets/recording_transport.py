@@ -21,7 +21,7 @@ class RecordingTransport(asyncio.Transport):
         super().__init__()
         self.written: list[bytes] = []
         self.is_stuck = False
-        self.is_reading = True
+        self.reads = True
         self.is_aborted = False
         self._is_closing = False
         self._buffered_bytes = 0
@@ -31,7 +31,11 @@ class RecordingTransport(asyncio.Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
 
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+    def set_write_buffer_limits(
+        self,
+        high: int | None = None,
+        low: int | None = None,  # noqa: ARG002 - asyncio's signature
+    ) -> None:
         self._high_bytes = high or 0
 
     def get_write_buffer_size(self) -> int:
@@ -66,10 +70,10 @@ class RecordingTransport(asyncio.Transport):
         self._is_closing = self.is_aborted = True
 
     def pause_reading(self) -> None:
-        self.is_reading = False
+        self.reads = False
 
     def resume_reading(self) -> None:
-        self.is_reading = True
+        self.reads = True
 
     @property
     def frames(self) -> list[Frame]:

@@ -83,7 +83,7 @@ async def test_a_session_on_a_websocket_says_and_hears(port: int) -> None:
         ("GET", "EIO=4&transport=websocket&sid=nobody", 400, 1),
     ],
 )
-async def test_a_wrong_request_is_answered_like_the_reference_server_does(
+async def test_a_wrong_request_is_answered_like_the_reference_server_does(  # noqa: PLR0913, PLR0917 - a row of the table
     port: int, engine: Engine, method: str, query: str, status: int, code: int | None
 ) -> None:
     answer = await request(port, method, f"{PATH}?{query}")
@@ -190,7 +190,7 @@ async def test_a_poll_that_the_client_gives_up_ends_the_session(port: int, engin
     await asyncio.sleep(0.05)
     poll.cancel()
     async with asyncio.timeout(5):
-        while engine.sockets:
+        while engine.sockets:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.01)
 
 
@@ -252,7 +252,7 @@ async def test_nothing_is_left_of_connections_that_came_and_went(port: int, engi
         await peer.hear()
         peer.close()
     async with asyncio.timeout(5):
-        while engine.sockets or asyncio.all_tasks() != before:
+        while engine.sockets or asyncio.all_tasks() != before:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.01)
 
     assert engine._per_address == {}  # noqa: SLF001 - that it is empty shows nowhere else
@@ -264,7 +264,7 @@ async def test_an_idle_websocket_has_no_task_of_its_own(port: int) -> None:
     for peer in peers:
         await peer.hear()
     async with asyncio.timeout(5):
-        while len(asyncio.all_tasks()) > len(before):
+        while len(asyncio.all_tasks()) > len(before):  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.01)
     for peer in peers:
         peer.close()

@@ -106,7 +106,7 @@ def test_our_classes_stand_where_the_libraries_look_for_theirs() -> None:
 def test_the_reader_hands_over_whole_messages_of_one_read_at_once() -> None:
     queue = FrameQueue()
     reader = frame_reader(queue, 1000)
-    data = masked_frame("eins") + masked_frame("zwei".encode()) + masked_frame(b"", PING)
+    data = masked_frame("eins") + masked_frame("zwei") + masked_frame(b"", PING)
     reader.feed_data(data[:7])
     assert queue.take() == ([], None)
     reader.feed_data(data[7:])

@@ -45,9 +45,12 @@ async def test_leaving_touches_no_room_but_one_s_own(roster: Roster) -> None:
         await roster.enter_room(other, "/ops", f"room {number}")
     touched = list[str]()
     original = roster.basic_leave_room
-    roster.basic_leave_room = (  # type: ignore[method-assign] # looks over its shoulder
-        lambda sid, namespace, room: (touched.append(room), original(sid, namespace, room))[1]
-    )
+
+    def watched(sid: str, namespace: str, room: str) -> None:
+        touched.append(room)
+        original(sid, namespace, room)
+
+    roster.basic_leave_room = watched  # type: ignore[method-assign] # looks over its shoulder
 
     await roster.disconnect(sid, "/ops", ignore_queue=True)
 
