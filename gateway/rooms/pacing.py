@@ -1,136 +1,33 @@
-"""This module owns how fast peers, identities and addresses may go, and whose haste ends in goodbye.
+"""This module owns how fast peers, identities and addresses may go, and whose haste is the end.
 
-A bucket holds a burst and fills again at a steady rate. It is kept as one number, the moment at
-which it will be full (the "virtual scheduling" form of ITU-T I.371, annex A), so that a bucket
-nobody touches needs no care. Times are seconds of any one clock that never goes back.
+Of a peer: messages, their bytes, joins. Of an identity: the messages of all its peers. Of an
+address: handshakes. A peer that is stopped hears `TOO_FAST`, and goodbye when our patience is
+through. A backend (role `service`) has no limits as a peer: its token was given by the operator, it
+speaks for many, and what it sends is wanted. As an identity it has the limits of all others.
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from collections.abc import Callable
-from ipaddress import IPv6Address, ip_network
-from itertools import islice
-from typing import Final, Generic, Protocol, TypeVar
-
-import msgspec
+from ipaddress import IPv6Address, ip_address
+from typing import Final
 
 from gateway.identity import Identity, Role
+from gateway.rooms.buckets import Allowance, Bucket, Buckets, Ledger
 from gateway.settings import Settings
 from protocol.refusals import Refusal, Refused
 
-# Addresses, or identities, that one worker tells apart; about 350 bytes each.
+# Addresses, or identities, that one worker tells apart.
 KEYS_LIMIT: Final = 65_536
-# How many of the longest unused keys each new one looks at: more than one, so that a table shrinks.
-_LOOKS: Final = 4
-# A refused message of this size tries our patience twice as much as an empty one.
-_PATIENCE_UNIT_BYTES: Final = 1024.0
-
-
-class Allowance(msgspec.Struct, frozen=True):
-    """So much at once, then so much a second; a `per_second` of 0 is no limit at all."""
-
-    per_second: float
-    burst: float = 1.0
-
-    @property
-    def seconds_per_unit(self) -> float:
-        return 1.0 / self.per_second if self.per_second else 0.0
-
-    @property
-    def depth_seconds(self) -> float:
-        """How long an empty bucket takes to be full."""
-        return self.burst * self.seconds_per_unit
-
-
-NO_LIMIT: Final = Allowance(0.0)
 # Refusals that a peer is forgiven. The burst is what an honest client, a long way off, may have
 # sent by the time it hears the first no; a flood is through with it in a tenth of a second.
 PATIENCE: Final = Allowance(per_second=100.0, burst=1000.0)
+# A refused message of this size counts twice: to read it and drop it costs that much more.
+_PATIENCE_UNIT_BYTES: Final = 1024.0
+# One home or one machine is given a whole such network, so it counts as one address (RFC 6177).
+_HOST_BITS: Final = 64
 
-
-class Bucket:
-    """What is left of one allowance; full at first. The arithmetic of no limit needs no branch."""
-
-    __slots__ = ("_depth_seconds", "_full_at_seconds", "_seconds_per_unit")
-
-    def __init__(self, allowance: Allowance) -> None:
-        self._seconds_per_unit = allowance.seconds_per_unit
-        self._depth_seconds = allowance.depth_seconds
-        self._full_at_seconds = -math.inf
-
-    def take(self, cost: float, now_seconds: float) -> float:
-        """Take `cost` and return 0.0; or take nothing and return how many seconds to wait for it.
-
-        A cost above the burst is never allowed, however long one waits.
-        """
-        full_at_seconds = self._full_at_seconds
-        if full_at_seconds < now_seconds:
-            full_at_seconds = now_seconds
-        full_at_seconds += cost * self._seconds_per_unit
-        wait_seconds = full_at_seconds - now_seconds - self._depth_seconds
-        if wait_seconds > 0.0:
-            return wait_seconds
-        self._full_at_seconds = full_at_seconds
-        return 0.0
-
-    def rest_seconds(self, now_seconds: float) -> float:
-        """How long until it is full; 0.0 when it is."""
-        return max(0.0, self._full_at_seconds - now_seconds)
-
-
-class Resting(Protocol):
-    """What is as good as new after a rest, and can then be forgotten."""
-
-    def rest_seconds(self, now_seconds: float) -> float:
-        """How long a rest it needs; 0.0 when none."""
-
-
-Entry = TypeVar("Entry", bound=Resting)
-
-
-class Ledger(Generic[Entry]):
-    """Entries by a key that strangers choose: never more than `keys_limit`, at O(1) for each.
-
-    The longest unused go first: those that have rested at every new key, one that has not only when
-    the table is full. So nobody in debt is forgotten for the sake of a newcomer as long as anybody
-    has been away for the time that a bucket takes to fill.
-    """
-
-    def __init__(self, make: Callable[[], Entry], keys_limit: int = KEYS_LIMIT) -> None:
-        self._make = make
-        self._keys_limit = keys_limit
-        # Not a dict: finding its first key is slow after many first keys were deleted.
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def of(self, key: str, now_seconds: float) -> Entry:
-        """The entry of `key`, made new when there is none."""
-        entry = self._entries.get(key)
-        if entry is None:
-            entry = self._make()
-            self.put(key, entry, now_seconds)
-        else:
-            self._entries.move_to_end(key)
-        return entry
-
-    def put(self, key: str, entry: Entry, now_seconds: float) -> None:
-        """Keep `entry`, in place of what `key` had."""
-        entries = self._entries
-        entries.pop(key, None)
-        for oldest in list(islice(entries, _LOOKS)):
-            if not entries[oldest].rest_seconds(now_seconds):
-                del entries[oldest]
-        if len(entries) >= self._keys_limit:
-            entries.popitem(last=False)
-        entries[key] = entry
-
-    def pop(self, key: str) -> Entry | None:
-        """Give the entry of `key` away, if there is one."""
-        return self._entries.pop(key, None)
+_NO_LIMIT: Final = Allowance(per_second=0.0)
 
 
 class PeerPace:
@@ -140,27 +37,23 @@ class PeerPace:
 
     def __init__(
         self,
-        messages: Bucket,
-        message_bytes: Bucket,
-        joins: Bucket,
-        identities: Ledger[Bucket] | None = None,
-        subject: str = "",
+        allowances: tuple[Allowance, Allowance, Allowance],
+        subject: str,
+        identities: Buckets | None,
     ) -> None:
-        self._messages = messages
-        self._bytes = message_bytes
-        self._joins = joins
-        self._patience = Bucket(PATIENCE)
-        self._identities = identities  # shared by all peers of the worker; None: no such limit
+        self._messages, self._bytes, self._joins = map(Bucket, allowances)
+        self._patience: Bucket | None = None  # nearly nobody ever needs it
         self._subject = subject
+        self._identities = identities  # of all peers together; None: no such limit
 
     def take_message(self, size_bytes: int, now_seconds: float) -> float:
         """Take one message of that size; 0.0, or how many seconds to wait for it."""
-        wait_seconds = self._messages.take(1.0, now_seconds) or self._bytes.take(
-            size_bytes, now_seconds
-        )
-        if self._identities is None or wait_seconds:
+        wait_seconds = self._messages.take(1.0, now_seconds)
+        if not wait_seconds:
+            wait_seconds = self._bytes.take(size_bytes, now_seconds)
+        if wait_seconds or self._identities is None:
             return wait_seconds
-        return self._identities.of(self._subject, now_seconds).take(1.0, now_seconds)
+        return self._identities.take(self._subject, 1.0, now_seconds)
 
     def take_join(self, now_seconds: float) -> float:
         """Take one join, besides the message that asks for it; 0.0, or the seconds to wait."""
@@ -168,30 +61,84 @@ class PeerPace:
 
     def try_patience(self, size_bytes: int, now_seconds: float) -> bool:
         """Count a refused message of that size; False when it is time for `Goodbye.TOO_FAST`."""
+        if self._patience is None:
+            self._patience = Bucket(PATIENCE)
         cost = 1.0 + size_bytes / _PATIENCE_UNIT_BYTES
         return not self._patience.take(cost, now_seconds)
 
     def rest_seconds(self, now_seconds: float) -> float:
-        """How long until everything is forgotten; 0.0 when nothing is held against the peer."""
+        """How long until nothing is held against the peer any more; 0.0 when nothing is."""
         buckets = (self._messages, self._bytes, self._joins, self._patience)
-        return max(bucket.rest_seconds(now_seconds) for bucket in buckets)
+        return max(bucket.rest_seconds(now_seconds) for bucket in buckets if bucket is not None)
 
 
 class Pacing:
-    """The limits of one worker, and the memory of those whom they have stopped."""
+    """The limits of one worker, and its memory of whom they have stopped."""
 
     def __init__(self, settings: Settings, keys_limit: int = KEYS_LIMIT) -> None:
-        self._messages, self._bytes, self._joins = peer_allowances_of(settings)
-        per_identity = Allowance(
-            settings.messages_per_second_per_identity, settings.messages_burst_per_identity
+        self._of_peers = (
+            Allowance(settings.messages_per_second_per_peer, settings.messages_burst_per_peer),
+            Allowance(settings.bytes_per_second_per_peer, settings.bytes_burst_per_peer),
+            Allowance(settings.joins_per_second_per_peer, settings.joins_burst_per_peer),
         )
-        handshakes = Allowance(
-            settings.handshakes_per_second_per_address, settings.handshakes_burst_per_address
+        self._identities = _buckets_of(
+            settings.messages_per_second_per_identity,
+            settings.messages_burst_per_identity,
+            keys_limit,
         )
-        self._identities: Ledger[Bucket] | None = None
-        if per_identity.per_second:
-            self._identities = Ledger(lambda: Bucket(per_identity), keys_limit)
-        self._addresses: Ledger[Bucket] | None = None
-        if handshakes.per_second:
-            self._addresses = Ledger(lambda: Bucket(handshakes), keys_limit)
-        self._sent_off: OrderedDict[str, PeerPace] = OrderedDict()
+        self._addresses = _buckets_of(
+            settings.handshakes_per_second_per_address,
+            settings.handshakes_burst_per_address,
+            keys_limit,
+        )
+        self._sent_off: Ledger[PeerPace] = Ledger(keys_limit)
+
+    def take_handshake(self, address: str, now_seconds: float) -> float:
+        """Take one new connection from `address`; 0.0, or how many seconds to wait for it."""
+        if self._addresses is None:
+            return 0.0
+        return self._addresses.take(network_of(address), 1.0, now_seconds)
+
+    def pace_of(self, identity: Identity) -> PeerPace:
+        """The pace of a new peer; one that was sent off finds its buckets as far as they refilled.
+
+        Otherwise to come back would be a way to a full burst.
+        """
+        pace = self._sent_off.pop(identity.subject)
+        if pace is not None:
+            return pace
+        is_backend = identity.role is Role.SERVICE
+        allowances = (_NO_LIMIT, _NO_LIMIT, _NO_LIMIT) if is_backend else self._of_peers
+        return PeerPace(allowances, identity.subject, self._identities)
+
+    def remember(self, identity: Identity, pace: PeerPace, now_seconds: float) -> None:
+        """Keep the pace of a peer that is sent off, for when it comes back."""
+        self._sent_off.put(identity.subject, pace, now_seconds)
+
+
+def network_of(address: str) -> str:
+    """What counts as one address: all of IPv4's 32 bits, and the network part of IPv6's 128."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    assert isinstance(parsed, IPv6Address), "IPv4 has no colons"
+    if parsed.ipv4_mapped is not None:  # how a socket for both tells of an IPv4 peer
+        return str(parsed.ipv4_mapped)
+    return f"{IPv6Address(int(parsed) >> _HOST_BITS << _HOST_BITS)}/{_HOST_BITS}"
+
+
+def too_fast(wait_seconds: float) -> Refused:
+    """The no to what has to wait for so long."""
+    return Refused(Refusal.TOO_FAST, retry_after_ms=ms_of(wait_seconds))
+
+
+def ms_of(wait_seconds: float) -> int:
+    """Whole milliseconds, never fewer than were meant: who comes too early is refused again."""
+    return math.floor(wait_seconds * 1000) + 1
+
+
+def _buckets_of(per_second: int, burst: int, keys_limit: int) -> Buckets | None:
+    return Buckets(Allowance(per_second, burst), keys_limit) if per_second else None

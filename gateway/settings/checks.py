@@ -115,6 +115,13 @@ def _sizes(settings: Values) -> Iterator[str]:
         )
     if settings.write_high_water_bytes > settings.outbox_limit_bytes:
         yield "PACELINE_WRITE_HIGH_WATER_BYTES is above PACELINE_OUTBOX_LIMIT_BYTES."
+    if settings.bytes_per_second_per_peer and (
+        settings.bytes_burst_per_peer < settings.message_limit_bytes
+    ):
+        yield (
+            "PACELINE_BYTES_BURST_PER_PEER is below PACELINE_MESSAGE_LIMIT_BYTES:"
+            " the largest messages could never be sent."
+        )
 
 
 def _room_order(settings: Values) -> Iterator[str]:

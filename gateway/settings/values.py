@@ -70,6 +70,19 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     connections_per_address_limit: Amount = 0  # 0: none
     connections_per_identity_limit: Amount = 0  # 0: none
 
+    # A rate of 0 is no limit; a burst is what may come at once, before the rate counts.
+    messages_per_second_per_peer: Amount = 1000
+    messages_burst_per_peer: Limit = 2000
+    bytes_per_second_per_peer: Amount = 1_048_576
+    bytes_burst_per_peer: Limit = 2_097_152
+    joins_per_second_per_peer: Amount = 50
+    joins_burst_per_peer: Limit = 200
+    # Room for a crowd behind one address (a carrier's NAT) that comes back at once.
+    handshakes_per_second_per_address: Amount = 500
+    handshakes_burst_per_address: Limit = 2000
+    messages_per_second_per_identity: Amount = 0  # of all its peers on one worker
+    messages_burst_per_identity: Limit = 2000
+
     ping_interval_seconds: Seconds = 20.0
     ping_timeout_seconds: Seconds = 10.0
     connect_timeout_seconds: Seconds = 10.0

@@ -91,6 +91,27 @@ def test_every_kind_of_value_is_read_from_its_text() -> None:
     assert (settings.ping_interval_seconds, settings.drain_seconds) == (2.5, 0.0)
 
 
+def test_how_fast_anyone_may_go_is_read_and_a_rate_of_zero_lifts_what_it_limits() -> None:
+    settings = Settings.from_env(
+        {
+            **PRODUCTION,
+            "PACELINE_MESSAGES_PER_SECOND_PER_PEER": "20",
+            "PACELINE_MESSAGES_BURST_PER_PEER": "40",
+            "PACELINE_BYTES_PER_SECOND_PER_PEER": "0",
+            "PACELINE_BYTES_BURST_PER_PEER": "1",
+            "PACELINE_JOINS_PER_SECOND_PER_PEER": "3",
+            "PACELINE_JOINS_BURST_PER_PEER": "6",
+            "PACELINE_HANDSHAKES_PER_SECOND_PER_ADDRESS": "0",
+            "PACELINE_MESSAGES_PER_SECOND_PER_IDENTITY": "100",
+        }
+    )
+    assert (settings.messages_per_second_per_peer, settings.messages_burst_per_peer) == (20, 40)
+    assert (settings.bytes_per_second_per_peer, settings.bytes_burst_per_peer) == (0, 1)
+    assert (settings.joins_per_second_per_peer, settings.joins_burst_per_peer) == (3, 6)
+    assert settings.handshakes_per_second_per_address == 0
+    assert settings.messages_per_second_per_identity == 100
+
+
 def test_secrets_are_separated_by_commas_or_lines_and_keep_their_order() -> None:
     newest, older = "n" * 32, "o" * 32
     for text in (f"{newest},{older}", f"{newest}\n{older}\n", f" {newest} , {older},{newest}"):
@@ -169,6 +190,9 @@ def test_all_mistakes_are_told_at_once_each_with_its_variable() -> None:
         ({**PRODUCTION, "PACELINE_JWT_ALGORITHMS": "none"}, "PACELINE_JWT_ALGORITHMS is 'none'"),
         ({**PRODUCTION, "PACELINE_JWT_ALGORITHMS": "RS256"}, "leaves out HS256"),
         ({**PRODUCTION, "PACELINE_WRITE_HIGH_WATER_BYTES": "2000000"}, "HIGH_WATER"),
+        ({**PRODUCTION, "PACELINE_BYTES_BURST_PER_PEER": "65535"}, "could never be sent"),
+        ({**PRODUCTION, "PACELINE_MESSAGES_BURST_PER_PEER": "0"}, "MESSAGES_BURST_PER_PEER is '0'"),
+        ({**PRODUCTION, "PACELINE_JOINS_PER_SECOND_PER_PEER": "-1"}, "JOINS_PER_SECOND_PER_PEER"),
         ({**DEVELOPMENT, "HOST": "0.0.0.0"}, "PACELINE_ALLOW_PUBLIC_DEVELOPMENT"),  # noqa: S104 - refused
         ({"PACELINE_JWT_PUBLIC_KEY": "no pem"}, "not a public key in PEM form"),
         ({"PACELINE_JWT_PUBLIC_KEY": PRIVATE_PEM}, "holds a private key"),
