@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import errno
 import logging
 import signal
@@ -35,6 +36,7 @@ from gateway.sockets.server import Server
 
 logger = structlog.get_logger(__name__)
 
+_COLLECT_AFTER_ALLOCATIONS: Final = 20_000
 _BACKLOG: Final = 4096  # connections that may wait to be accepted, in a reconnect storm
 
 _REASONS_NOT_TO_LISTEN: Final = {
@@ -130,6 +132,9 @@ async def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with Gateway(settings, metrics).running() as port:
+        # What is there now stays; short-lived objects should not have it looked through each time.
+        gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER_ALLOCATIONS, 20, 50)
         announce(port)
         await stop.wait()
         logger.info("= stopping")

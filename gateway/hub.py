@@ -148,14 +148,13 @@ class Hub:
             readers = rooms.get(delivery.room)
             if readers is None:
                 continue  # the last reader has just left
-            if type(delivery) is Interrupted:
+            if isinstance(delivery, Interrupted):
                 self._reset(readers, delivery.reason)
-            else:
-                assert isinstance(delivery, Publication)
-                readers.stand_at(delivery)
-                self._peers.deliver(readers, delivery)
-                if readers.catching_up:
-                    self._deliver_individually(readers, delivery)
+                continue
+            readers.stand_at(delivery)
+            self._peers.deliver(readers, delivery)
+            if readers.catching_up:
+                self._deliver_individually(readers, delivery)
 
     def _deliver_individually(self, readers: RoomReaders, publication: Publication) -> None:
         for peer, subscription in tuple(readers.catching_up.items()):

@@ -55,7 +55,7 @@ class Metrics:
 
     def note_publication(self, outcome: str) -> None:
         """Count what became of a publication: accepted, repeated, duplicate or stale."""
-        self.publications.add(outcome)
+        self.publications[outcome] += 1
 
     def note_join(self, result: str) -> None:
         """Count how a join ended: joined, recovered, reset, refused or failed."""

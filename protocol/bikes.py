@@ -40,6 +40,8 @@ def key_of(fields: Mapping[str, object]) -> str | None:
     """
     for name in _ID_FIELDS:
         value = fields.get(name)
+        if value is None:
+            continue
         if type(value) is str or type(value) is int:  # not isinstance: true and false are ints
             key = str(value)
             return key if 0 < len(key) <= KEY_LIMIT_CHARACTERS else None
@@ -56,6 +58,8 @@ def own_time_ms(fields: Mapping[str, object]) -> int | None:
     `timestamp` is in ms (MDS); `last_reported` is RFC 3339 text (GBFS 3) or seconds (GBFS 1, 2).
     """
     value = fields.get("timestamp")
+    if type(value) is int and _UNKNOWN_TIME_LIMIT_MS < value < _LATEST_TIME_MS:
+        return value
     if type(value) in _TIME_TYPES:
         return _time_ms(value, 1)  # type: ignore[arg-type] # one of the three
     value = fields.get("last_reported")

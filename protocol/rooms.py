@@ -21,10 +21,10 @@ def is_room_name(value: object) -> bool:
 
 def check_room_name(value: object) -> str:
     """Return `value` when it is a room's name; raise `Refused` (INVALID_ROOM) otherwise."""
-    if not is_room_name(value):
-        raise Refused(Refusal.INVALID_ROOM)
-    assert isinstance(value, str)
-    return value
+    if isinstance(value, str) and 0 < len(value) <= ROOM_NAME_LIMIT_CHARACTERS:  # noqa: SIM102
+        if value.isprintable():
+            return value
+    raise Refused(Refusal.INVALID_ROOM)
 
 
 def matches(pattern: str, room: str) -> bool:

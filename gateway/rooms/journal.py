@@ -21,7 +21,8 @@ IDEMPOTENCY_KEYS_LIMIT: Final = 10_000
 
 
 _Entry = TypeVar("_Entry")
-_ACCEPTED = Outcome.ACCEPTED  # a member of an enumeration costs a look-up each time it is named
+# A member of an enumeration costs a look-up each time it is named.
+_ACCEPTED, _UPSERT = Outcome.ACCEPTED, Op.UPSERT
 
 
 class Moment(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +52,8 @@ class Journal:
         self._tombstones: dict[str, tuple[int, float]] = {}  # time_ms and when to forget it
         self._receipts: dict[str, tuple[float, Receipt]] = {}
         self._values_bytes = 0
+        self._values_limit = kind.values_limit
+        self._values_limit_bytes = kind.values_limit_bytes
         self._array: bytes | None = None
         self.touched_seconds = 0.0
 
@@ -69,16 +72,16 @@ class Journal:
         if known is not None and (found := self._receipts.get(known)) is not None:
             return Receipt(found[1].cursor, Outcome.REPEATED), []
         checksum = zlib.crc32(draft.packet)
-        for attachment in draft.attachments:
-            checksum = zlib.crc32(attachment, checksum)
+        if draft.attachments:
+            checksum = zlib.crc32(b"".join(draft.attachments), checksum)
         outcome = _ACCEPTED
         if draft.key is not None and self._kind.snapshot:
             outcome = self._apply(draft, draft.key, checksum, now)
-        told: list[Publication] = []
-        if outcome is _ACCEPTED:
-            told.append(self._append(draft, checksum, now.seconds))
+        told = [self._append(draft, checksum, now.seconds)] if outcome is _ACCEPTED else []
         receipt = Receipt(Cursor(self._epoch, self._offset, self._proof), outcome)
-        while self._is_too_full():
+        while len(self._values) > self._values_limit or (
+            self._values_bytes > self._values_limit_bytes and len(self._values) > 1
+        ):
             told.append(self._remove(next(iter(self._values)), "evicted", now))
         if known is not None:
             self._remember(known, receipt, now.seconds)
@@ -156,6 +159,21 @@ class Journal:
     def _apply(self, draft: Draft, key: str, checksum: int, now: Moment) -> Outcome:
         """Newer wins: change the last value, or say why not."""
         value = self._values.get(key)
+        time_ms = draft.time_ms
+        if value is not None and time_ms is not None and draft.op is _UPSERT:
+            # What nearly every update is: news, by its own clock, of a bike that is known.
+            last = value.heard
+            if time_ms < last.time_ms:
+                return Outcome.STALE
+            if time_ms == last.time_ms and checksum == last.checksum:
+                return Outcome.DUPLICATE
+            self._revise(key, value, draft, Heard(time_ms, checksum, now.seconds))
+            return _ACCEPTED
+        return self._apply_with_care(draft, key, checksum, now)
+
+    def _apply_with_care(self, draft: Draft, key: str, checksum: int, now: Moment) -> Outcome:
+        """A bike that is new, or gone, or going, or that does not say when it was seen."""
+        value = self._values.get(key)
         tombstone = self._tombstones.get(key)
         last_ms = value.heard.time_ms if value else tombstone[0] if tombstone else None
         time_ms = now.wall_ms if draft.time_ms is None else draft.time_ms
@@ -169,32 +187,28 @@ class Journal:
                 return Outcome.DUPLICATE  # not told again, but known to be gone for longer
         elif draft.time_ms is not None and draft.time_ms == last_ms and value is None:
             return Outcome.STALE  # seen no later than the removal
-        elif draft.time_ms == last_ms and value and value.heard.checksum == checksum:
-            return Outcome.DUPLICATE
         else:
-            self._values.pop(key, None)  # to come in again as the most recently heard
             self._tombstones.pop(key, None)
-            heard = Heard(time_ms, checksum, now.seconds)
-            if value is None:
-                value = LastValue(draft.payload, heard, draft.names)
-            else:
-                self._values_bytes -= value.size_bytes
-                value.patch(draft.payload, heard, draft.names)
-            self._values_bytes += value.size_bytes
-            self._values[key] = value
-        self._array = None
+            self._revise(key, value, draft, Heard(time_ms, checksum, now.seconds))
         return _ACCEPTED
 
-    def _is_too_full(self) -> bool:
-        values, kind = self._values, self._kind
-        if len(values) > kind.values_limit:
-            return True
-        return self._values_bytes > kind.values_limit_bytes and len(values) > 1
+    def _revise(self, key: str, value: LastValue | None, draft: Draft, heard: Heard) -> None:
+        values = self._values
+        if value is None:
+            value = LastValue(draft.payload, heard, draft.names)
+        else:
+            del values[key]  # to come in again as the most recently heard
+            self._values_bytes -= value.size_bytes
+            value.patch(draft.payload, heard, draft.names)
+        values[key] = value
+        self._values_bytes += value.size_bytes
+        self._array = None
 
     def _bury(self, key: str, time_ms: int, seconds: float) -> None:
         value = self._values.pop(key, None)
         if value is not None:
             self._values_bytes -= value.size_bytes
+            self._array = None
         self._tombstones.pop(key, None)
         self._tombstones[key] = (time_ms, seconds + self._kind.tombstone_seconds)
         if len(self._tombstones) > self._kind.values_limit:

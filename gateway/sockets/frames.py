@@ -30,7 +30,9 @@ def message_frame(packet: bytes) -> bytes:
     length = len(packet) + 1
     if length < _LENGTH_16_BITS:
         return b"%c%c4%b" % (_TEXT, length, packet)
-    return b"%b4%b" % (_header(_TEXT, length), packet)
+    if length < 1 << 16:
+        return b"%b4%b" % (_pack_medium(_TEXT, _LENGTH_16_BITS, length), packet)
+    return b"%b4%b" % (_pack_long(_TEXT, _LENGTH_64_BITS, length), packet)
 
 
 def event_frames(packet: bytes, attachments: tuple[bytes, ...] = ()) -> bytes:

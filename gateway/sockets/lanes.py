@@ -220,4 +220,6 @@ class Lanes:
 
 
 def _frames_of(publication: Publication, packet: bytes) -> bytes:
+    if not publication.attachments:
+        return frames.message_frame(packet)
     return frames.event_frames(packet, publication.attachments)

@@ -70,11 +70,10 @@ def main_event_of(text: bytes) -> Event | None:
     found = _event(text)
     if found is None:
         return None
-    items = _array_of(text[found.end() - 1 :])
     try:
-        name = items[0]
-        return Event(_KNOWN_NAMES.get(bytes(name)) or _decode_text(name), items[1:], found[1])
-    except (IndexError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        name, *arguments = _decode_array(text[found.end() - 1 :])
+        return Event(_KNOWN_NAMES.get(bytes(name)) or _decode_text(name), arguments, found[1])
+    except (ValueError, RecursionError) as error:  # also msgspec's errors and an empty array
         raise PacketInvalid from error
 
 

@@ -82,14 +82,12 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
 
     def heard(self, connection: Connection, message: bytes) -> None:
         """Read a packet and pass it on; what is not one ends the connection."""
+        main = self.main
         try:
-            main = self.main
-            event = None if main is None else packets.main_event_of(message)
-            if event is None:
-                self._heard_packet(connection, message)
-            else:
-                assert main is not None
+            if main is not None and (event := packets.main_event_of(message)) is not None:
                 main.heard_event(connection, event)
+            else:
+                self._heard_packet(connection, message)
         except PacketInvalid:
             connection.fail("packet")
 
@@ -202,15 +200,13 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
         try:
             await self._handle_connect(sid, namespace, packet.data)
         finally:
-            self._held.pop(sid, None)  # it is there still when the handler has failed
+            self._held.pop(sid, None)  # what was for somebody who was not let in is dropped
 
     async def _send_packet(self, eio_sid: str, pkt: StrictPacket) -> None:
         await super()._send_packet(eio_sid, pkt)
         if pkt.packet_type == packets.CONNECT:
             for waiting in self._held.pop(eio_sid, ()):
                 await self.eio.send_packet(eio_sid, waiting)
-        elif pkt.packet_type == packets.CONNECT_ERROR:
-            self._held.pop(eio_sid, None)  # not for somebody who is not let in
 
     async def _send_eio_packet(self, eio_sid: str, eio_pkt: Any) -> None:  # noqa: ANN401
         held = self._held.get(eio_sid)
