@@ -104,7 +104,7 @@ async def test_a_connect_handler_that_fails_leaves_nothing_stuck(
     server.on("connect", connect, namespace="/fine")
     server.on("echo", echo, namespace="/fine")
     with caplog.at_level(logging.CRITICAL):
-        peer = await opened(port, "40/broken,", "40/fine,")
+        peer = await opened(port, "40/fine,", "40/broken,")
         acceptance = await peer.hear()
         peer.say('42/fine,["echo","x"]')
 
