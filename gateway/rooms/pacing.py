@@ -27,6 +27,9 @@ _PATIENCE_UNIT_BYTES: Final = 1024.0
 # One home or one machine is given a whole such network, so it counts as one address (RFC 6177).
 _HOST_BITS: Final = 64
 
+# Whoever needs less of a rest than this has spent so little that it need not be remembered.
+_WORTH_REMEMBERING_SECONDS: Final = 0.1
+
 _NO_LIMIT: Final = Allowance(per_second=0.0)
 
 
@@ -73,7 +76,7 @@ class PeerPace:
 
 
 class Pacing:
-    """The limits of one worker, and its memory of whom they have stopped."""
+    """The limits of one worker, and its memory of who left with little to spend."""
 
     def __init__(self, settings: Settings, keys_limit: int = KEYS_LIMIT) -> None:
         self._of_peers = (
@@ -91,7 +94,7 @@ class Pacing:
             settings.handshakes_burst_per_address,
             keys_limit,
         )
-        self._sent_off: Ledger[PeerPace] = Ledger(keys_limit)
+        self._gone: Ledger[PeerPace] = Ledger(keys_limit)
 
     def take_handshake(self, address: str, now_seconds: float) -> float:
         """Take one new connection from `address`; 0.0, or how many seconds to wait for it."""
@@ -100,11 +103,11 @@ class Pacing:
         return self._addresses.take(network_of(address), 1.0, now_seconds)
 
     def pace_of(self, identity: Identity) -> PeerPace:
-        """The pace of a new peer; one that was sent off finds its buckets as far as they refilled.
+        """The pace of a new peer; who was here just now finds its buckets as far as they refilled.
 
         Otherwise to come back would be a way to a full burst.
         """
-        pace = self._sent_off.pop(identity.subject)
+        pace = self._gone.pop(identity.subject)
         if pace is not None:
             return pace
         is_backend = identity.role is Role.SERVICE
@@ -112,8 +115,10 @@ class Pacing:
         return PeerPace(allowances, identity.subject, self._identities)
 
     def remember(self, identity: Identity, pace: PeerPace, now_seconds: float) -> None:
-        """Keep the pace of a peer that is sent off, for when it comes back."""
-        self._sent_off.put(identity.subject, pace, now_seconds)
+        """Keep the pace of a peer that is gone, for when it comes back; not when it went slowly."""
+        if pace.rest_seconds(now_seconds) < _WORTH_REMEMBERING_SECONDS:
+            return
+        self._gone.put(identity.subject, pace, now_seconds)
 
 
 def network_of(address: str) -> str:

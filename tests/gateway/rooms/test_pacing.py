@@ -139,7 +139,7 @@ def test_a_fresh_peer_needs_no_rest() -> None:
 # ---- coming back
 
 
-def test_who_was_sent_off_comes_back_to_the_buckets_it_left() -> None:
+def test_who_leaves_and_comes_back_finds_the_buckets_it_left() -> None:
     pacing = Pacing(Settings())
     pace = pacing.pace_of(RIDER)
     _allowed(pace, 3000)
@@ -155,9 +155,18 @@ def test_another_subject_is_not_held_to_it() -> None:
     assert _allowed(pacing.pace_of(Identity("rider-2")), 3000) == 2000
 
 
-def test_two_peers_of_who_was_sent_off_do_not_share_their_buckets() -> None:
+def test_who_went_slowly_is_not_remembered() -> None:
     pacing = Pacing(Settings())
     pace = pacing.pace_of(RIDER)
+    _allowed(pace, 50)
+    pacing.remember(RIDER, pace, NOW_SECONDS)
+    assert pacing.pace_of(RIDER) is not pace
+
+
+def test_two_peers_of_who_was_gone_do_not_share_the_buckets() -> None:
+    pacing = Pacing(Settings())
+    pace = pacing.pace_of(RIDER)
+    _allowed(pace, 3000)
     pacing.remember(RIDER, pace, NOW_SECONDS)
     assert pacing.pace_of(RIDER) is pace
     assert pacing.pace_of(RIDER) is not pace
