@@ -175,7 +175,8 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
     def hear_text(self, link: WebSocketLink, text: bytes) -> None:
         """A WebSocket text message: a packet, or a step of the upgrade."""
         if link is self.link:
-            if text[:1] == b"4":  # nearly every packet is a message
+            # Nearly every packet is a message. One read may hold more of them behind the last one.
+            if text[:1] == b"4" and not self.closed:
                 self.engine.sink.heard(self, text[1:])
             else:
                 self.hear_packet(text)

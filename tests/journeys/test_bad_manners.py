@@ -292,3 +292,11 @@ async def test_hanging_up_in_every_state_leaves_nothing(port: int) -> None:
         peer = await RawSocket.open(port)
         act(peer)
         peer.close()
+
+
+@pytest.mark.parametrize("last", ["49", "x", "1", "42{}"])
+async def test_nobody_enters_behind_the_end_of_its_own_connection(port: int, last: str) -> None:
+    peer = await RawSocket.open(port)
+    peer.say(last, f'40{{"token":"{RIDER}"}}', '42["join-room","r"]')
+    await peer.end(SOON_SECONDS)
+    peer.close()

@@ -111,8 +111,9 @@ def test_whatever_a_client_has_no_reason_to_send_ends_it() -> None:
         for packet in (b"", b"0", b"2", b"2probe", b"5", b"6", b"7", b"9", b"x", b"3probe", b"11"):
             engine, listener = engine_of()
             connection, transport = connection_of(engine)
-            connection.hear_packet(packet)
-            connection.hear_packet(b"4too late")
+            assert connection.link is not None
+            connection.hear_text(connection.link, packet)
+            connection.hear_text(connection.link, b"4too late")
             assert connection.closed, packet
             assert transport.is_closing()
             assert listener.told == [("offended", "packet"), ("closed", "parse error")]
