@@ -132,6 +132,13 @@ def test_a_rest_as_long_as_told_makes_a_peer_as_good_as_new(
     assert _allowed(pace, 100, now_seconds=rested_seconds + 1e-6) == 10
 
 
+def test_who_has_used_up_our_patience_needs_the_longest_rest() -> None:
+    pace = Pacing(Settings()).pace_of(RIDER)
+    while pace.try_patience(0, NOW_SECONDS):
+        pass
+    assert pace.rest_seconds(NOW_SECONDS) == pytest.approx(10, abs=0.1)
+
+
 def test_a_fresh_peer_needs_no_rest() -> None:
     assert Pacing(Settings()).pace_of(RIDER).rest_seconds(NOW_SECONDS) == 0.0
 
