@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import errno
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -170,6 +170,7 @@ def _server_of(settings: Settings, namespace: Namespace) -> Server:
         high_water_bytes=settings.write_high_water_bytes,
         connect_timeout_seconds=settings.connect_timeout_seconds,
         upgrade_timeout_seconds=settings.upgrade_timeout_seconds,
+        stall_seconds=settings.stall_seconds,
         connections_per_address=settings.connections_per_address_limit,
     )
     return Server(

@@ -84,6 +84,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     messages_burst_per_identity: Limit = 2000
 
     ping_interval_seconds: Seconds = 20.0
+    stall_seconds: Seconds = 90.0  # for a peer that is written to and reads nothing at all
     ping_timeout_seconds: Seconds = 10.0
     connect_timeout_seconds: Seconds = 10.0
     upgrade_timeout_seconds: Seconds = 10.0
@@ -91,7 +92,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     message_limit_bytes: Limit = 65_536  # one inbound Socket.IO packet
     body_limit_bytes: Limit = 1_048_576  # one HTTP body
     rooms_per_peer_limit: Limit = 100
-    outbox_limit_bytes: Limit = 1_048_576
+    outbox_limit_bytes: Limit = 4_194_304
     write_high_water_bytes: Limit = 65_536
 
     room_kinds: tuple[RoomKind, ...] = ()  # the first that matches; "*" is always the last

@@ -17,6 +17,7 @@ from gateway.sockets.polling import Pollbox
 if TYPE_CHECKING:
     from gateway.sockets.engine import Engine
     from gateway.sockets.handshake import Handshake
+    from gateway.sockets.sink import Farewell
     from gateway.sockets.websocket import WebSocketLink
 
 CLOSE: Final = b"1"
@@ -87,10 +88,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         if self.closed:
             return
         self.closed = True
-        last = self.engine.end(self, reason)
-        if self.mailbox is not None or last is not None:
-            self.mailbox = self.mailbox or Mailbox()
-            self.mailbox.close(last)
+        self.engine.bury(self, reason)
         if self._probe is not None:
             self._probe.close()
         if self.link is not None:
@@ -100,6 +98,12 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
             if reason is SERVER_LEFT and not self.pollbox.is_polled:
                 self.engine.keep_last_words(self, self.pollbox)
             self.pollbox.close(NOOP if reason is CLIENT_LEFT else CLOSE)
+
+    def finish(self, last: Farewell) -> None:
+        """Nobody knows the session any more; `last` is what still has to be done for it."""
+        if self.mailbox is not None or last is not None:
+            self.mailbox = self.mailbox or Mailbox()
+            self.mailbox.close(last)
 
     def post(self, work: Any) -> bool:  # noqa: ANN401 - a coroutine of anything
         """Do work that awaits, in the order of posting; False when too much is waiting."""
@@ -261,14 +265,22 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         if self.closed:
             return
         engine = self.engine
-        if self._awaits_pong:
+        if self._awaits_pong and not self._is_stalled(now):
             self.close(PING_TIMEOUT)
+        elif self._awaits_pong:
+            engine.wheel.at(now + engine.ping_timeout, self._beat)
         elif now + engine.slot_seconds < self._next_ping_seconds:
             engine.wheel.at(self._next_ping_seconds, self._beat)
         else:
             self._awaits_pong = True
             self.send_packet(PING)
             engine.wheel.at(self._next_ping_seconds + engine.ping_timeout, self._beat)
+
+    def _is_stalled(self, now: float) -> bool:
+        """Whether the ping has probably not come through yet, behind all that is to be read."""
+        if self.link is None or not self.link.is_paused:
+            return False
+        return now - self._next_ping_seconds < self.engine.limits.stall_seconds
 
     def _hear_pong(self) -> None:
         # An unasked pong proves nothing and moves nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import secrets
 from collections.abc import Sequence
 from typing import Any, Final
@@ -17,10 +18,12 @@ from gateway.sockets.connection import TRANSPORT_CLOSED, TRANSPORT_FAILED, Conne
 from gateway.sockets.handshake import Network, handshake_of, is_origin_allowed
 from gateway.sockets.internals import FrameQueue
 from gateway.sockets.polling import Pollbox
-from gateway.sockets.sink import Farewell, LibrarySink, Sink
+from gateway.sockets.sink import LibrarySink, Sink
 from gateway.sockets.websocket import HandshakeInvalid, LinkLimits, WebSocketLink, accept
 from gateway.sockets.wheel import TimerWheel
 
+# Three or four milliseconds' worth, so that a crowd that drops does not stop the others.
+_BURIALS_PER_TURN: Final = 64
 _CLOSING_LIMIT_SECONDS: Final = 5.0
 
 
@@ -32,6 +35,7 @@ class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
     connect_timeout_seconds: float = 10.0
     upgrade_timeout_seconds: float = 10.0
     body_timeout_seconds: float = 10.0
+    stall_seconds: float = 90.0
     connections_per_address: int = 0
 
 
@@ -58,6 +62,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         self._link_limits = LinkLimits(self.limits.message_bytes, self.limits.high_water_bytes)
         self._frames = FrameQueue()
         self._per_address: dict[str, int] = {}
+        self._burials = 0
+        self._unburied: collections.deque[tuple[Connection, str]] = collections.deque()
         self._last_words: dict[str, Pollbox] = {}
         self.sink: Sink = LibrarySink(self._trigger_event)
         self.is_accepting = True
@@ -94,6 +100,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
     async def shutdown(self) -> None:
         """Close everything and stop the timers."""
         await self.disconnect()
+        while self._unburied:
+            self._bury(*self._unburied.popleft())
         self.wheel.stop()
 
     def generate_id(self) -> str:
@@ -138,17 +146,35 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         """A connection broke the protocol."""
         self.sink.offended(connection, what)
 
-    def end(self, connection: Connection, reason: str) -> Farewell:
-        """A connection is over; return what still has to be done for it."""
+    def bury(self, connection: Connection, reason: str) -> None:
+        """A connection is over. Of thousands at once only a few are seen to in each turn."""
+        self._burials += 1
+        if self._burials == 1:
+            asyncio.get_running_loop().call_soon(self._bury_more)
+        if self._burials <= _BURIALS_PER_TURN:
+            self._bury(connection, reason)
+        else:
+            self._unburied.append((connection, reason))
+
+    def _bury_more(self) -> None:
+        self._burials = 0
+        for _ in range(min(_BURIALS_PER_TURN, len(self._unburied))):
+            self._bury(*self._unburied.popleft())
+        if self._unburied:
+            self._burials = _BURIALS_PER_TURN  # whoever comes now waits in line
+            asyncio.get_running_loop().call_soon(self._bury_more)
+
+    def _bury(self, connection: Connection, reason: str) -> None:
         if self.sockets.pop(connection.sid, None) is None:
-            return None
+            connection.finish(None)
+            return
         address = connection.handshake.address
         left = self._per_address.get(address, 0) - 1
         if left > 0:
             self._per_address[address] = left
         else:
             self._per_address.pop(address, None)
-        return self.sink.closed(connection, reason)
+        connection.finish(self.sink.closed(connection, reason))
 
     def keep_last_words(self, connection: Connection, pollbox: Pollbox) -> None:
         """Keep what a client on polling was told last for its next request, if that comes soon."""
