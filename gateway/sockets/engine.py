@@ -243,7 +243,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         pollbox = self._last_words.pop(sid, None) if request.method == "GET" else None
         if pollbox is None:
             return answers.refusal(400, answers.SESSION_UNKNOWN)
-        return answers.payload(pollbox.fetch())
+        payload = pollbox.fetch()
+        if pollbox.has_more:
+            self._last_words[sid] = pollbox
+        return answers.payload(payload)
 
     def _open(self, request: web.Request, transport: str) -> web.StreamResponse:
         handshake = handshake_of(request, self._trusted_proxies)
@@ -294,7 +297,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             connection.close(TRANSPORT_FAILED)  # two at once: the client has lost count
             return answers.refusal(400, answers.BAD_REQUEST)
         try:
-            self.sink.polled(connection)
+            if not pollbox.has_more:  # what is not fetched yet can still be merged
+                self.sink.polled(connection)
             return answers.payload(await pollbox.poll())
         except asyncio.CancelledError:
             connection.close(TRANSPORT_CLOSED)

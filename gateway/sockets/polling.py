@@ -10,6 +10,8 @@ from typing import Final
 SEPARATOR: Final = b"\x1e"
 # What may wait for a client that does not poll, before it is given up as gone.
 WAITING_LIMIT_BYTES: Final = 4 * 1024 * 1024
+# python-engineio's clients drop the connection over a payload of more.
+PAYLOAD_LIMIT_PACKETS: Final = 16
 
 
 class PayloadInvalid(ValueError):
@@ -74,6 +76,11 @@ class Pollbox:
         """Whether a GET is under way."""
         return self._poll is not None
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the next GET will be answered at once."""
+        return bool(self._waiting)
+
     def put(self, packet: bytes) -> None:
         """Add a text packet."""
         self._add(packet, is_binary=False)
@@ -83,9 +90,10 @@ class Pollbox:
         self._add(data, is_binary=True)
 
     def fetch(self) -> bytes:
-        """Take what is waiting, as a payload."""
-        waiting, self._waiting = self._waiting, []
-        self._size_bytes = 0
+        """Take what is waiting, as a payload: as much as any client takes in one."""
+        waiting = self._waiting[:PAYLOAD_LIMIT_PACKETS]
+        del self._waiting[:PAYLOAD_LIMIT_PACKETS]
+        self._size_bytes -= sum(len(packet) for packet, _ in waiting)
         if not waiting and self._pause is not None:
             return self._pause
         return payload_of(waiting)
@@ -121,8 +129,7 @@ class Pollbox:
         """Say `packet` to a GET that is waiting; there will be no other."""
         if not self._is_closed:
             self._is_closed = True
-            self._waiting.append((packet, False))
-            self._wake()
+            self._add(packet, is_binary=False)
 
     def _add(self, packet: bytes, *, is_binary: bool) -> None:
         self._waiting.append((packet, is_binary))

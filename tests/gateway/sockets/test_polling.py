@@ -46,6 +46,18 @@ async def test_what_waits_is_fetched_at_once_and_once() -> None:
     assert pollbox.fetch() == b""
 
 
+async def test_a_payload_holds_no_more_packets_than_every_client_takes() -> None:
+    pollbox = Pollbox()
+    for number in range(20):
+        pollbox.put(b"4%d" % number)
+
+    first = await pollbox.poll()
+    assert pollbox.has_more
+    assert first == b"\x1e".join(b"4%d" % number for number in range(16))
+    assert await pollbox.poll() == b"416\x1e417\x1e418\x1e419"
+    assert not pollbox.has_more
+
+
 async def test_a_poll_waits_for_what_comes_and_takes_all_of_that_turn() -> None:
     pollbox = Pollbox()
     poll = asyncio.ensure_future(pollbox.poll())
