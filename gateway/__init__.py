@@ -1,0 +1,1 @@
+"""The gateway: one process that takes connections, publications and questions."""

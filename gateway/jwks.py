@@ -49,7 +49,7 @@ class JwksUnusable(Exception):
 class JwksPace(msgspec.Struct, frozen=True):
     """How long keys are kept and how often they are asked for."""
 
-    ttl_seconds: float = 300.0
+    ttl_seconds: float = 45.0  # a key that the issuer has withdrawn is good for no longer
     retry_seconds: float = 30.0
     stale_seconds: float = 86_400.0
     timeout_seconds: float = 5.0

@@ -9,6 +9,7 @@ from gateway.sockets.packets import Event, PacketInvalid
 from protocol import codec
 from protocol.refusals import Refusal, Refused
 
+INCOMPLETE_LIMIT_SECONDS: Final = 10.0  # for the attachments that were announced
 ATTACHMENTS_LIMIT_BYTES: Final = 65_536  # of one event, together
 
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from engineio.base_socket import BaseSocket
 
 from gateway.sockets import frames
-from gateway.sockets.mailbox import Mailbox
+from gateway.sockets.mailbox import Farewell, Mailbox
 from gateway.sockets.polling import Pollbox
 
 if TYPE_CHECKING:
     from gateway.sockets.engine import Engine
     from gateway.sockets.handshake import Handshake
-    from gateway.sockets.sink import Farewell
     from gateway.sockets.websocket import WebSocketLink
 
 CLOSE: Final = b"1"

@@ -11,6 +11,7 @@ import structlog
 
 logger = structlog.get_logger(__name__)
 
+Farewell = Coroutine[Any, Any, Any] | None  # what still has to be done for one that is gone
 WAITING_LIMIT: Final = 256
 # Tasks that nobody awaits must be held, or they may be collected half done.
 _running: set[asyncio.Task[None]] = set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,11 +11,12 @@ import msgspec
 import structlog
 from msgspec import UNSET, UnsetType
 
-from gateway.authentication import bearer_of
 from gateway.broker.contract import BrokerUnavailable
 from gateway.rooms.publication import Receipt
 from gateway.sockets import packets
-from gateway.sockets.binary import BinaryEvent
+from gateway.sockets.binary import INCOMPLETE_LIMIT_SECONDS, BinaryEvent
+from gateway.sockets.entrance import Entrance
+from gateway.sockets.expiry import TokenWatch
 from gateway.sockets.packets import PacketInvalid
 from gateway.sockets.session import Session
 from protocol import codec, events
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from gateway.authentication import Authenticator
     from gateway.broker.contract import Settle
     from gateway.hub import Hub
-    from gateway.identity import Identity
     from gateway.logs import Offences
     from gateway.metrics import Metrics
     from gateway.settings import Settings
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
 logger = structlog.get_logger(__name__)
 
-# A session whose token lives for weeks must not be remembered for weeks after it has gone.
-_EXPIRY_LOOK_SECONDS: Final = 300.0
 # Everybody at once is a storm; this spreads it.
 _RETURN_SPREAD_MS: Final = 2000
 
@@ -46,20 +43,12 @@ class _Envelope(msgspec.Struct, frozen=True):
     meta: dict[str, Any] | UnsetType = UNSET
 
 
-class _Credentials(msgspec.Struct, frozen=True):
-    """What a client says of itself in CONNECT; whatever else it says is its own."""
-
-    token: str | None = None
-    cursors: bool = False  # whether each event is to say where its reader stands
-
-
 _JOIN_RESULTS: Final = {UNSET: "joined", True: "recovered", False: "reset"}
 
 Answer = Callable[[events.Event], None]
 Handle = Callable[["Session", Any, Answer], Coroutine[Any, Any, None]]
 
 _encode = msgspec.json.Encoder().encode
-_decode_credentials = msgspec.json.Decoder(_Credentials).decode
 
 
 class Namespace:
@@ -80,8 +69,13 @@ class Namespace:
         self._authenticator = authenticator
         self._metrics = metrics
         self._offences = offences
-        self._per_identity: dict[str, int] = {}
-        self._entering: set[str] = set()
+        self._entrance = Entrance(
+            authenticator,
+            settings.connections_per_identity_limit,
+            self._let_in,
+            self._turned_away,
+        )
+        self._watch = TokenWatch(settings, lanes)
         self._handlers: dict[type[events.Event], Callable[[Session, Any, bytes], None]] = {
             events.BikeUpdate: self._update,
             events.Publish: self._publish,
@@ -112,13 +106,18 @@ class Namespace:
         except Refused as refused:
             self._refuse(session, event.ack_id, refused)
 
+    def refuse(self, connection: Connection, ack_id: bytes, refused: Refused) -> None:
+        """Say no to an event that cannot be read, though it is one."""
+        session: Session | None = connection.peer
+        if session is None or session.binary is not None:
+            raise PacketInvalid
+        self._refuse(session, ack_id, refused)
+
     def heard(self, connection: Connection, packet: packets.Packet) -> None:
         """Handle any other packet."""
         session: Session | None = connection.peer
         if packet.kind == packets.CONNECT:
-            if session is not None or connection.sid in self._entering:
-                raise PacketInvalid
-            self._enter(connection, packet.data)
+            self._entrance.enter(connection, packet.data)
         elif session is None or session.binary is not None:
             raise PacketInvalid
         elif packet.kind == packets.EVENT:  # with the namespace spelled out
@@ -128,8 +127,7 @@ class Namespace:
         elif packet.kind == packets.DISCONNECT:
             self.closed(connection)
         elif packet.kind == packets.BINARY_EVENT:
-            session.binary = BinaryEvent(packet)
-            self._heard_attachment(session)
+            self._await_attachments(session, BinaryEvent(packet))
         # An ack answers nothing: the gateway asks its peers no questions.
 
     def heard_binary(self, connection: Connection, data: bytes) -> bool:
@@ -140,6 +138,17 @@ class Namespace:
         session.binary.add(data)
         self._heard_attachment(session)
         return True
+
+    def _await_attachments(self, session: Session, binary: BinaryEvent) -> None:
+        def give_up(_: float) -> None:
+            if session.binary is binary:
+                session.connection.fail("attachments")
+
+        session.binary = binary
+        self._heard_attachment(session)
+        if session.binary is not None:
+            due = asyncio.get_running_loop().time() + INCOMPLETE_LIMIT_SECONDS
+            session.connection.engine.wheel.at(due, give_up)
 
     def _heard_attachment(self, session: Session) -> None:
         binary = session.binary
@@ -189,19 +198,10 @@ class Namespace:
 
     def closed(self, connection: Connection) -> None:
         """The peer is gone; nothing of it stays behind."""
-        self._entering.discard(connection.sid)
-        session: Session | None = connection.peer
-        if session is None:
-            return
-        connection.peer = None
-        self._hub.forget(session)
-        subject = session.identity.subject
-        left = self._per_identity.get(subject, 0) - 1
-        if left > 0:
-            self._per_identity[subject] = left
-        else:
-            self._per_identity.pop(subject, None)
-        logger.debug("= gone", peer=session.id)
+        session = self._entrance.leave(connection)
+        if session is not None:
+            self._hub.forget(session)
+            logger.debug("= gone", peer=session.id)
 
     def offended(self, connection: Connection, what: str) -> None:
         """The client broke the protocol."""
@@ -215,59 +215,16 @@ class Namespace:
 
     # ---- coming in
 
-    def _enter(self, connection: Connection, data: bytes) -> None:
-        try:
-            credentials = _decode_credentials(data) if data else _Credentials()
-        except msgspec.DecodeError as error:
-            self._turn_away(connection, Refused(Refusal.MALFORMED, f"auth: {error}"))
-            return
-        token = credentials.token or bearer_of(connection.handshake.authorization)
-        try:
-            identity = self._authenticator.identify_now(token)
-        except Refused as refused:
-            self._turn_away(connection, refused)
-            return
-        if identity is not None:
-            self._let_in(connection, identity, has_cursors=credentials.cursors)
-            return
-        self._entering.add(connection.sid)
-        connection.post(self._enter_later(connection, token, has_cursors=credentials.cursors))
-
-    async def _enter_later(
-        self, connection: Connection, token: str | None, *, has_cursors: bool
-    ) -> None:
-        """The key of the token has to be fetched first."""
-        try:
-            identity = await self._authenticator.identify(token)
-        except Refused as refused:
-            self._turn_away(connection, refused)
-        else:
-            if connection.sid in self._entering:
-                self._let_in(connection, identity, has_cursors=has_cursors)
-        finally:
-            self._entering.discard(connection.sid)
-
-    def _let_in(self, connection: Connection, identity: Identity, *, has_cursors: bool) -> None:
-        limit = self._settings.connections_per_identity_limit
-        count = self._per_identity.get(identity.subject, 0)
-        if limit and count >= limit:
-            refused = Refused(Refusal.TOO_FAST, "This identity has too many connections.")
-            self._turn_away(connection, refused)
-            return
-        self._per_identity[identity.subject] = count + 1
-        session = Session(connection.engine.generate_id(), identity, connection)
-        session.has_cursors = has_cursors
-        connection.peer = session
+    def _let_in(self, session: Session) -> None:
         self._hub.welcome(session)
         self._lanes.choose(session)
-        connection.send_message(packets.connect_packet(session.id))
-        self._watch_expiry(session)
-        logger.debug("= let in", peer=session.id, subject=identity.subject)
+        session.connection.send_message(packets.connect_packet(session.id))
+        self._watch.watch(session)
+        logger.debug("= let in", peer=session.id, subject=session.identity.subject)
 
-    def _turn_away(self, connection: Connection, refused: Refused) -> None:
+    def _turned_away(self, connection: Connection, refused: Refused) -> None:
         self._metrics.note_refusal(refused.refusal)
         self._offences.note("not let in", connection.handshake.address, code=refused.refusal.code)
-        connection.send_message(packets.connect_error_packet(refused.message, refused.body()))
 
     # ---- events
 
@@ -346,7 +303,7 @@ class Namespace:
             body = events.RoomReset(room, "forbidden")
             session.connection.send_message(codec.packet_of("room-reset", body))
         session.is_warned = False
-        self._watch_expiry(session)
+        self._watch.watch(session)
         expires = identity.expires_at_seconds
         answer(
             events.Authenticated(
@@ -381,43 +338,6 @@ class Namespace:
         if ack_id:
             body = _encode({"error": refused.body()})
             self._lanes.answer(session, packets.ack_packet(ack_id, body))
-
-    # ---- the token's end
-
-    def _watch_expiry(self, session: Session) -> None:
-        """See to it that the token is looked at in time; a look that is due earlier will do."""
-        expires = session.identity.expires_at_seconds
-        if expires is None:
-            return
-        now = asyncio.get_running_loop().time()
-        due = now + max(0.0, expires - time.time() - self._settings.token_warning_seconds)
-        if session.look_seconds is None or due < session.look_seconds:
-            session.look_seconds = now
-            self._look_at_token(session, now)
-
-    def _look_at_token(self, session: Session, look_seconds: float) -> None:
-        expires = session.identity.expires_at_seconds
-        connection = session.connection
-        # A new token may have asked for another look, which has taken the place of this one.
-        is_current = look_seconds == session.look_seconds and connection.peer is session
-        if not is_current:
-            return
-        if expires is None:
-            session.look_seconds = None
-            return
-        left_seconds = expires - time.time()
-        if left_seconds <= 0:
-            self._lanes.dismiss(session, Goodbye.TOKEN_EXPIRED)
-            return
-        warn_in_seconds = left_seconds - self._settings.token_warning_seconds
-        if warn_in_seconds <= 0 and not session.is_warned:
-            session.is_warned = True
-            notice = events.TokenExpiring(int(expires * 1000))
-            connection.send_message(codec.packet_of("token-expiring", notice))
-        next_seconds = left_seconds if session.is_warned else warn_in_seconds
-        due = asyncio.get_running_loop().time() + min(next_seconds, _EXPIRY_LOOK_SECONDS)
-        session.look_seconds = due
-        connection.engine.wheel.at(due, lambda _: self._look_at_token(session, due))
 
 
 def _not_now(unavailable: BrokerUnavailable) -> Refused:

@@ -6,6 +6,7 @@ make another client drop its connection.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Final
 
@@ -44,6 +45,14 @@ class PacketInvalid(ValueError):
     """These bytes are not a Socket.IO packet that a client may send."""
 
 
+class NotPlain(PacketInvalid):
+    """It is an event, and its JSON has what JSON should not: a NaN, or half of a character."""
+
+    def __init__(self, ack_id: bytes) -> None:
+        super().__init__()
+        self.ack_id = ack_id
+
+
 class Packet(msgspec.Struct, frozen=True):
     """A packet as it came; `data` is JSON of the form that its kind asks for, not yet decoded."""
 
@@ -74,7 +83,16 @@ def main_event_of(text: bytes) -> Event | None:
         name, *arguments = _decode_array(text[found.end() - 1 :])
         return Event(_KNOWN_NAMES.get(bytes(name)) or _decode_text(name), arguments, found[1])
     except (ValueError, RecursionError) as error:  # also msgspec's errors and an empty array
-        raise PacketInvalid from error
+        raise _fault_of(text[found.end() - 1 :], found[1]) from error
+
+
+def _fault_of(data: bytes, ack_id: bytes) -> PacketInvalid:
+    """What is wrong with an event's data; the standard library reads what msgspec does not."""
+    try:
+        name, *_ = json.loads(data)
+    except (ValueError, TypeError, RecursionError):
+        return PacketInvalid()
+    return NotPlain(ack_id) if isinstance(name, str) else PacketInvalid()
 
 
 def packet_of(text: bytes) -> Packet:

@@ -15,9 +15,10 @@ import socketio
 from gateway.sockets import packets
 from gateway.sockets.connection import SERVER_LEFT, Connection
 from gateway.sockets.engine import Engine
-from gateway.sockets.packets import PacketInvalid, StrictPacket
+from gateway.sockets.mailbox import Farewell
+from gateway.sockets.packets import NotPlain, PacketInvalid, StrictPacket
 from gateway.sockets.roster import Roster
-from gateway.sockets.sink import Farewell
+from protocol.refusals import Refusal, Refused
 
 
 class MainNamespace(Protocol):
@@ -28,6 +29,9 @@ class MainNamespace(Protocol):
 
     def heard_event(self, connection: Connection, event: packets.Event) -> None:
         """An event. Raises `PacketInvalid` when this is not the moment for one."""
+
+    def refuse(self, connection: Connection, ack_id: bytes, refused: Refused) -> None:
+        """An event that cannot be read. Raises `PacketInvalid` when this is no moment for one."""
 
     def heard(self, connection: Connection, packet: packets.Packet) -> None:
         """Any other packet. Raises `PacketInvalid` when this is not the moment for it."""
@@ -88,12 +92,16 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
                 main.heard_event(connection, event)
             else:
                 self._heard_packet(connection, message)
-        except PacketInvalid:
-            connection.fail("packet")
+        except PacketInvalid as fault:
+            self._answer_fault(connection, fault)
 
     def heard_binary(self, connection: Connection, data: bytes) -> None:
         """An attachment of the packet before."""
-        if self.main is not None and self.main.heard_binary(connection, data):
+        try:
+            if self.main is not None and self.main.heard_binary(connection, data):
+                return
+        except PacketInvalid as fault:
+            self._answer_fault(connection, fault)
             return
         if connection.sid not in self.environ or not connection.post(
             self._add_attachment(connection, data)
@@ -133,6 +141,17 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
         """Pass it on."""
         if self.main is not None:
             self.main.offended(connection, what)
+
+    def _answer_fault(self, connection: Connection, fault: PacketInvalid) -> None:
+        """Refuse an event that is one, and close for anything else."""
+        if isinstance(fault, NotPlain) and self.main is not None:
+            refused = Refused(Refusal.MALFORMED, "Not plain JSON: a NaN, or half of a character.")
+            try:
+                self.main.refuse(connection, fault.ack_id, refused)
+            except PacketInvalid:
+                connection.fail("packet")
+        else:
+            connection.fail("packet")
 
     # ---- namespaces of python-socketio's API
 

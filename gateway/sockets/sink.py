@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import structlog
 
 from gateway.sockets.connection import TRANSPORT_FAILED, Connection
+from gateway.sockets.mailbox import Farewell
 
 logger = structlog.get_logger(__name__)
 
-Farewell = Coroutine[Any, Any, Any] | None
 Trigger = Callable[..., Coroutine[Any, Any, Any]]  # python-engineio's `_trigger_event`
 
 

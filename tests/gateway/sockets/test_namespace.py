@@ -182,4 +182,4 @@ async def test_nothing_is_left_of_a_peer_that_has_gone() -> None:
             await request(port, "GET", "/healthz")
 
         assert gateway.server.engine.sockets == {}
-        assert gateway.namespace._per_identity == {}  # noqa: SLF001 - shows nowhere else
+        assert gateway.namespace._entrance._per_identity == {}  # noqa: SLF001 - shows nowhere else
