@@ -11,6 +11,7 @@ import errno
 import gc
 import logging
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
@@ -28,6 +29,7 @@ from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
 from gateway.rest.problems import Problems
 from gateway.rest.routes import routes_of
+from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
 from gateway.sockets.engine import EngineLimits
 from gateway.sockets.lanes import Lanes
@@ -64,10 +66,11 @@ class Gateway:
         )
         self.hub = Hub(settings, self.broker, self.lanes)
         self.lanes.serve(self.hub.membership)
+        pacing = Pacing(settings)
         self.namespace = Namespace(
-            settings, self.hub, self.lanes, self.authenticator, self.metrics, self.offences
+            settings, self.hub, self.lanes, self.authenticator, pacing, self.metrics, self.offences
         )
-        self.server = _server_of(settings, self.namespace)
+        self.server = _server_of(settings, self.namespace, pacing)
         self.health = HealthResource(self.broker, self.metrics)
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
@@ -164,7 +167,7 @@ def _broker_of(settings: Settings) -> Broker:
     return MemoryBroker(MemoryRooms(settings.kind_of))
 
 
-def _server_of(settings: Settings, namespace: Namespace) -> Server:
+def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing) -> Server:
     limits = EngineLimits(
         message_bytes=settings.message_limit_bytes,
         high_water_bytes=settings.write_high_water_bytes,
@@ -180,4 +183,5 @@ def _server_of(settings: Settings, namespace: Namespace) -> Server:
         limits=limits,
         origins=settings.allowed_origins,
         trusted_proxies=settings.trusted_networks,
+        pace_handshake=lambda address: pacing.take_handshake(address, time.monotonic()),
     )

@@ -113,6 +113,10 @@ def environment_of(port: int, extra: Mapping[str, str]) -> dict[str, str]:
             "JWT_SECRET": SECRET,
             "PACELINE_ENV": "production",
             "PACELINE_JWT_SECRET": SECRET,
+            # What is measured is speed; the gateway would hold a saturating publisher back.
+            "PACELINE_MESSAGES_PER_SECOND_PER_PEER": "0",
+            "PACELINE_BYTES_PER_SECOND_PER_PEER": "0",
+            "PACELINE_HANDSHAKES_PER_SECOND_PER_ADDRESS": "0",
             "LOG_LEVEL": "WARNING",
             "NODE_ENV": "production",
             "PYTHONUNBUFFERED": "1",

@@ -45,6 +45,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         "_probe",
         "closed",
         "engine",
+        "entries",
         "handshake",
         "is_at_fault",
         "link",
@@ -67,6 +68,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         self.session: dict[str, Any] | None = None  # what python-socketio's sessions keep
         self.closed = False
         self.is_at_fault = False
+        self.entries = 0  # how often it asked to be let into the main namespace
         self._probe: WebSocketLink | None = None
         self._awaits_pong = False
         self._next_ping_seconds = 0.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import engineio
@@ -51,6 +52,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         limits: EngineLimits | None = None,
         origins: Sequence[str] = (),
         trusted_proxies: Sequence[Network] = (),
+        pace_handshake: Callable[[str], float] = lambda _address: 0.0,
         **options: Any,  # noqa: ANN401 - python-engineio's own
     ) -> None:
         super().__init__(
@@ -59,6 +61,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         self.limits = limits or EngineLimits()
         self._origins = origins
         self._trusted_proxies = trusted_proxies
+        self._pace_handshake = pace_handshake  # how many seconds an address has to wait
         self._link_limits = LinkLimits(self.limits.message_bytes, self.limits.high_water_bytes)
         self._frames = FrameQueue()
         self._per_address: dict[str, int] = {}
@@ -223,7 +226,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         if connection.link is not None or connection.pollbox is None:
             return answers.refusal(400, answers.BAD_REQUEST)
         if request.method == "GET":
-            return await self._poll(connection, connection.pollbox)
+            stamp = request.query.get("t")
+            return await self._poll(connection, connection.pollbox, stamp)
         if request.method == "POST":
             return await self._push(request, connection, connection.pollbox)
         return answers.refusal(400, answers.BAD_METHOD)
@@ -250,11 +254,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
 
     def _open(self, request: web.Request, transport: str) -> web.StreamResponse:
         handshake = handshake_of(request, self._trusted_proxies)
-        if not self.is_accepting:
-            return answers.refusal(503, answers.BAD_REQUEST, retry_after_seconds=1)
-        limit = self.limits.connections_per_address
-        if limit and self._per_address.get(handshake.address, 0) >= limit:
-            return answers.refusal(429, answers.FORBIDDEN, retry_after_seconds=5)
+        turned_away = self._turn_away(handshake.address)
+        if turned_away is not None:
+            return turned_away
         connection = Connection(self, self.generate_id(), handshake)
         if transport == "polling":
             self._begin(connection, None)
@@ -262,13 +264,23 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             return answers.payload(connection.pollbox.fetch())
         try:
             link, response = accept(request, self._frames, connection, self._link_limits)
-        except HandshakeInvalid:
-            return answers.refusal(400, answers.BAD_REQUEST)
-        except ConnectionResetError:
+        except (HandshakeInvalid, ConnectionResetError):
             return answers.refusal(400, answers.BAD_REQUEST)
         self._begin(connection, link)
         link.start()
         return response
+
+    def _turn_away(self, address: str) -> web.Response | None:
+        """The answer to one connection too many; None when it may come in."""
+        if not self.is_accepting:
+            return answers.refusal(503, answers.BAD_REQUEST, retry_after_seconds=1)
+        limit = self.limits.connections_per_address
+        if limit and self._per_address.get(address, 0) >= limit:
+            return answers.refusal(429, answers.FORBIDDEN, retry_after_seconds=5)
+        wait_seconds = self._pace_handshake(address)
+        if wait_seconds:
+            return answers.refusal(429, answers.FORBIDDEN, math.ceil(wait_seconds))
+        return None
 
     def _begin(self, connection: Connection, link: WebSocketLink | None) -> None:
         address = connection.handshake.address
@@ -292,14 +304,16 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             link.close()
         return response
 
-    async def _poll(self, connection: Connection, pollbox: Pollbox) -> web.Response:
+    async def _poll(
+        self, connection: Connection, pollbox: Pollbox, stamp: str | None
+    ) -> web.Response:
         if pollbox.is_polled:
             connection.close(TRANSPORT_FAILED)  # two at once: the client has lost count
             return answers.refusal(400, answers.BAD_REQUEST)
         try:
             if not pollbox.has_more:  # what is not fetched yet can still be merged
                 self.sink.polled(connection)
-            return answers.payload(await pollbox.poll())
+            return answers.payload(await pollbox.poll_once(stamp))
         except asyncio.CancelledError:
             connection.close(TRANSPORT_CLOSED)
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from gateway.sockets.connection import Connection
 
 logger = structlog.get_logger(__name__)
+
+ENTRIES_LIMIT: Final = 20  # of one connection
 
 
 class _Credentials(msgspec.Struct, frozen=True):
@@ -50,8 +52,14 @@ class Entrance:
         self._waiting: set[str] = set()  # connections whose token's key is being fetched
 
     def enter(self, connection: Connection, data: bytes) -> None:
-        """Answer a CONNECT, now or later. Raises `PacketInvalid` for a second one."""
-        if connection.peer is not None or connection.sid in self._waiting:
+        """Answer a CONNECT, now or later. Raises `PacketInvalid` for a second one while one holds.
+
+        A client may leave the namespace and come back on the same connection, but not for ever:
+        each entry costs the check of a token.
+        """
+        connection.entries += 1
+        is_second = connection.peer is not None or connection.sid in self._waiting
+        if is_second or connection.entries > ENTRIES_LIMIT:
             raise PacketInvalid
         try:
             credentials = _decode_credentials(data) if data else _Credentials()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ import structlog
 from msgspec import UNSET, UnsetType
 
 from gateway.broker.contract import BrokerUnavailable
+from gateway.rooms.pacing import Pacing, ms_of, too_fast
 from gateway.rooms.publication import Receipt
 from gateway.sockets import packets
 from gateway.sockets.binary import INCOMPLETE_LIMIT_SECONDS, BinaryEvent
@@ -60,6 +62,7 @@ class Namespace:
         hub: Hub,
         lanes: Lanes,
         authenticator: Authenticator,
+        pacing: Pacing,
         metrics: Metrics,
         offences: Offences,
     ) -> None:
@@ -75,6 +78,7 @@ class Namespace:
             self._let_in,
             self._turned_away,
         )
+        self._pacing = pacing
         self._watch = TokenWatch(settings, lanes)
         self._handlers: dict[type[events.Event], Callable[[Session, Any, bytes], None]] = {
             events.BikeUpdate: self._update,
@@ -90,6 +94,21 @@ class Namespace:
     def is_connected(self, connection: Connection) -> bool:
         """Whether the connection was let in."""
         return connection.peer is not None
+
+    def heard_too_fast(self, connection: Connection, message: bytes) -> bool:
+        """Take the message from what the peer may say; what is too much is not even read."""
+        session: Session | None = connection.peer
+        if session is None:
+            return False
+        now_seconds = time.monotonic()
+        wait_seconds = session.pace.take_message(len(message), now_seconds)
+        if not wait_seconds:
+            return False
+        if session.pace.try_patience(len(message), now_seconds):
+            self._refuse(session, packets.ack_id_of(message), too_fast(wait_seconds))
+        else:
+            self._lanes.dismiss(session, Goodbye.TOO_FAST, ms_of(wait_seconds))
+        return True
 
     def heard_event(self, connection: Connection, event: packets.Event) -> None:
         """Handle an event; what is wrong with it is said in its ack, if it wants one."""
@@ -135,6 +154,9 @@ class Namespace:
         session: Session | None = connection.peer
         if session is None or session.binary is None:
             return False
+        if session.pace.take_message(len(data), time.monotonic()):
+            self._lanes.dismiss(session, Goodbye.TOO_FAST)  # half an event is of no use
+            return True
         session.binary.add(data)
         self._heard_attachment(session)
         return True
@@ -201,6 +223,7 @@ class Namespace:
         session = self._entrance.leave(connection)
         if session is not None:
             self._hub.forget(session)
+            self._pacing.remember(session.identity, session.pace, time.monotonic())
             logger.debug("= gone", peer=session.id)
 
     def offended(self, connection: Connection, what: str) -> None:
@@ -216,6 +239,7 @@ class Namespace:
     # ---- coming in
 
     def _let_in(self, session: Session) -> None:
+        session.pace = self._pacing.pace_of(session.identity)
         self._hub.welcome(session)
         self._lanes.choose(session)
         session.connection.send_message(packets.connect_packet(session.id))
@@ -274,6 +298,9 @@ class Namespace:
             self._refuse(session, ack_id, Refused(Refusal.INTERNAL))
 
     async def _join(self, session: Session, request: events.JoinRoom, answer: Answer) -> None:
+        if wait_seconds := session.pace.take_join(time.monotonic()):
+            raise too_fast(wait_seconds)
+
         def answer_joined(joined: events.Joined) -> None:
             self._metrics.note_join(_JOIN_RESULTS[joined.recovered])
             answer(joined)

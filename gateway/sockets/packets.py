@@ -86,6 +86,12 @@ def main_event_of(text: bytes) -> Event | None:
         raise _fault_of(text[found.end() - 1 :], found[1]) from error
 
 
+def ack_id_of(text: bytes) -> bytes:
+    """Where the answer to a packet goes, found without reading it; empty when none is wanted."""
+    found = _event(text)
+    return b"" if found is None else found[1]
+
+
 def _fault_of(data: bytes, ack_id: bytes) -> PacketInvalid:
     """What is wrong with an event's data; the standard library reads what msgspec does not."""
     try:

@@ -56,7 +56,7 @@ def payload_of(packets: list[tuple[bytes, bool]]) -> bytes:
 class Pollbox:
     """What waits for the client's next GET, and the GET that waits for something to send."""
 
-    __slots__ = ("_is_closed", "_pause", "_poll", "_size_bytes", "_waiting", "is_pushed")
+    __slots__ = ("_is_closed", "_last", "_pause", "_poll", "_size_bytes", "_waiting", "is_pushed")
 
     def __init__(self) -> None:
         self._waiting: list[tuple[bytes, bool]] = []
@@ -64,6 +64,7 @@ class Pollbox:
         self._poll: asyncio.Future[bytes] | None = None
         self._pause: bytes | None = None
         self._is_closed = False
+        self._last: tuple[str, bytes] | None = None
         self.is_pushed = False  # whether a POST is under way
 
     @property
@@ -108,6 +109,19 @@ class Pollbox:
         finally:
             self._poll = None
         return self.fetch()
+
+    async def poll_once(self, stamp: str | None) -> bytes:
+        """Wait for something to send; the same again when the request was made before.
+
+        HTTP clients, browsers too, and proxies repeat a GET by themselves when its connection is
+        reset. Then the answer was lost, and what it held is nowhere else any more. Clients stamp
+        each request, to go past caches; so a repeated one has the stamp of the last one.
+        """
+        if self._last is not None and self._last[0] == stamp:
+            return self._last[1]
+        payload = await self.poll()
+        self._last = (stamp, payload) if stamp else None
+        return payload
 
     def pause(self, noop: bytes) -> None:
         """An upgrade is being probed: answer this GET and any further one at once."""

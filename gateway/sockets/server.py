@@ -27,6 +27,9 @@ class MainNamespace(Protocol):
     def is_connected(self, connection: Connection) -> bool:
         """Whether the connection was let in."""
 
+    def heard_too_fast(self, connection: Connection, message: bytes) -> bool:
+        """Whether the client says more than it may; it has been told, and this is not handled."""
+
     def heard_event(self, connection: Connection, event: packets.Event) -> None:
         """An event. Raises `PacketInvalid` when this is not the moment for one."""
 
@@ -87,6 +90,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
     def heard(self, connection: Connection, message: bytes) -> None:
         """Read a packet and pass it on; what is not one ends the connection."""
         main = self.main
+        if main is not None and main.heard_too_fast(connection, message):
+            return
         try:
             if main is not None and (event := packets.main_event_of(message)) is not None:
                 main.heard_event(connection, event)

@@ -9,6 +9,7 @@ from gateway.rooms.outbox import Outbox
 
 if TYPE_CHECKING:
     from gateway.identity import Identity
+    from gateway.rooms.pacing import PeerPace
     from gateway.sockets.binary import BinaryEvent
     from gateway.sockets.connection import Connection
 
@@ -26,6 +27,7 @@ class Session(Peer):
         "is_warned",
         "look_seconds",
         "outbox",
+        "pace",
     )
 
     def __init__(self, peer_id: str, identity: Identity, connection: Connection) -> None:
@@ -35,3 +37,4 @@ class Session(Peer):
         self.binary: BinaryEvent | None = None
         self.look_seconds: float | None = None  # when its token is looked at next, if it expires
         self.is_warned = False
+        self.pace: PeerPace  # set when it is let in

@@ -189,7 +189,7 @@ def test_all_mistakes_are_told_at_once_each_with_its_variable() -> None:
         ({**PRODUCTION, "PACELINE_ALLOWED_ORIGINS": "a.example"}, "https://maps.example"),
         ({**PRODUCTION, "PACELINE_JWT_ALGORITHMS": "none"}, "PACELINE_JWT_ALGORITHMS is 'none'"),
         ({**PRODUCTION, "PACELINE_JWT_ALGORITHMS": "RS256"}, "leaves out HS256"),
-        ({**PRODUCTION, "PACELINE_WRITE_HIGH_WATER_BYTES": "2000000"}, "HIGH_WATER"),
+        ({**PRODUCTION, "PACELINE_WRITE_HIGH_WATER_BYTES": "8000000"}, "HIGH_WATER"),
         ({**PRODUCTION, "PACELINE_BYTES_BURST_PER_PEER": "65535"}, "could never be sent"),
         ({**PRODUCTION, "PACELINE_MESSAGES_BURST_PER_PEER": "0"}, "MESSAGES_BURST_PER_PEER is '0'"),
         ({**PRODUCTION, "PACELINE_JOINS_PER_SECOND_PER_PEER": "-1"}, "JOINS_PER_SECOND_PER_PEER"),
