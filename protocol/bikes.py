@@ -39,8 +39,7 @@ def key_of(fields: Mapping[str, object]) -> str | None:
     of its own kind): it counts as absent.
     """
     for name in _ID_FIELDS:
-        value = fields.get(name)
-        if value is None:
+        if (value := fields.get(name)) is None:
             continue
         if type(value) is str or type(value) is int:  # not isinstance: true and false are ints
             key = str(value)

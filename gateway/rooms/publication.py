@@ -45,7 +45,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     `key`, `op`, `time_ms` say which last value it changes, and how; a `time_ms` of None stands for
     the moment of acceptance. `names` are the fields that it sets, None when it clears any.
     `idempotency_key` is already scoped to its sender. `attachments` are what the packet's
-    placeholders stand for; an event with any has no last value, which is JSON.
+    placeholders stand for; an event with any has no last value, which is JSON. `payload` is what
+    an UPSERT patches the last value with.
     """
 
     room: str
@@ -58,11 +59,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     idempotency_key: str | None = None
     names: tuple[str, ...] | None = None
     attachments: tuple[bytes, ...] = ()
-
-    @property
-    def payload(self) -> bytes:
-        """The JSON that the event carries."""
-        return codec.payload_of(self.packet, self.event)
+    payload: bytes = b""
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False):
@@ -133,6 +130,8 @@ def draft_of_update(
         time_ms,
         idempotency_key,
         update.names,
+        (),
+        update.payload,
     )
 
 

@@ -164,9 +164,10 @@ class Lanes:
 
     def _write(self, audience: Audience, batch: Batch) -> None:
         data = batch[0][1] if len(batch) == 1 else b"".join([frame for _, frame in batch])
-        writes: Sequence[Write] = audience.writes()
-        slow = list(audience.slow)  # a write may add its peer, which then has the batch already
+        # A write may add its peer to the slow ones; it then has the batch already.
+        slow = list(audience.slow) if audience.slow else ()
         authors = self._authors_in(audience, batch)
+        writes: Sequence[Write] = audience.writes()
         if authors:
             writes = [write for peer, write in audience.fast.items() if peer not in authors]
         for write in writes:
@@ -177,22 +178,22 @@ class Lanes:
         count = len(writes)
         self._metrics.deliveries_fast += count * len(batch)
         self._metrics.bytes_sent += count * len(data)
-        for peer in authors:
-            self._write_to_author(peer, batch)
+        if len(batch) > 1:
+            for peer in authors:
+                self._write_to_author(peer, batch)
         for peer in slow:
             if peer not in authors:
                 self._put(cast("Session", peer), batch)
 
-    def _authors_in(self, audience: Audience, batch: Batch) -> set[Peer]:
+    def _authors_in(self, audience: Audience, batch: Batch) -> Sequence[Peer]:
         """Peers of the audience that have part in the batch themselves."""
         assert self._membership is not None
         peers = self._membership.peers
-        authors: set[Peer] = set()
+        authors: list[Peer] = []
         for publication, _ in batch:
-            if publication.author is not None:
-                peer = peers.get(publication.author)
-                if peer is not None and peer.audience is audience:
-                    authors.add(peer)
+            peer = peers.get(publication.author)  # type: ignore[arg-type] # None is nobody's id
+            if peer is not None and peer.audience is audience and peer not in authors:
+                authors.append(peer)
         return authors
 
     def _write_to_author(self, peer: Peer, batch: Batch) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from gateway.sockets.connection import Connection
     from gateway.sockets.lanes import Lanes
+    from protocol.cursor import Cursor
 
 logger = structlog.get_logger(__name__)
 
@@ -124,6 +125,9 @@ class Namespace:
                 self._handlers[type(decoded)](session, decoded, event.ack_id)
         except Refused as refused:
             self._refuse(session, event.ack_id, refused)
+        except Exception:
+            logger.exception("! event failed", peer=session.id, event_name=event.name)
+            self._refuse(session, event.ack_id, Refused(Refusal.INTERNAL))
 
     def refuse(self, connection: Connection, ack_id: bytes, refused: Refused) -> None:
         """Say no to an event that cannot be read, though it is one."""
@@ -268,10 +272,13 @@ class Namespace:
                 return
             outcome = receipt.outcome
             self._metrics.note_publication(outcome.label)
-            if ack_id:
-                published = events.Published(room, str(receipt.cursor))
+            if not ack_id:
+                return
+            if outcome or session.outbox is not None:
                 meta = {"outcome": outcome.label} if outcome else UNSET
-                self._answer(session, ack_id, published, meta)
+                self._answer(session, ack_id, events.Published(room, str(receipt.cursor)), meta)
+            else:
+                session.connection.send_message(_published_packet(ack_id, room, receipt.cursor))
 
         return settle
 
@@ -365,6 +372,12 @@ class Namespace:
         if ack_id:
             body = _encode({"error": refused.body()})
             self._lanes.answer(session, packets.ack_packet(ack_id, body))
+
+
+def _published_packet(ack_id: bytes, room: str, cursor: Cursor) -> bytes:
+    """What `_answer` makes of `Published`, by hand: nearly every answer is this one."""
+    body = b'3%b[{"data":{"roomId":%b,"cursor":"%b"}}]'
+    return body % (ack_id, _encode(room), str(cursor).encode())
 
 
 def _not_now(unavailable: BrokerUnavailable) -> Refused:

@@ -32,6 +32,7 @@ def update(  # noqa: PLR0913 - a draft has that many sides
         Op.UPSERT,
         time_ms,
         idempotency_key=idempotency_key,
+        payload=fields,
     )
 
 

@@ -5,11 +5,15 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.app import Gateway
 from gateway.identity import KeySet, Role, sign_token
 from gateway.settings import Settings
+from gateway.sockets.namespace import _published_packet
+from protocol import events
+from protocol.cursor import Cursor
 from tests.toolbox.raw_client import Ended, RawSocket, connect, request
 
 _numbers = itertools.count(1)
@@ -183,3 +187,13 @@ async def test_nothing_is_left_of_a_peer_that_has_gone() -> None:
 
         assert gateway.server.engine.sockets == {}
         assert gateway.namespace._entrance._per_identity == {}  # noqa: SLF001 - shows nowhere else
+
+
+def test_the_usual_answer_is_what_its_class_would_make_of_it() -> None:
+    cursor = Cursor("epoch", 7, 8)
+    for room in ("city:paris", 'a "quoted" room', "vélo 🚲"):
+        packet = _published_packet(b"12", room, cursor)
+
+        told = msgspec.json.decode(packet[len(b"312[") : -1])
+        published = msgspec.to_builtins(events.Published(room, str(cursor)))
+        assert told == {"data": published}
