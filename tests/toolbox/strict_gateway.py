@@ -57,6 +57,10 @@ def strict_gateway(folder: Path) -> GatewayProcess:
         PACELINE_UPGRADE_TIMEOUT_SECONDS="1",
         PACELINE_ROOMS_PER_PEER_LIMIT="5",
         PACELINE_OUTBOX_LIMIT_BYTES="500000",
+        # What holds without it must hold; how fast a peer may go has tests of its own.
+        PACELINE_MESSAGES_PER_SECOND_PER_PEER="0",
+        PACELINE_BYTES_PER_SECOND_PER_PEER="0",
+        PACELINE_JOINS_PER_SECOND_PER_PEER="0",
         LOG_LEVEL="DEBUG",
     )
 
