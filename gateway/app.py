@@ -25,6 +25,8 @@ from gateway.broker.memory import MemoryBroker, MemoryRooms
 from gateway.hub import Hub
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.rest import admission
+from gateway.rest.admission import Admission
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
 from gateway.rest.problems import Problems
@@ -32,6 +34,7 @@ from gateway.rest.routes import routes_of
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
 from gateway.sockets.engine import EngineLimits
+from gateway.sockets.internals import has_asked
 from gateway.sockets.lanes import Lanes
 from gateway.sockets.namespace import Namespace
 from gateway.sockets.server import Server
@@ -89,18 +92,34 @@ class Gateway:
                 self._application(),
                 handler_cancellation=True,  # a poll that was given up must be noticed
                 access_log=None,
+                keepalive_timeout=admission.KEEPALIVE_SECONDS,
+                lingering_time=admission.LINGERING_SECONDS,
                 shutdown_timeout=self.settings.drain_seconds,
             )
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            await self._listen(runner)
+            door = self._admission(runner)
+            listener = await self._listen(door)
+            stack.callback(listener.close)
+            door.start()
+            stack.callback(door.stop)
             stack.push_async_callback(self._part)
-            yield runner.addresses[0][1]
+            yield listener.sockets[0].getsockname()[1]
 
-    async def _listen(self, runner: web.AppRunner) -> None:
+    def _admission(self, runner: web.AppRunner) -> Admission:
+        assert runner.server is not None
+        limits = admission.limits_of(
+            self.settings.connections_limit,
+            self.settings.request_timeout_seconds,
+            self.settings.stall_seconds,
+        )
+        return Admission(runner.server, has_asked, limits, self.metrics, self.offences)
+
+    async def _listen(self, door: Admission) -> asyncio.Server:
         host, port = self.settings.host, self.settings.port
         try:
-            await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
+            loop = asyncio.get_running_loop()
+            return await loop.create_server(door, host, port, backlog=_BACKLOG)
         except OSError as error:
             reason = _REASONS_NOT_TO_LISTEN.get(error.errno or 0, f"{error.strerror or error}.")
             raise CannotListen(f"Cannot listen on {host}, port {port}: {reason}") from error
@@ -130,6 +149,7 @@ async def serve(
 
     Raises `CannotListen`.
     """
+    admission.raise_descriptor_limit()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

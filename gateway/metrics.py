@@ -19,6 +19,7 @@ from protocol.refusals import Goodbye, Refusal
 _OTHER = "other"
 _OUTCOMES = ("accepted", "repeated", "duplicate", "stale", "unavailable")
 _JOIN_RESULTS = ("joined", "recovered", "reset", "refused", "failed")
+_REASONS_TO_TURN_AWAY = ("full", "overfull", "late", "stalled")
 
 
 class LabelledCount(dict[str, int]):
@@ -45,6 +46,9 @@ class Metrics:
     )
     goodbyes: LabelledCount = dataclasses.field(
         default_factory=lambda: LabelledCount(str(goodbye.code) for goodbye in Goodbye)
+    )
+    turned_away: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(_REASONS_TO_TURN_AWAY)
     )
     deliveries_fast: int = 0
     deliveries_slow: int = 0
@@ -116,6 +120,12 @@ _TABLE = (
         "Peers sent off, by code.",
         lambda metrics: metrics.goodbyes,
         "code",
+    ),
+    _Row(
+        "paceline_turned_away_total",
+        "Connections that were not let in, or kept the gateway waiting for too long, by reason.",
+        lambda metrics: metrics.turned_away,
+        "reason",
     ),
     _Row(
         "paceline_bytes_sent_total",

@@ -193,7 +193,8 @@ def _verified_payload(token: str, header: _Header, keys: KeySet) -> bytes:
 
 def _claims_of(payload: bytes) -> _Claims:
     try:
-        claims = _decode_claims(payload)
+        # All of it must be UTF-8 (RFC 7519, section 7.2); the decoder skips what it does not know.
+        claims = _decode_claims(payload.decode())
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _invalid(f"The token's claims are not right: {_rule_of(error)}.") from None
     if not claims.sub.isprintable():

@@ -24,7 +24,7 @@ from protocol.rooms import check_room_name
 
 ITEMS_LIMIT: Final = 1000
 KEY_LIMIT_CHARACTERS: Final = 128
-BODY_TIMEOUT_SECONDS: Final = 30.0
+BODY_TIMEOUT_SECONDS: Final = 10.0
 _BIKE_UPDATE: Final = "bike-update"
 # Who has no token (in development) is the same caller each time, so that the key of a request is
 # found again when the request is.

@@ -67,6 +67,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
 
     allowed_origins: tuple[str, ...] = ()  # empty: the same origin only
     trusted_proxies: tuple[str, ...] = ()  # networks, such as 10.0.0.0/8
+    connections_limit: Amount = 0  # 0: as many as there are file descriptors for
     connections_per_address_limit: Amount = 0  # 0: none
     connections_per_identity_limit: Amount = 0  # 0: none
 
@@ -86,6 +87,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     ping_interval_seconds: Seconds = 20.0
     stall_seconds: Seconds = 90.0  # for a peer that is written to and reads nothing at all
     ping_timeout_seconds: Seconds = 10.0
+    request_timeout_seconds: Seconds = 10.0  # for the first request of a connection to come
     connect_timeout_seconds: Seconds = 10.0
     upgrade_timeout_seconds: Seconds = 10.0
     drain_seconds: Annotated[float, Meta(ge=0, le=_DAY_SECONDS)] = 20.0

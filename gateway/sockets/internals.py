@@ -5,7 +5,7 @@ Versions are pinned exactly in `pyproject.toml`, and each name has a test in
 
 aiohttp 3.14
     _websocket.reader.WebSocketReader, WebSocketDataQueue   the compiled frame reader
-    web_protocol.RequestHandler._task_handler, ._message_tail, .connection_lost
+    web_protocol.RequestHandler._task_handler, ._message_tail, ._request_count, .connection_lost
 python-engineio 4.15
     base_socket.BaseSocket, async_server.AsyncServer._trigger_event
 python-socketio 5.18
@@ -100,6 +100,11 @@ def take_over(request: web.Request) -> tuple[asyncio.Transport, bytes]:
     handler.transport = None
     handler.connection_lost(None)
     return transport, tail
+
+
+def has_asked(handler: RequestHandler) -> bool:
+    """Whether the head of a request has come on this connection, ever."""
+    return handler._request_count > 0  # noqa: SLF001 - this module's purpose
 
 
 def headers_of(request: web.Request) -> CIMultiDict[str]:

@@ -113,7 +113,10 @@ def packet_of(text: bytes) -> Packet:
     if attachments > ATTACHMENTS_LIMIT or (kind in {ACK, BINARY_ACK} and found[4] is None):
         raise PacketInvalid
     _check_data(kind, found[5])
-    namespace = (found[3] or b"/").decode()
+    try:
+        namespace = (found[3] or b"/").decode()
+    except UnicodeDecodeError as error:
+        raise PacketInvalid from error
     return Packet(kind, namespace, found[4], found[5], attachments)
 
 
@@ -151,6 +154,9 @@ def _check_data(kind: int, data: bytes) -> None:
 
 
 def _array_of(data: bytes) -> list[Raw]:
+    # JavaScript takes a space for a digit, and would answer an event that asked for no answer.
+    if data[:1] != b"[":
+        raise PacketInvalid
     try:
         items = _decode_array(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

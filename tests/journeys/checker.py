@@ -3,7 +3,8 @@
 In: for each room a log of what publishers were told was accepted, and for each member and room the
 list of what its client saw, in the order in which it saw it. Out: a sentence for every promise
 that these records break. A reading stands at a place of the log; from there every publication by
-somebody else has to come exactly once and in order, until a discontinuity is announced.
+somebody else has to come exactly once and in order, until a discontinuity is announced. A reading
+that may be merged can have several updates of one bike in one, at the place of the oldest.
 """
 
 from __future__ import annotations
@@ -22,12 +23,16 @@ Value: TypeAlias = "dict[str, object]"
 
 @dataclass(frozen=True)
 class Accepted:
-    """A publication that was acknowledged with `cursor`; `text` is the argument of its event."""
+    """A publication that was acknowledged with `cursor`; `text` is the argument of its event.
+
+    One without entity changes no last value, and is merged with nothing.
+    """
 
     cursor: str
     name: str
     text: str
     author: str | None = None
+    has_entity: bool = True
 
 
 # ---- what a member saw
@@ -48,10 +53,11 @@ class Joined:
 
 @dataclass(frozen=True)
 class Told:
-    """An event of the room."""
+    """An event of the room; `cursor` is where it says that its reader stands."""
 
     name: str
     text: str
+    cursor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ class Log:
             body = json.loads(each.text)
             if each.name == "bike-removed":
                 bikes.pop(body["bikeId"], None)
-            elif each.name == "bike-updated":
+            elif each.name == "bike-updated" and each.has_entity:
                 both = {**bikes.get(body["bike_id"], {}), **body}
                 bikes[body["bike_id"]] = {k: v for k, v in both.items() if v is not None}
         return sorted(bikes.values(), key=repr)
@@ -131,11 +137,13 @@ class _Reading:
 
     log: Log
     history_length: int | None
+    may_be_merged: bool = False
     mistakes: list[str] = field(default_factory=list)
     peer_id: str = ""
     place: Place | None = None  # None: not in the room
     is_lost: bool = False  # a discontinuity was announced, the next event may be any later one
     owed: tuple[Place, int] | None = None  # the place that so many more events must lead to
+    merged: set[int] = field(default_factory=set)  # offsets that have come as part of older ones
 
     def walk(self, entry: Entry) -> None:
         match entry:
@@ -162,7 +170,11 @@ class _Reading:
             self.mistakes.append("the room went on in another epoch, and nobody said so")
 
     def _others_behind(self, place: Place, until: int | None = None) -> list[tuple[int, Accepted]]:
-        return [each for each in self.log.behind(place, until) if each[1].author != self.peer_id]
+        return [
+            (offset, each)
+            for offset, each in self.log.behind(place, until)
+            if each.author != self.peer_id and offset not in self.merged
+        ]
 
     # ---- joins
 
@@ -173,6 +185,7 @@ class _Reading:
             self._check_answer(place)
             return
         self.peer_id, self.is_lost, self.owed = joined.peer_id, False, None
+        self.merged.clear()
         self.place = place
         if joined.since is not None:
             self._resume(joined, Place.of(joined.since), place)
@@ -216,13 +229,28 @@ class _Reading:
 
     def _expect(self, told: Told, place: Place) -> None:
         due = self._others_behind(place)
-        if due and (due[0][1].name, due[0][1].text) == (told.name, told.text):
-            self.place = Place(place.epoch, due[0][0])
+        if due and self._is_of(told, due):
+            offset, accepted = due[0]
+            self.place = Place(place.epoch, offset)
+            if told.cursor not in {None, accepted.cursor}:
+                self.mistakes.append(f"{told} does not stand at {accepted.cursor}")
             self._pay()
             return
         expected = due[0][1] if due else "nothing"
         self.mistakes.append(f"at {place} came {told}, expected was {expected}")
         self._find(told, place)
+
+    def _is_of(self, told: Told, due: list[tuple[int, Accepted]]) -> bool:
+        """Whether this is the publication that is due, or it and newer ones of its bike in one."""
+        first = due[0][1]
+        if (first.name, first.text) == (told.name, told.text):
+            return True
+        if not self.may_be_merged or not first.has_entity or told.name != "bike-updated":
+            return False
+        offsets = _merged_into(told, due)
+        self.merged.update(offsets)
+        self.owed = None if offsets else self.owed  # they are fewer now than was announced
+        return bool(offsets)
 
     def _find(self, told: Told, place: Place) -> None:
         """Go on behind wherever this is: later in the same epoch, or in another one."""
@@ -250,21 +278,42 @@ class _Reading:
             self.mistakes.append(f"all that was missed has come, but {place} is not reached")
 
 
+def _merged_into(told: Told, due: list[tuple[int, Accepted]]) -> list[int]:
+    """The offsets that were merged into the first one; none when nothing explains what came."""
+    both: Value = {}
+    wanted = json.loads(told.text)
+    offsets: list[int] = []
+    for offset, each in due:
+        body = json.loads(each.text)
+        bike = body.get("bikeId", body.get("bike_id"))
+        if not each.has_entity or bike != wanted.get("bike_id"):
+            continue
+        if each.name != "bike-updated":
+            return []
+        both |= body  # both are patches, so what is null stays null
+        offsets.append(offset)
+        if both == wanted:
+            return offsets[1:]
+    return []
+
+
 def mistakes_of(
     accepted: Iterable[Accepted],
     readings: Sequence[Sequence[Entry]],
     *,
     history_length: int | None = None,
+    may_be_merged: bool = False,
 ) -> list[str]:
     """Every broken promise, in words; none when all is well.
 
     `accepted` is in the order of acceptance as far as epochs go. With `history_length` a member
-    that was back in time must have been recovered.
+    that was back in time must have been recovered. `may_be_merged` says that these members may have
+    been too slow to be told every update.
     """
     log = Log(accepted)
     mistakes = list(log.mistakes)
     for number, entries in enumerate(readings):
-        reading = _Reading(log, history_length)
+        reading = _Reading(log, history_length, may_be_merged)
         for entry in entries:
             reading.walk(entry)
         reading.finish()

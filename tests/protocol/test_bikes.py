@@ -2,7 +2,6 @@ import datetime as dt
 import json
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -36,6 +36,12 @@ class RiderProcess:
             self._process.kill()
             self._process.communicate()
 
+    def tell(self, line: str) -> None:
+        """Write a line to its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n".encode())
+        self._process.stdin.flush()
+
     def lines(self) -> list[Line]:
         """Everything printed so far; raises with the program's own complaint when it has failed."""
         if self._process.poll():

@@ -53,6 +53,7 @@ ATTACKS: dict[str, object] = {
     "alg none, any case": unsigned("nOnE"),
     "alg none, with a signature": forged({"alg": "none"}, claims_with()),
     "alg empty": forged({"alg": ""}, claims_with()),
+    "claims that are not UTF-8": forged(HS, b'{"sub":"a","exp":1900000000,"x\xff":1}'),
     "alg missing": forged({"typ": "JWT"}, claims_with()),
     "alg no string": forged({"alg": ["HS256"]}, claims_with()),
     "alg null": forged({"alg": None}, claims_with()),

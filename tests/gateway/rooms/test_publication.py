@@ -43,13 +43,21 @@ def test_a_removal_is_told_as_bike_removed() -> None:
     assert (draft.event, draft.key, draft.op) == ("bike-removed", "b1", Op.REMOVE)
     assert draft.time_ms == NOW_MS
     assert draft.author == "peer-1"
-    assert json.loads(codec.payload_of(draft.packet, draft.event)) == {"roomId": ROOM, "reason": "removed", "bikeId": "b1"}
+    assert json.loads(codec.payload_of(draft.packet, draft.event)) == {
+        "roomId": ROOM,
+        "reason": "removed",
+        "bikeId": "b1",
+    }
 
 
 def test_the_removal_of_a_station_names_the_station() -> None:
     draft = _draft(b'{"roomId":"city:paris","station_id":"7","op":"remove"}')
     assert draft.key == "station/7"
-    assert json.loads(codec.payload_of(draft.packet, draft.event)) == {"roomId": ROOM, "reason": "removed", "stationId": "7"}
+    assert json.loads(codec.payload_of(draft.packet, draft.event)) == {
+        "roomId": ROOM,
+        "reason": "removed",
+        "stationId": "7",
+    }
 
 
 @pytest.mark.parametrize(

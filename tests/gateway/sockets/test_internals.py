@@ -14,7 +14,7 @@ from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 
 from gateway.sockets.connection import Connection
 from gateway.sockets.engine import Engine
-from gateway.sockets.internals import FrameQueue, TakenOver, frame_reader
+from gateway.sockets.internals import FrameQueue, TakenOver, frame_reader, has_asked
 from gateway.sockets.packets import StrictPacket
 from gateway.sockets.roster import Roster
 from gateway.sockets.server import Server
@@ -80,6 +80,9 @@ def test_every_attribute_that_is_used_is_there() -> None:
     stock = socketio.AsyncServer(async_mode="aiohttp")
 
     assert handler._message_tail == b""  # noqa: SLF001
+    assert handler._request_count == 0  # noqa: SLF001
+    assert not has_asked(handler)
+    assert not handler.writing_paused
     assert handler._task_handler is None  # noqa: SLF001
     assert stock._binary_packet == {}  # noqa: SLF001
     assert stock.environ == {}

@@ -78,6 +78,9 @@ INVALID = [
     b'21-["attachments of a text event"]',
     b"61-[]",
     b"0/" + b"n" * 200,
+    b"0/op\x9e,{}",
+    b'2\r["an id of blanks"]',
+    b'2/admin, ["another one"]',
 ]
 json_values = st.recursive(
     st.none()

@@ -58,6 +58,23 @@ async def test_a_payload_holds_no_more_packets_than_every_client_takes() -> None
     assert not pollbox.has_more
 
 
+async def test_a_request_that_is_made_again_is_answered_with_the_same() -> None:
+    pollbox = Pollbox()
+    pollbox.put(b"4a")
+
+    assert await pollbox.poll_once("first") == b"4a"
+    pollbox.put(b"4b")
+    assert await pollbox.poll_once("first") == b"4a"
+    assert await pollbox.poll_once("second") == b"4b"
+
+
+async def test_requests_without_a_stamp_are_all_new() -> None:
+    pollbox = Pollbox()
+    for packet in (b"4a", b"4b"):
+        pollbox.put(packet)
+        assert await pollbox.poll_once(None) == packet
+
+
 async def test_a_poll_waits_for_what_comes_and_takes_all_of_that_turn() -> None:
     pollbox = Pollbox()
     poll = asyncio.ensure_future(pollbox.poll())

@@ -1,0 +1,29 @@
+import pytest
+
+from gateway.settings import Settings, warnings_of
+from tests.gateway.settings.environments import DEVELOPMENT, problems_of
+
+
+def test_a_short_secret_is_refused_in_production_and_warned_of_in_development() -> None:
+    short = {"PACELINE_JWT_SECRET": "correct-horse"}
+    assert "13 bytes" in problems_of(short)[0]
+    settings = Settings.from_env({**short, **DEVELOPMENT})
+    assert any("13 bytes" in warning for warning in warnings_of(settings))
+
+
+def test_public_development_is_possible_on_demand_and_loud() -> None:
+    environ = {**DEVELOPMENT, "HOST": "0.0.0.0", "PACELINE_ALLOW_PUBLIC_DEVELOPMENT": "1"}  # noqa: S104 - the case
+    settings = Settings.from_env(environ)
+    assert any("reachable from other machines" in warning for warning in warnings_of(settings))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.8.8"])
+def test_development_listens_on_any_loopback_address(host: str) -> None:
+    assert Settings.from_env({**DEVELOPMENT, "HOST": host}).host == host
+
+
+def test_loose_ways_to_check_tokens_are_warned_of() -> None:
+    settings = Settings.from_env({"PACELINE_JWKS_URL": "http://issuer.example/jwks.json"})
+    warnings = " ".join(warnings_of(settings))
+    assert "plain http" in warnings
+    assert "PACELINE_JWT_AUDIENCE" in warnings

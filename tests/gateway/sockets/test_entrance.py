@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.authentication import Authenticator
+from gateway.settings import Settings
+from gateway.sockets.connection import Connection
+from gateway.sockets.engine import Engine
+from gateway.sockets.entrance import ENTRIES_LIMIT, Entrance
+from gateway.sockets.packets import PacketInvalid
+from gateway.sockets.session import Session
+from protocol.refusals import Refusal, Refused
+from tests.gateway.sockets.recording_transport import connection_of
+from tests.toolbox.strict_gateway import EXPIRED, RIDER, SECRET, token_of
+
+
+class Guests:
+    """Who was let in, and who was not."""
+
+    def __init__(self, identity_limit: int = 0) -> None:
+        settings = Settings.from_env({"PACELINE_JWT_SECRET": SECRET})
+        self.engine = Engine()
+        self.sessions: list[Session] = []
+        self.refusals: list[Refusal] = []
+        self.entrance = Entrance(
+            Authenticator(settings), identity_limit, self.sessions.append, self._turned_away
+        )
+
+    def _turned_away(self, _connection: Connection, refused: Refused) -> None:
+        self.refusals.append(refused.refusal)
+
+    def enter(self, sid: str, auth: str) -> Connection:
+        connection, _ = connection_of(self.engine, sid)
+        self.entrance.enter(connection, auth.encode())
+        return connection
+
+
+async def test_a_token_lets_its_subject_in_with_or_without_cursors() -> None:
+    guests = Guests()
+    guests.enter("a", f'{{"token":"{RIDER}"}}')
+    guests.enter("b", f'{{"token":"{RIDER}","cursors":true,"else":1}}')
+    guests.engine.wheel.stop()
+
+    assert [session.identity.subject for session in guests.sessions] == ["rider", "rider"]
+    assert [session.has_cursors for session in guests.sessions] == [False, True]
+    assert guests.refusals == []
+
+
+@pytest.mark.parametrize(
+    ("auth", "refusal"),
+    [
+        ("", Refusal.UNAUTHENTICATED),
+        ("{}", Refusal.UNAUTHENTICATED),
+        ('{"token":7}', Refusal.MALFORMED),
+        ('{"token":"nonsense"}', Refusal.TOKEN_INVALID),
+        (f'{{"token":"{EXPIRED}"}}', Refusal.TOKEN_EXPIRED),
+        (f'{{"token":"{RIDER}","cursors":"yes"}}', Refusal.MALFORMED),
+    ],
+)
+async def test_whoever_proves_nothing_is_turned_away(auth: str, refusal: Refusal) -> None:
+    guests = Guests()
+    connection = guests.enter("a", auth)
+    guests.engine.wheel.stop()
+
+    assert guests.refusals == [refusal]
+    assert guests.sessions == []
+    assert connection.peer is None
+
+
+async def test_a_second_connect_while_the_first_holds_is_no_packet() -> None:
+    guests = Guests()
+    auth = f'{{"token":"{RIDER}"}}'
+    connection = guests.enter("a", auth)
+    guests.engine.wheel.stop()
+
+    with pytest.raises(PacketInvalid):
+        guests.entrance.enter(connection, auth.encode())
+
+
+async def test_one_may_leave_and_come_back_but_not_for_ever() -> None:
+    guests = Guests()
+    auth = f'{{"token":"{RIDER}"}}'
+    connection = guests.enter("a", auth)
+    guests.engine.wheel.stop()
+    for _ in range(ENTRIES_LIMIT - 1):
+        assert guests.entrance.leave(connection) is guests.sessions[-1]
+        guests.entrance.enter(connection, auth.encode())
+    guests.entrance.leave(connection)
+
+    with pytest.raises(PacketInvalid):
+        guests.entrance.enter(connection, auth.encode())
+
+
+async def test_of_one_identity_so_many_are_let_in_and_a_place_becomes_free_again() -> None:
+    guests = Guests(identity_limit=2)
+    auth = f'{{"token":"{RIDER}"}}'
+    first = guests.enter("a", auth)
+    guests.enter("b", auth)
+    guests.enter("c", auth)
+    assert guests.refusals == [Refusal.TOO_FAST]
+    guests.enter("d", f'{{"token":"{token_of("somebody else")}"}}')
+
+    guests.entrance.leave(first)
+    guests.enter("e", auth)
+    guests.engine.wheel.stop()
+    await asyncio.sleep(0)
+
+    assert guests.refusals == [Refusal.TOO_FAST]
+    assert len(guests.sessions) == 4
+
+
+async def test_to_leave_without_having_been_let_in_is_nothing() -> None:
+    guests = Guests()
+    connection = guests.enter("a", "")
+    guests.engine.wheel.stop()
+
+    assert guests.entrance.leave(connection) is None
