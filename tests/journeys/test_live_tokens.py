@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -60,12 +60,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
     process.start()
     yield process
     process.kill()
-
-
-@pytest.fixture(autouse=True)
-async def _hang_up() -> AsyncIterator[None]:
-    yield
-    RawSocket.close_all()
 
 
 def token_of(lifetime_seconds: float, subject: str = "ada", grants: Grants | None = None) -> str:
