@@ -206,6 +206,29 @@ async def test_a_rider_that_slows_down_when_told_is_kept(tmp_path: Path) -> None
         gateway.kill()
 
 
+async def test_joins_beyond_their_allowance_are_put_off(tmp_path: Path) -> None:
+    gateway = GatewayProcess(
+        tmp_path, PACELINE_JOINS_PER_SECOND_PER_PEER="2", PACELINE_JOINS_BURST_PER_PEER="3"
+    )
+    gateway.start()
+    try:
+        rider = await _member(gateway.port, "city:0")
+        answers = []
+        for number in range(1, 6):
+            rider.say(f'428["join-room","city:{number}"]')
+            answers.append(json.loads((await rider.hear())[3:])[0])
+        codes = [answer.get("error", {}).get("code") for answer in answers]
+        assert codes == [None, None, "TOO_FAST", "TOO_FAST", "TOO_FAST"]
+        wait_ms = answers[-1]["error"]["details"]["retryAfterMs"]
+        assert 0 < wait_ms <= 500
+        await asyncio.sleep(wait_ms / 1000)
+        rider.say('428["join-room","city:5"]')
+        assert '"data"' in await rider.hear()
+        rider.close()
+    finally:
+        gateway.kill()
+
+
 async def test_a_backend_is_not_slowed_down(tmp_path: Path) -> None:
     gateway = GatewayProcess(
         tmp_path,
