@@ -108,7 +108,8 @@ class Namespace:
         if session.pace.try_patience(len(message), now_seconds):
             self._refuse(session, packets.ack_id_of(message), too_fast(wait_seconds))
         else:
-            self._lanes.dismiss(session, Goodbye.TOO_FAST, ms_of(wait_seconds))
+            rest_ms = ms_of(session.pace.rest_seconds(now_seconds))
+            self._lanes.dismiss(session, Goodbye.TOO_FAST, rest_ms)
         return True
 
     def heard_event(self, connection: Connection, event: packets.Event) -> None:

@@ -128,7 +128,7 @@ async def test_a_flood_is_refused_then_ended_and_a_bystander_does_not_feel_it(
     assert len(flood.acks) - len(refusals) >= 2000, "the burst is allowed"
     assert flood.goodbye is not None
     assert flood.goodbye["code"] == 3003
-    assert flood.goodbye["reconnectAfterMs"] > 0
+    assert flood.goodbye["reconnectAfterMs"] >= 1000
     assert len(latencies) > 20
     assert quantiles(latencies, n=100)[98] < BYSTANDER_LIMIT_SECONDS
     bystander.close()
