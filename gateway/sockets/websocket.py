@@ -212,8 +212,8 @@ class WebSocketLink(asyncio.Protocol):
             self._answer_ping(message.data)
 
     def _answer_ping(self, payload: bytes) -> None:
-        assert self._corked is not None
-        if len(self._corked) < _FAULT_LIMIT_PINGS:
+        # A message before it, in the same read, may have been the end.
+        if self._corked is not None and len(self._corked) < _FAULT_LIMIT_PINGS:
             self.write(frames.pong_frame(payload))
 
     def _break_off(self, code: int) -> None:

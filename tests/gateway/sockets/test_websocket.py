@@ -30,11 +30,14 @@ class Owner:
         self.told: list[tuple[object, ...]] = []
         self.link: WebSocketLink | None = None
         self.answers = False
+        self.closes = False
 
     def hear_text(self, link: WebSocketLink, text: bytes) -> None:
         self.told.append(("text", text))
         if self.answers:
             link.write(b"\x81\x02" + text[:2])
+        if self.closes:
+            link.close()
 
     def hear_binary(self, _link: WebSocketLink, data: bytes) -> None:
         self.told.append(("binary", data))
@@ -92,6 +95,15 @@ def test_a_ping_is_answered_and_a_flood_of_them_only_in_part() -> None:
 
     assert len(transport.frames) < 100
     assert owner.told == []
+
+
+def test_a_ping_behind_the_message_that_was_the_end_is_not_answered() -> None:
+    link, transport, owner = link_of()
+    owner.closes = True
+    link.data_received(masked_frame("1") + masked_frame(b"here?", PING))
+
+    assert owner.told == [("text", b"1")]
+    assert [frame.opcode for frame in transport.frames] == [CLOSE]
 
 
 @pytest.mark.parametrize(
