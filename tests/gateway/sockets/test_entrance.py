@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
 
+import jwt
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from gateway.authentication import Authenticator
 from gateway.settings import Settings
@@ -12,20 +17,25 @@ from gateway.sockets.entrance import ENTRIES_LIMIT, Entrance
 from gateway.sockets.packets import PacketInvalid
 from gateway.sockets.session import Session
 from protocol.refusals import Refusal, Refused
+from tests.gateway.broker.worker import eventually
 from tests.gateway.sockets.recording_transport import connection_of
+from tests.toolbox.forgery import EC_KEY, ED_KEY, jwk_of
 from tests.toolbox.strict_gateway import EXPIRED, RIDER, SECRET, token_of
 
 
 class Guests:
     """Who was let in, and who was not."""
 
-    def __init__(self, identity_limit: int = 0) -> None:
+    def __init__(self, identity_limit: int = 0, authenticator: Authenticator | None = None) -> None:
         settings = Settings.from_env({"PACELINE_JWT_SECRET": SECRET})
         self.engine = Engine()
         self.sessions: list[Session] = []
         self.refusals: list[Refusal] = []
         self.entrance = Entrance(
-            Authenticator(settings), identity_limit, self.sessions.append, self._turned_away
+            authenticator or Authenticator(settings),
+            identity_limit,
+            self.sessions.append,
+            self._turned_away,
         )
 
     def _turned_away(self, _connection: Connection, refused: Refused) -> None:
@@ -117,3 +127,102 @@ async def test_to_leave_without_having_been_let_in_is_nothing() -> None:
     guests.engine.wheel.stop()
 
     assert guests.entrance.leave(connection) is None
+
+
+# ---- a key that has to be fetched
+
+
+class Issuer:
+    """Publishes its key once it is told to."""
+
+    def __init__(self) -> None:
+        self.is_asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def answer(self, _: web.Request) -> web.Response:
+        self.is_asked.set()
+        await self.may_answer.wait()
+        return web.json_response({"keys": [jwk_of(EC_KEY, "now")]})
+
+
+@pytest.fixture
+async def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture
+async def waiting(issuer: Issuer) -> AsyncIterator[Guests]:
+    """Guests of a gateway that is asking its issuer and has no answer yet."""
+    app = web.Application()
+    app.router.add_get("/jwks.json", issuer.answer)
+    async with TestServer(app) as server:
+        settings = Settings.from_env({"PACELINE_JWKS_URL": str(server.make_url("/jwks.json"))})
+        authenticator = Authenticator(settings)
+        starting = asyncio.create_task(authenticator.start())
+        await issuer.is_asked.wait()
+        guests = Guests(authenticator=authenticator)
+        yield guests
+        guests.engine.wheel.stop()
+        await starting
+        await authenticator.stop()
+
+
+def issued(key: object, kid: str, algorithm: str) -> str:
+    claims = {"sub": "grace", "exp": time.time() + 60, "role": "rider"}
+    token = jwt.encode(claims, key, algorithm=algorithm, headers={"kid": kid})  # type: ignore[arg-type] # any private key
+    return f'{{"token":"{token}"}}'
+
+
+async def test_a_token_whose_key_is_being_fetched_lets_its_subject_in_when_it_has_come(
+    waiting: Guests, issuer: Issuer
+) -> None:
+    connection = waiting.enter("a", issued(EC_KEY, "now", "ES256"))
+    assert connection.peer is None
+    issuer.may_answer.set()
+    await eventually(lambda: bool(waiting.sessions))
+
+    assert waiting.sessions[0].identity.subject == "grace"
+    assert connection.peer is waiting.sessions[0]
+
+
+async def test_a_token_whose_key_the_issuer_does_not_have_is_turned_away(
+    waiting: Guests, issuer: Issuer
+) -> None:
+    waiting.enter("a", issued(ED_KEY, "not published", "EdDSA"))
+    issuer.may_answer.set()
+    await eventually(lambda: bool(waiting.refusals))
+
+    assert waiting.refusals == [Refusal.TOKEN_INVALID]
+    assert waiting.sessions == []
+
+
+async def test_a_second_connect_while_the_key_is_being_fetched_is_no_packet(
+    waiting: Guests, issuer: Issuer
+) -> None:
+    auth = issued(EC_KEY, "now", "ES256")
+    connection = waiting.enter("a", auth)
+    with pytest.raises(PacketInvalid):
+        waiting.entrance.enter(connection, auth.encode())
+    issuer.may_answer.set()
+    await eventually(lambda: bool(waiting.sessions))
+
+
+async def test_who_has_gone_before_the_key_came_is_not_let_in(
+    waiting: Guests, issuer: Issuer
+) -> None:
+    auth = issued(EC_KEY, "now", "ES256")
+    gone = waiting.enter("gone", auth)
+    stays = waiting.enter("stays", auth)
+    assert waiting.entrance.leave(gone) is None
+    issuer.may_answer.set()
+    await eventually(lambda: stays.peer is not None)
+    done = asyncio.Event()
+
+    async def mark() -> None:
+        done.set()
+
+    gone.post(mark())  # behind what was begun for it
+    await done.wait()
+
+    assert gone.peer is None
+    assert len(waiting.sessions) == 1
