@@ -22,6 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from gateway.authentication import Authenticator
 from gateway.broker.contract import Broker
 from gateway.broker.memory import MemoryBroker, MemoryRooms
+from gateway.broker.memory_sessions import MemoryIntercom, MemorySessions
 from gateway.hub import Hub
 from gateway.logs import Offences
 from gateway.metrics import Metrics
@@ -37,6 +38,7 @@ from gateway.sockets.engine import EngineLimits
 from gateway.sockets.internals import has_asked
 from gateway.sockets.lanes import Lanes
 from gateway.sockets.namespace import Namespace
+from gateway.sockets.recovery import RENEWALS, Recovery
 from gateway.sockets.server import Server
 
 logger = structlog.get_logger(__name__)
@@ -70,8 +72,16 @@ class Gateway:
         self.hub = Hub(settings, self.broker, self.lanes)
         self.lanes.serve(self.hub.membership)
         pacing = Pacing(settings)
+        self.recovery = _recovery_of(settings, self.metrics)
         self.namespace = Namespace(
-            settings, self.hub, self.lanes, self.authenticator, pacing, self.metrics, self.offences
+            settings,
+            self.hub,
+            self.lanes,
+            self.authenticator,
+            self.recovery,
+            pacing,
+            self.metrics,
+            self.offences,
         )
         self.server = _server_of(settings, self.namespace, pacing)
         self.health = HealthResource(self.broker, self.metrics)
@@ -88,6 +98,8 @@ class Gateway:
             stack.push_async_callback(self.authenticator.stop)
             await self.hub.start()
             stack.push_async_callback(self.hub.stop)
+            self.recovery.start(self.namespace.release)
+            stack.push_async_callback(self.recovery.stop)
             runner = web.AppRunner(
                 self._application(),
                 handler_cancellation=True,  # a poll that was given up must be noticed
@@ -185,6 +197,14 @@ def _malformed_requests_noted(offences: Offences) -> Iterator[None]:
 
 def _broker_of(settings: Settings) -> Broker:
     return MemoryBroker(MemoryRooms(settings.kind_of))
+
+
+def _recovery_of(settings: Settings, metrics: Metrics) -> Recovery:
+    window_seconds = settings.recovery_seconds
+    # A session that was saved just before its connection was lost is still there for so long.
+    keep_seconds = window_seconds * (1 + 1 / RENEWALS)
+    sessions = MemorySessions(keep_seconds, time.monotonic)
+    return Recovery(window_seconds, sessions, MemoryIntercom({}), metrics)
 
 
 def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing) -> Server:

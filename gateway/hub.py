@@ -15,8 +15,8 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from msgspec import UNSET, Raw
@@ -32,6 +32,7 @@ from gateway.broker.contract import (
 from gateway.identity import Identity
 from gateway.rooms import access
 from gateway.rooms.membership import Membership, Peer, RoomReaders
+from gateway.rooms.places import Places
 from gateway.rooms.publication import (
     Publication,
     Receipt,
@@ -65,8 +66,19 @@ class Peers(Protocol):
         """Say goodbye and close."""
 
 
+class _Reading(NamedTuple):
+    """What the broker says of a room at the beginning of a subscription, which holds back."""
+
+    subscription: Subscription
+    cursor: Cursor
+    since: Cursor | None
+    history: History | None
+    values: Raw | None
+    is_new: bool
+
+
 class Hub:
-    """One worker's streets. Everything but `join` and `members` is synchronous."""
+    """One worker's streets. All is synchronous but `join`, `restore` and `members`."""
 
     def __init__(self, settings: Settings, broker: Broker, peers: Peers) -> None:
         self._settings = settings
@@ -160,8 +172,11 @@ class Hub:
         for peer, subscription in tuple(readers.catching_up.items()):
             if subscription.is_over:
                 continue  # sending to somebody before it was what ended it
-            if subscription.arrive(publication) and publication.author != peer.id:
-                self._peers.send(peer, publication)
+            if subscription.arrive(publication):
+                if publication.author != peer.id:
+                    self._peers.send(peer, publication)
+                elif isinstance(peer.trail, Places):
+                    peer.trail.stand_at(publication.room, publication.cursor)
             if not subscription.is_holding:
                 self._go_live_if_level(subscription)
 
@@ -201,7 +216,10 @@ class Hub:
             self._end_reading(peer, room)
             subscription = self._membership.subscribe(peer, room)
             try:
-                await self._read_in(subscription, since, answer, with_snapshot=request.snapshot)
+                if peer.ticket is not None:
+                    await peer.ticket.kept()
+                reading = await self._read(subscription, since, with_snapshot=request.snapshot)
+                self._begin(reading, self._catch_up(reading), answer)
             except BaseException:
                 self._end_reading(peer, room)
                 self._depart([room], peer)
@@ -223,14 +241,46 @@ class Hub:
             events.Joined(room, str(readers.cursor if subscription.is_live else subscription.place))
         )
 
-    async def _read_in(
-        self,
-        subscription: Subscription,
-        since: Cursor | None,
-        answer: Answer,
-        *,
-        with_snapshot: bool,
-    ) -> None:
+    async def restore(
+        self, peer: Peer, places: Mapping[str, Cursor], answer: Callable[[], None]
+    ) -> bool:
+        """Bring a peer back into all its rooms, or into none: False when one cannot be continued.
+
+        The peer becomes known. `answer` is called before anything is sent to the peer; then come
+        the publications that it missed, room by room, then everything else. It may raise `Refused`.
+        Raises `Refused` (CONFLICT) when the peer has gone meanwhile, and `BrokerUnavailable`. Where
+        it does not return True, the peer is counted out of its rooms, wherever it was counted in.
+        """
+        self.welcome(peer)
+        try:
+            readings: list[_Reading] = []
+            for room, since in places.items():
+                async with self._gate(room, peer.id):
+                    self._check_join(peer, room)
+                    subscription = self._membership.subscribe(peer, room)
+                    reading = await self._read(subscription, since)
+                if reading.history is None:
+                    self._give_up(peer, places)
+                    return False
+                readings.append(reading)
+            missed = [self._catch_up(reading) for reading in readings]
+            answer()
+        except BaseException:
+            self._give_up(peer, places)
+            raise
+        for reading, told in zip(readings, missed, strict=True):
+            self._begin(reading, told)
+        return True
+
+    def _give_up(self, peer: Peer, places: Mapping[str, Cursor]) -> None:
+        """Rooms that were not reached yet may still count what the peer was before."""
+        if self._membership.peers.get(peer.id) is peer:
+            self._membership.forget(peer)
+            self._depart(list(places), peer)
+
+    async def _read(
+        self, subscription: Subscription, since: Cursor | None, *, with_snapshot: bool = False
+    ) -> _Reading:
         room, peer = subscription.room, subscription.peer
         await self._follow(room)
         history: History | None = None
@@ -243,33 +293,59 @@ class Hub:
         else:
             cursor = await self._broker.cursor(room) if history is None else history.cursor
         is_new = await self._broker.enter(room, _member_of(peer))
+        return _Reading(subscription, cursor, since, history, values, is_new)
+
+    @staticmethod
+    def _catch_up(reading: _Reading) -> list[Publication]:
+        """Let go what was held back; return what the peer is to be sent, which is not its own."""
+        subscription, history = reading.subscription, reading.history
         if subscription.is_over:
             raise Refused(Refusal.CONFLICT, "The room was left before the join was done.")
-        missed = [] if history is None else history.publications
-        told = [
-            publication
-            for publication in subscription.catch_up(cursor, missed)
-            if publication.author != peer.id
-        ]
-        answer(
-            events.Joined(
-                room,
-                str(cursor),
-                UNSET if since is None else history is not None,
-                UNSET if since is None else len(told),
-                UNSET if values is None else values,
-            )
+        told = (
+            subscription.catch_up(reading.cursor)
+            if history is None
+            else subscription.catch_up(reading.cursor, history.publications, reading.since)
         )
+        return [each for each in told if each.author != subscription.peer.id]
+
+    def _begin(
+        self, reading: _Reading, told: Sequence[Publication], answer: Answer | None = None
+    ) -> None:
+        """Answer, send what the peer has missed, and go live. Nothing is awaited from here on."""
+        subscription, since = reading.subscription, reading.since
+        room, peer = subscription.room, subscription.peer
+        if answer is not None:
+            answer(
+                events.Joined(
+                    room,
+                    str(reading.cursor),
+                    UNSET if since is None else reading.history is not None,
+                    UNSET if since is None else len(told),
+                    UNSET if reading.values is None else reading.values,
+                )
+            )
+        if isinstance(peer.trail, Places):
+            assert subscription.confirmed is not None
+            peer.trail.stand_at(room, subscription.confirmed)
         for publication in told:
             self._peers.send(peer, publication)
+        if isinstance(peer.trail, Places):
+            peer.trail.stand_at(room, subscription.place)
         self._go_live_if_level(subscription)
-        if is_new:
+        if peer.ticket is not None:
+            peer.ticket.note()
+        if reading.is_new:
             self._announce("member-joined", events.MemberJoined, room, peer)
 
     def leave(self, peer: Peer, room: str) -> None:
         """End a peer's reading of a room; leaving a room that it is not in does nothing."""
         if self._end_reading(peer, room):
             self._depart([room], peer)
+
+    def release(self, peer: Peer) -> None:
+        """Another connection goes on as this peer: it goes, and nobody is told of it."""
+        peer.is_taken_over = True
+        self.forget(peer)
 
     def forget(self, peer: Peer) -> None:
         """The peer is gone; nothing of it stays behind."""
@@ -288,6 +364,8 @@ class Hub:
         if room not in peer.subscriptions:
             return False
         self._peers.flush()  # what happened until now is still the peer's to know
+        if peer.ticket is not None:
+            peer.ticket.note()
         return self._membership.unsubscribe(peer, room)
 
     def _go_live_if_level(self, subscription: Subscription) -> None:
@@ -354,7 +432,7 @@ class Hub:
                 present = self._membership.peers.get(peer.id)
                 if present is not None and room in present.subscriptions:
                     return  # it has come back already
-                if await self._broker.leave(room, peer.id):
+                if not peer.is_taken_over and await self._broker.leave(room, peer.id):
                     self._announce("member-left", events.MemberLeft, room, peer)
         finally:
             if room not in self._membership.rooms:

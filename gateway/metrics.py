@@ -19,6 +19,15 @@ from protocol.refusals import Goodbye, Refusal
 _OTHER = "other"
 _OUTCOMES = ("accepted", "repeated", "duplicate", "stale", "unavailable")
 _JOIN_RESULTS = ("joined", "recovered", "reset", "refused", "failed")
+_RECOVERY_RESULTS = (
+    "recovered",
+    "unknown",
+    "invalid",
+    "forbidden",
+    "discontinued",
+    "abandoned",
+    "unavailable",
+)
 _REASONS_TO_TURN_AWAY = ("full", "overfull", "late", "stalled")
 
 
@@ -41,6 +50,9 @@ class Metrics:
         default_factory=lambda: LabelledCount(_OUTCOMES)
     )
     joins: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(_JOIN_RESULTS))
+    recoveries: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(_RECOVERY_RESULTS)
+    )
     refusals: LabelledCount = dataclasses.field(
         default_factory=lambda: LabelledCount(refusal.code for refusal in Refusal)
     )
@@ -64,6 +76,10 @@ class Metrics:
     def note_join(self, result: str) -> None:
         """Count how a join ended: joined, recovered, reset, refused or failed."""
         self.joins.add(result)
+
+    def note_recovery(self, result: str) -> None:
+        """Count what became of a peer that came back with its `pid`."""
+        self.recoveries.add(result)
 
     def note_refusal(self, refusal: Refusal) -> None:
         self.refusals.add(refusal.code)
@@ -107,6 +123,12 @@ _TABLE = (
         "paceline_joins_total",
         "Joins by how they ended; recovered and reset brought a cursor.",
         lambda metrics: metrics.joins,
+        "result",
+    ),
+    _Row(
+        "paceline_recoveries_total",
+        "Peers that came back for their session, by what became of them.",
+        lambda metrics: metrics.recoveries,
         "result",
     ),
     _Row(

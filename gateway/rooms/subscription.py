@@ -31,6 +31,7 @@ class Subscription:
         "_after",
         "_held",
         "_is_interrupted",
+        "confirmed",
         "has_overflown",
         "is_live",
         "is_over",
@@ -44,6 +45,8 @@ class Subscription:
         self.is_live = False
         self.is_over = False  # left, or gone
         self.has_overflown = False
+        # The peer is known to have been told all up to there; unknown before `catch_up`.
+        self.confirmed: Cursor | None = None
         self._held: list[tuple[Publication, bool]] | None = []
         self._after: Cursor | None = None
         self._is_interrupted = False
@@ -63,14 +66,19 @@ class Subscription:
         self._hold(notice, is_notice=True)
         return False
 
-    def catch_up(self, cursor: Cursor, missed: Iterable[Publication] = ()) -> list[Publication]:
+    def catch_up(
+        self, cursor: Cursor, missed: Iterable[Publication] = (), since: Cursor | None = None
+    ) -> list[Publication]:
         """Stand at `cursor` after `missed`; return all that the peer is to be sent, in order.
 
-        Raises `Refused` (UNAVAILABLE) when more arrived meanwhile than is held back for one peer.
+        `since` is where it stood before it missed anything: until it was told, that is all that is
+        sure. Raises `Refused` (UNAVAILABLE) when more arrived meanwhile than is held back for one
+        peer.
         """
         if self.has_overflown:
             raise Refused(Refusal.UNAVAILABLE, "Too much happened in the room; try again.")
         self._after = cursor
+        self.confirmed = since or cursor
         held, self._held = self._held or [], None
         told = list(missed)
         for publication, is_notice in held:

@@ -90,6 +90,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_seconds: Seconds = 10.0  # for the first request of a connection to come
     connect_timeout_seconds: Seconds = 10.0
     upgrade_timeout_seconds: Seconds = 10.0
+    recovery_seconds: SecondsOrNone = 120.0  # how long a lost connection may be gone on with
     drain_seconds: Annotated[float, Meta(ge=0, le=_DAY_SECONDS)] = 20.0
     message_limit_bytes: Limit = 65_536  # one inbound Socket.IO packet
     body_limit_bytes: Limit = 1_048_576  # one HTTP body

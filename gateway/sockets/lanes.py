@@ -30,7 +30,9 @@ WINDOW_LIMIT_SECONDS: Final = 0.008
 # How long to gather, in multiples of the time that the last flush took.
 WINDOW_FACTOR: Final = 2.0
 
-Batch = Sequence[tuple["Publication", bytes]]
+# A publication, its frame, and what stands behind it.
+Item = tuple["Publication", bytes, bytes]
+Batch = Sequence[Item]
 
 
 class Lanes:
@@ -67,11 +69,12 @@ class Lanes:
         session = cast("Session", peer)
         if self._window and peer.audience is not None:
             self.flush()  # what was gathered for the peer's other rooms comes first
+        trail = b"" if peer.trail is None else peer.trail.after(publication)
         if session.outbox is None:
-            packet = publication.placed_packet if peer.has_cursors else publication.packet
+            packet = codec.with_arguments(publication.packet, trail)
             session.connection.send_event(packet, publication.attachments)
         else:
-            self._put(session, [(publication, b"")])
+            self._put(session, [(publication, b"", trail)])
 
     def answer(self, session: Session, packet: bytes, *, is_place: bool = False) -> None:
         """Send an answer after all that waits; `is_place` when it says where the peer stands."""
@@ -97,18 +100,15 @@ class Lanes:
         touched: list[Audience] = []
         deliveries = 0
         for readers, publication in window:
-            plain = placed = None
+            items: dict[bytes, Item] = {}
             for audience in readers.audiences:
                 if not audience.batch:
                     touched.append(audience)
-                if audience.has_cursors:
-                    if placed is None:
-                        placed = (publication, _frames_of(publication, publication.placed_packet))
-                    audience.batch.append(placed)
-                else:
-                    if plain is None:
-                        plain = (publication, _frames_of(publication, publication.packet))
-                    audience.batch.append(plain)
+                trail = b"" if audience.trail is None else audience.trail.after(publication)
+                item = items.get(trail)
+                if item is None:
+                    item = items[trail] = _item_of(publication, trail)
+                audience.batch.append(item)
             deliveries += len(readers.audiences)
         for audience in touched:
             batch, audience.batch = audience.batch, []
@@ -127,6 +127,7 @@ class Lanes:
             notice = events.GoodbyeNotice(goodbye.code, goodbye.reason, reconnect_after_ms)
         session.connection.send_message(codec.packet_of("goodbye", notice))
         if not goodbye.may_return:
+            session.may_return = False
             session.connection.send_message(packets.disconnect_packet())
         self._metrics.note_goodbye(goodbye)
         session.connection.close()
@@ -139,7 +140,7 @@ class Lanes:
         link = session.connection.link
         if link is None or link.is_paused:
             if session.outbox is None:
-                session.outbox = Outbox(self._outbox_limit_bytes, has_cursors=session.has_cursors)
+                session.outbox = Outbox(self._outbox_limit_bytes)
             self._membership.change_lane(session, None)
         else:
             self.drain(session)
@@ -163,7 +164,7 @@ class Lanes:
     # ---- writing
 
     def _write(self, audience: Audience, batch: Batch) -> None:
-        data = batch[0][1] if len(batch) == 1 else b"".join([frame for _, frame in batch])
+        data = batch[0][1] if len(batch) == 1 else b"".join([frame for _, frame, _ in batch])
         # A write may add its peer to the slow ones; it then has the batch already.
         slow = list(audience.slow) if audience.slow else ()
         authors = self._authors_in(audience, batch)
@@ -190,7 +191,7 @@ class Lanes:
         assert self._membership is not None
         peers = self._membership.peers
         authors: list[Peer] = []
-        for publication, _ in batch:
+        for publication, _, _ in batch:
             peer = peers.get(publication.author)  # type: ignore[arg-type] # None is nobody's id
             if peer is not None and peer.audience is audience and peer not in authors:
                 authors.append(peer)
@@ -203,15 +204,15 @@ class Lanes:
         if peer.write is None:
             self._put(cast("Session", peer), others)
         else:
-            peer.write(b"".join([frame for _, frame in others]))
+            peer.write(b"".join([frame for _, frame, _ in others]))
             self._metrics.deliveries_fast += len(others)
 
     def _put(self, session: Session, batch: Batch) -> None:
         outbox = session.outbox
         if outbox is None or session.connection.closed:
             return
-        for publication, _ in batch:
-            if not outbox.put(publication):
+        for publication, _, trail in batch:
+            if not outbox.put(publication, trail):
                 self.dismiss(session, Goodbye.TOO_SLOW)
                 return
         self._metrics.deliveries_slow += len(batch)
@@ -220,7 +221,8 @@ class Lanes:
             self.drain(session)
 
 
-def _frames_of(publication: Publication, packet: bytes) -> bytes:
+def _item_of(publication: Publication, trail: bytes) -> Item:
+    packet = codec.with_arguments(publication.packet, trail)
     if not publication.attachments:
-        return frames.message_frame(packet)
-    return frames.event_frames(packet, publication.attachments)
+        return publication, frames.message_frame(packet), trail
+    return publication, frames.event_frames(packet, publication.attachments), trail

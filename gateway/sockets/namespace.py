@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Coroutine
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from gateway.sockets.connection import Connection
     from gateway.sockets.lanes import Lanes
+    from gateway.sockets.recovery import Recovery, Returning
     from protocol.cursor import Cursor
 
 logger = structlog.get_logger(__name__)
@@ -63,6 +65,7 @@ class Namespace:
         hub: Hub,
         lanes: Lanes,
         authenticator: Authenticator,
+        recovery: Recovery,
         pacing: Pacing,
         metrics: Metrics,
         offences: Offences,
@@ -73,12 +76,9 @@ class Namespace:
         self._authenticator = authenticator
         self._metrics = metrics
         self._offences = offences
-        self._entrance = Entrance(
-            authenticator,
-            settings.connections_per_identity_limit,
-            self._let_in,
-            self._turned_away,
-        )
+        self._recovery = recovery
+        limit = settings.connections_per_identity_limit
+        self._entrance = Entrance(authenticator, recovery, limit, self)
         self._pacing = pacing
         self._watch = TokenWatch(settings, lanes)
         self._handlers: dict[type[events.Event], Callable[[Session, Any, bytes], None]] = {
@@ -149,6 +149,7 @@ class Namespace:
             assert event is not None, "the grammar asks for an array"
             self.heard_event(connection, event)
         elif packet.kind == packets.DISCONNECT:
+            session.may_return = False
             self.closed(connection)
         elif packet.kind == packets.BINARY_EVENT:
             self._await_attachments(session, BinaryEvent(packet))
@@ -227,6 +228,7 @@ class Namespace:
         """The peer is gone; nothing of it stays behind."""
         session = self._entrance.leave(connection)
         if session is not None:
+            self._recovery.drop(session)
             self._hub.forget(session)
             self._pacing.remember(session.identity, session.pace, time.monotonic())
             logger.debug("= gone", peer=session.id)
@@ -241,17 +243,47 @@ class Namespace:
             wait_ms = random.randrange(_RETURN_SPREAD_MS)  # noqa: S311 - spreading, not secrecy
             self._lanes.dismiss(peer, Goodbye.SHUTTING_DOWN, wait_ms)
 
+    def release(self, session: Session) -> None:
+        """Another connection goes on as this peer: let go of it without telling anybody."""
+        self._recovery.drop(session)
+        self._entrance.leave(session.connection)
+        self._hub.release(session)
+        self._pacing.remember(session.identity, session.pace, time.monotonic())
+        session.connection.close()
+        logger.debug("= taken over", peer=session.id)
+
     # ---- coming in
 
-    def _let_in(self, session: Session) -> None:
+    def let_in(self, session: Session, pid: str | None) -> None:
+        """Welcome a new peer."""
         session.pace = self._pacing.pace_of(session.identity)
         self._hub.welcome(session)
-        self._lanes.choose(session)
-        session.connection.send_message(packets.connect_packet(session.id))
-        self._watch.watch(session)
+        self._begin(session, pid)
         logger.debug("= let in", peer=session.id, subject=session.identity.subject)
 
-    def _turned_away(self, connection: Connection, refused: Refused) -> None:
+    async def let_back_in(self, session: Session, returning: Returning) -> bool:
+        """Bring a peer back into its rooms; it is accepted first, and then sent what it missed."""
+        session.pace = self._pacing.pace_of(session.identity)
+
+        def accept() -> None:
+            self._entrance.take(session)
+            self._begin(session, returning.pid)
+
+        try:
+            is_back = await self._hub.restore(session, returning.places, accept)
+        finally:
+            if session.connection.peer is not session:
+                self._pacing.remember(session.identity, session.pace, time.monotonic())
+        logger.debug("= back", peer=session.id, subject=session.identity.subject, is_back=is_back)
+        return is_back
+
+    def _begin(self, session: Session, pid: str | None) -> None:
+        self._lanes.choose(session)
+        session.connection.send_message(packets.connect_packet(session.id, pid))
+        self._watch.watch(session)
+
+    def turned_away(self, connection: Connection, refused: Refused) -> None:
+        """Somebody was not let in."""
         self._metrics.note_refusal(refused.refusal)
         self._offences.note("not let in", connection.handshake.address, code=refused.refusal.code)
 
@@ -322,6 +354,9 @@ class Namespace:
 
     async def _leave(self, session: Session, request: events.LeaveRoom, answer: Answer) -> None:
         self._hub.leave(session, request.room_id)
+        if session.ticket is not None:
+            with contextlib.suppress(BrokerUnavailable):  # it has left all the same
+                await session.ticket.kept()
         answer(events.Left(request.room_id))
 
     async def _presence(self, session: Session, request: events.Presence, answer: Answer) -> None:

@@ -10,11 +10,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gateway.authentication import Authenticator
+from gateway.broker.memory_sessions import MemoryIntercom, MemorySessions
+from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.sockets.connection import Connection
 from gateway.sockets.engine import Engine
 from gateway.sockets.entrance import ENTRIES_LIMIT, Entrance
 from gateway.sockets.packets import PacketInvalid
+from gateway.sockets.recovery import Recovery, Returning
 from gateway.sockets.session import Session
 from protocol.refusals import Refusal, Refused
 from tests.gateway.broker.worker import eventually
@@ -31,14 +34,20 @@ class Guests:
         self.engine = Engine()
         self.sessions: list[Session] = []
         self.refusals: list[Refusal] = []
+        sessions, intercom = MemorySessions(120.0, time.monotonic), MemoryIntercom({})
+        self.recovery = Recovery(120.0, sessions, intercom, Metrics())
         self.entrance = Entrance(
-            authenticator or Authenticator(settings),
-            identity_limit,
-            self.sessions.append,
-            self._turned_away,
+            authenticator or Authenticator(settings), self.recovery, identity_limit, self
         )
 
-    def _turned_away(self, _connection: Connection, refused: Refused) -> None:
+    def let_in(self, session: Session, pid: str | None) -> None:
+        assert pid is None
+        self.sessions.append(session)
+
+    async def let_back_in(self, session: Session, returning: Returning) -> bool:
+        raise AssertionError(f"{session.id} comes back to {returning.places}")
+
+    def turned_away(self, _connection: Connection, refused: Refused) -> None:
         self.refusals.append(refused.refusal)
 
     def enter(self, sid: str, auth: str) -> Connection:
