@@ -306,7 +306,11 @@ class Hub:
             if history is None
             else subscription.catch_up(reading.cursor, history.publications, reading.since)
         )
-        return [each for each in told if each.author != subscription.peer.id]
+        peer = subscription.peer
+        if isinstance(peer.trail, Places):
+            assert subscription.confirmed is not None, "it is known from `catch_up` on"
+            peer.trail.stand_at(subscription.room, subscription.confirmed)
+        return [each for each in told if each.author != peer.id]
 
     def _begin(
         self, reading: _Reading, told: Sequence[Publication], answer: Answer | None = None
@@ -324,9 +328,6 @@ class Hub:
                     UNSET if reading.values is None else reading.values,
                 )
             )
-        if isinstance(peer.trail, Places):
-            assert subscription.confirmed is not None
-            peer.trail.stand_at(room, subscription.confirmed)
         for publication in told:
             self._peers.send(peer, publication)
         if isinstance(peer.trail, Places):
