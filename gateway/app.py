@@ -24,6 +24,7 @@ from gateway.broker.contract import Broker
 from gateway.broker.memory import MemoryBroker, MemoryRooms
 from gateway.broker.memory_sessions import MemoryIntercom, MemorySessions
 from gateway.broker.redis.broker import RedisBroker
+from gateway.broker.sessions import Intercom, Sessions
 from gateway.hub import Hub
 from gateway.logs import Offences
 from gateway.metrics import Metrics
@@ -66,7 +67,7 @@ class Gateway:
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.authenticator = Authenticator(settings)
-        self.broker = _broker_of(settings)
+        self.broker, sessions, intercom = _between_workers(settings)
         self.offences = Offences()
         self.lanes = Lanes(
             settings.outbox_limit_bytes, settings.write_high_water_bytes, self.metrics
@@ -74,7 +75,7 @@ class Gateway:
         self.hub = Hub(settings, self.broker, self.lanes)
         self.lanes.serve(self.hub.membership)
         pacing = Pacing(settings)
-        self.recovery = _recovery_of(settings, self.metrics)
+        self.recovery = Recovery(settings.recovery_seconds, sessions, intercom, self.metrics)
         self.namespace = Namespace(
             settings,
             self.hub,
@@ -197,19 +198,15 @@ def _malformed_requests_noted(offences: Offences) -> Iterator[None]:
         server_logger.removeFilter(is_for_the_log)
 
 
-def _broker_of(settings: Settings) -> Broker:
-    if settings.redis_url is None:
-        return MemoryBroker(MemoryRooms(settings.kind_of))
-    address = address_of(settings.redis_url)
-    return RedisBroker(address, settings.kind_of, prefix=settings.redis_prefix)
-
-
-def _recovery_of(settings: Settings, metrics: Metrics) -> Recovery:
-    window_seconds = settings.recovery_seconds
+def _between_workers(settings: Settings) -> tuple[Broker, Sessions, Intercom]:
     # A session that was saved just before its connection was lost is still there for so long.
-    keep_seconds = window_seconds * (1 + 1 / RENEWALS)
-    sessions = MemorySessions(keep_seconds, time.monotonic)
-    return Recovery(window_seconds, sessions, MemoryIntercom({}), metrics)
+    keep_seconds = settings.recovery_seconds * (1 + 1 / RENEWALS)
+    if settings.redis_url is None:
+        memory = MemoryBroker(MemoryRooms(settings.kind_of))
+        return memory, MemorySessions(keep_seconds, time.monotonic), MemoryIntercom({})
+    address = address_of(settings.redis_url)
+    redis = RedisBroker(address, settings.kind_of, prefix=settings.redis_prefix)
+    return redis, redis.sessions(keep_seconds), redis.intercom
 
 
 def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing) -> Server:

@@ -1,4 +1,4 @@
-"""The unmodified official JavaScript client finds itself recovered, whatever it was that cut it off.
+"""The unmodified official JavaScript client finds itself recovered, whatever has cut it off.
 
 In Node's own server these are the cases that fail: no event received yet, a quiet client, a
 connection that the server still takes for alive, a server that was killed.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.journey
 TIMEOUT_SECONDS = 20.0
 PARIS, LYON = ROOMS = ("city:paris", "city:lyon")
 TRANSPORTS = ["websocket", "polling", "default"]
+each_transport = pytest.mark.parametrize("transports", TRANSPORTS)
 
 
 class Rider:
@@ -38,9 +40,11 @@ class Rider:
     async def lines(self, kind: str, is_enough: Callable[[list[Line]], bool]) -> list[Line]:
         """All lines of a kind, as soon as they are enough."""
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            while not is_enough(lines := [each for each in self._process.lines() if kind in each]):
+            while True:
+                lines = [each for each in self._process.lines() if kind in each]
+                if is_enough(lines):
+                    return lines
                 await asyncio.sleep(0.02)
-        return lines
 
     async def joined(self, count: int = len(ROOMS)) -> str:
         """In its rooms, for the first time; its id."""
@@ -118,7 +122,7 @@ async def members(gateway: GatewayProcess) -> list[str]:
     return [member["peerId"] for member in answer["data"]["members"]]
 
 
-@pytest.mark.parametrize("transports", TRANSPORTS)
+@each_transport
 async def test_who_has_received_nothing_yet(
     gateway: GatewayProcess, relay: Relay, tmp_path: Path, transports: str
 ) -> None:
@@ -132,7 +136,7 @@ async def test_who_has_received_nothing_yet(
         assert await rider.told(3) == [1, "two", 3]
 
 
-@pytest.mark.parametrize("transports", TRANSPORTS)
+@each_transport
 async def test_who_was_cut_off_again_and_again(
     gateway: GatewayProcess, relay: Relay, tmp_path: Path, transports: str
 ) -> None:
@@ -170,7 +174,7 @@ async def test_a_quiet_client_whose_room_has_moved_on(
         assert await rider.told(2) == [0, 1]
 
 
-@pytest.mark.parametrize("transports", TRANSPORTS)
+@each_transport
 async def test_who_is_back_before_its_end_was_noticed(
     gateway: GatewayProcess, relay: Relay, tmp_path: Path, transports: str
 ) -> None:
@@ -198,3 +202,106 @@ async def test_who_said_goodbye_is_somebody_new(relay: Relay, tmp_path: Path) ->
 
         assert again["recovered"] is False
         assert again["connected"] != peer_id
+
+
+# ---- two workers over one Redis
+
+
+@pytest.fixture
+async def workers(redis_url: str, tmp_path: Path) -> AsyncIterator[list[GatewayProcess]]:
+    processes = [GatewayProcess(tmp_path, REDIS_URL=redis_url) for _ in range(2)]
+    for process in processes:
+        process.start()
+    yield processes
+    for process in processes:
+        process.kill()
+
+
+@pytest.fixture
+async def balancer(workers: list[GatewayProcess]) -> AsyncIterator[Relay]:
+    """Leads to the first of them until told otherwise."""
+    async with relay_to(workers[0].port) as relay:
+        yield relay
+
+
+@each_transport
+async def test_whose_worker_was_killed(
+    workers: list[GatewayProcess], balancer: Relay, tmp_path: Path, transports: str
+) -> None:
+    first, second = workers
+    with riding(balancer, tmp_path, transports) as rider:
+        peer_id = await rider.joined()
+        await publish(first, PARIS, 1)
+        await publish(second, LYON, 2)
+        await rider.told(2)
+        first.kill()
+        await publish(second, PARIS, 3)
+        balancer.server_port = second.port
+        assert await rider.connected() == {"connected": peer_id, "recovered": True}
+        await publish(second, LYON, 4)
+
+        assert await rider.told(4) == [1, 2, 3, 4]
+        assert await members(second) == [peer_id]
+
+
+async def test_whose_worker_was_killed_before_anything_was_received(
+    workers: list[GatewayProcess], balancer: Relay, tmp_path: Path
+) -> None:
+    first, second = workers
+    with riding(balancer, tmp_path, "websocket") as rider:
+        peer_id = await rider.joined()
+        first.kill()
+        await publish(second, PARIS, 1)
+        balancer.server_port = second.port
+
+        assert await rider.connected() == {"connected": peer_id, "recovered": True}
+        assert await rider.told(1) == [1]
+
+
+@each_transport
+async def test_whose_only_worker_was_restarted(
+    workers: list[GatewayProcess], balancer: Relay, tmp_path: Path, transports: str
+) -> None:
+    first, second = workers
+    with riding(balancer, tmp_path, transports) as rider:
+        peer_id = await rider.joined()
+        await publish(first, PARIS, 1)
+        await rider.told(1)
+        assert first.stop() == 0
+        await publish(second, PARIS, 2)
+        first.start()
+
+        assert await rider.connected() == {"connected": peer_id, "recovered": True}
+        assert await rider.told(2) == [1, 2]
+
+
+@each_transport
+async def test_who_is_on_another_worker_before_the_first_has_noticed(
+    workers: list[GatewayProcess], balancer: Relay, tmp_path: Path, transports: str
+) -> None:
+    first, second = workers
+    with riding(balancer, tmp_path, transports) as rider:
+        peer_id = await rider.joined()
+        await publish(first, PARIS, 1)
+        await rider.told(1)
+        balancer.swallow()
+        balancer.server_port = second.port
+        await publish(second, PARIS, 2)
+        rider.tell("drop")
+        assert await rider.connected() == {"connected": peer_id, "recovered": True}
+        await publish(first, PARIS, 3)
+
+        assert await rider.told(3) == [1, 2, 3]
+        assert await peers_of(first) == 0, "it has let go"
+        assert await members(second) == [peer_id]
+
+
+async def peers_of(gateway: GatewayProcess) -> int:
+    """How many peers a worker has, as soon as it has none, or too many for too long."""
+    for _ in range(50):
+        text = (await request(gateway.port, "GET", "/metrics")).body.decode()
+        (count,) = re.findall(r"^paceline_peers (\d+)", text, re.MULTILINE)
+        if count == "0":
+            break
+        await asyncio.sleep(0.02)
+    return int(count)
