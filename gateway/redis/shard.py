@@ -128,6 +128,21 @@ class Shard:
             raise RedisAway("Redis is not connected")
         return await commands.call(*words)
 
+    async def open(self, timeout_seconds: float) -> CommandConnection:
+        """One more connection to the same master, for commands that make others wait.
+
+        The caller ends it. Raises `RedisAway` or `RedisRefused`.
+        """
+        connection = await connect(
+            lambda: CommandConnection(timeout_seconds), await self._locate(), self._address
+        )
+        try:
+            await _check_is_master(connection)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
     async def load_scripts(self) -> None:
         """Make the scripts known to the server: it forgets them when it is restarted."""
         commands = self.commands
