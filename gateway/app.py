@@ -24,6 +24,7 @@ from gateway.broker.contract import Broker
 from gateway.broker.memory import MemoryBroker, MemoryRooms
 from gateway.broker.memory_sessions import MemoryIntercom, MemorySessions
 from gateway.broker.redis.broker import RedisBroker
+from gateway.broker.redis.sessions import RedisSessions
 from gateway.broker.sessions import Intercom, Sessions
 from gateway.hub import Hub
 from gateway.logs import Offences
@@ -206,7 +207,8 @@ def _between_workers(settings: Settings) -> tuple[Broker, Sessions, Intercom]:
         return memory, MemorySessions(keep_seconds, time.monotonic), MemoryIntercom({})
     address = address_of(settings.redis_url)
     redis = RedisBroker(address, settings.kind_of, prefix=settings.redis_prefix)
-    return redis, redis.sessions(keep_seconds), redis.intercom
+    sessions = RedisSessions(redis.redis, settings.redis_prefix, keep_seconds)
+    return redis, sessions, redis.intercom
 
 
 def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing) -> Server:

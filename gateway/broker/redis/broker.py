@@ -44,7 +44,11 @@ AUDIT_EVERY_SECONDS: Final = 10.0
 
 
 class RedisBroker:
-    """One worker's access to the rooms in Redis."""
+    """One worker's access to the rooms in Redis.
+
+    `redis` is for whoever else needs Redis in this process: `start` connects it, `stop` ends it.
+    `intercom` hears on the same connections.
+    """
 
     def __init__(  # noqa: PLR0913 - where, what kind of rooms, and how this worker is called
         self,
@@ -60,30 +64,25 @@ class RedisBroker:
         self._rooms = RedisRooms(kind_of, prefix)
         worker_id = worker_id or secrets.token_urlsafe(6)
         scripts = (*SCRIPTS, *sessions.SCRIPTS)
-        self._redis: Redis = redis_of(address, scripts, f"{prefix}:beat:{worker_id}", self)
-        self._prefix = prefix
-        self.intercom = RedisIntercom(self._redis, worker_id, prefix)
-        self._reads = Reads(self._redis, self._rooms)
-        self._publisher = Publisher(self._redis, self._rooms)
-        self._followings = Followings(self._redis, self._rooms, self._reads, self.intercom.heard)
+        self.redis: Redis = redis_of(address, scripts, f"{prefix}:beat:{worker_id}", self)
+        self.intercom = RedisIntercom(self.redis, worker_id, prefix)
+        self._reads = Reads(self.redis, self._rooms)
+        self._publisher = Publisher(self.redis, self._rooms)
+        self._followings = Followings(self.redis, self._rooms, self._reads, self.intercom.heard)
         self._presence = Presence(
-            self._redis, self._rooms, worker_id, prefix, self._announce_departure
+            self.redis, self._rooms, worker_id, prefix, self._announce_departure
         )
         self._expire_every_seconds = expire_every_seconds
         self._audit_every_seconds = audit_every_seconds
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopped = False
 
-    def sessions(self, keep_seconds: float) -> sessions.RedisSessions:
-        """Sessions on the connections of the broker."""
-        return sessions.RedisSessions(self._redis, self._prefix, keep_seconds)
-
     # ---- the contract
 
     async def start(self, deliver: Deliver) -> None:
         """Connect; whoever asks before that is done is told that the broker is unavailable."""
         self._followings.start(deliver)
-        await self._redis.start()
+        await self.redis.start()
         for work in (
             self._presence.look_after_forever(),
             self._repeat_forever(self._followings.expire, self._expire_every_seconds),
@@ -103,7 +102,7 @@ class RedisBroker:
                 await task
         with contextlib.suppress(RedisAway, RedisRefused):
             await self._presence.withdraw()
-        await self._redis.stop()
+        await self.redis.stop()
 
     def publish(self, draft: Draft, settle: Settle) -> None:
         """Accept a draft."""
@@ -155,7 +154,7 @@ class RedisBroker:
 
     async def ping(self) -> None:
         """Return when a message has made its way through Redis within the last seconds."""
-        if not self._redis.is_healthy:
+        if not self.redis.is_healthy:
             raise BrokerUnavailable
 
     # ---- from the connections
