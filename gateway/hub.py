@@ -215,6 +215,8 @@ class Hub:
                 return
             self._end_reading(peer, room)
             subscription = self._membership.subscribe(peer, room)
+            # Who reads on from a snapshot that has not come would miss what it stands for.
+            subscription.is_sure = present is None
             try:
                 if peer.ticket is not None:
                     await peer.ticket.kept()
@@ -301,12 +303,13 @@ class Hub:
         subscription, history = reading.subscription, reading.history
         if subscription.is_over:
             raise Refused(Refusal.CONFLICT, "The room was left before the join was done.")
-        told = (
-            subscription.catch_up(reading.cursor)
-            if history is None
-            else subscription.catch_up(reading.cursor, history.publications, reading.since)
-        )
         peer = subscription.peer
+        if history is None:
+            subscription.is_sure &= reading.since is None
+            told = subscription.catch_up(reading.cursor)
+        else:
+            subscription.is_sure = True
+            told = subscription.catch_up(reading.cursor, history.publications, reading.since)
         if isinstance(peer.trail, Places):
             assert subscription.confirmed is not None, "it is known from `catch_up` on"
             peer.trail.stand_at(subscription.room, subscription.confirmed)

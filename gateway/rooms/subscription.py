@@ -35,6 +35,7 @@ class Subscription:
         "has_overflown",
         "is_live",
         "is_over",
+        "is_sure",
         "peer",
         "room",
     )
@@ -45,8 +46,10 @@ class Subscription:
         self.is_live = False
         self.is_over = False  # left, or gone
         self.has_overflown = False
-        # The peer is known to have been told all up to there; unknown before `catch_up`.
+        # The peer has all up to there, unless the answer to its join has not come and it is not
+        # sure that it can do without; unknown before `catch_up`.
         self.confirmed: Cursor | None = None
+        self.is_sure = True
         self._held: list[tuple[Publication, bool]] | None = []
         self._after: Cursor | None = None
         self._is_interrupted = False

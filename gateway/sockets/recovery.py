@@ -20,7 +20,7 @@ import msgspec
 
 from gateway.broker.contract import BrokerUnavailable
 from gateway.identity import Identity
-from gateway.rooms.places import OffsetInvalid, places_to_resume
+from gateway.rooms.places import Known, OffsetInvalid, places_to_resume
 from gateway.sockets.tickets import TicketOffice
 from protocol.cursor import Cursor
 
@@ -62,7 +62,7 @@ class Recovery:
         self._intercom = intercom
         self._metrics = metrics
         self._office = TicketOffice(sessions, intercom.worker_id)
-        self._release: Callable[[Session], None] = lambda _session: None
+        self.release: Callable[[Session], None] = lambda _session: None
         intercom.hear(_RELEASE, lambda keeper: self._release_keeper(keeper.decode()))
         intercom.hear(_CLOSE, lambda keeper: self._close_keeper(keeper.decode()))
 
@@ -73,7 +73,7 @@ class Recovery:
 
     def start(self, release: Callable[[Session], None]) -> None:
         """Begin; `release` lets a peer go without a word, because another goes on as it."""
-        self._release = release
+        self.release = release
         if self.is_on:
             self._office.start(self._window_seconds / RENEWALS, release)
 
@@ -158,7 +158,7 @@ class Recovery:
     def _release_keeper(self, keeper: str) -> None:
         ticket = self._office.held.get(keeper)
         if ticket is not None:
-            self._release(ticket.owner)
+            self.release(ticket.owner)
 
     def _close_keeper(self, keeper: str) -> None:
         ticket = self._office.held.get(keeper)
@@ -172,11 +172,9 @@ def _places_of(identity: Identity, record: Record, offset: Any) -> dict[str, Cur
         return "forbidden"
     if not isinstance(offset, str | None):
         return "invalid"
-    confirmed = {
-        room: Cursor.parse(cursor) if cursor else None for room, cursor in record.rooms.items()
-    }
+    known = {room: Known.parse(text) for room, text in record.rooms.items()}
     try:
-        places = places_to_resume(confirmed, offset)
+        places = places_to_resume(known, offset)
     except OffsetInvalid:
         return "invalid"
     return "discontinued" if places is None else places

@@ -17,7 +17,7 @@ import structlog
 
 from gateway.broker.contract import BrokerUnavailable
 from gateway.broker.sessions import Record
-from gateway.rooms.places import Places
+from gateway.rooms.places import Known, Places
 
 if TYPE_CHECKING:
     from gateway.broker.sessions import Sessions
@@ -63,7 +63,7 @@ class Ticket:
             return self._frozen
         peer = self.owner
         rooms = {
-            room: "" if subscription.confirmed is None else str(subscription.confirmed)
+            room: str(Known(subscription.confirmed, subscription.is_sure))
             for room, subscription in peer.subscriptions.items()
         }
         return Record(peer.id, peer.identity.subject, self.holder, self.keeper, rooms)
@@ -82,6 +82,7 @@ class Ticket:
         if self._sent and peer.connection.proved_seconds > self._sent_seconds:
             for subscription, cursor in self._sent:
                 subscription.confirmed = cursor
+                subscription.is_sure = True
             self._sent = []
         if not self._sent and peer.outbox is None and isinstance(peer.trail, Places):
             self._sent_seconds = now_seconds
