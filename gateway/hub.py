@@ -215,12 +215,12 @@ class Hub:
                 return
             self._end_reading(peer, room)
             subscription = self._membership.subscribe(peer, room)
-            # Who reads on from a snapshot that has not come would miss what it stands for.
-            subscription.is_sure = present is None
             try:
-                if peer.ticket is not None:
-                    await peer.ticket.kept()
                 reading = await self._read(subscription, since, with_snapshot=request.snapshot)
+                if peer.ticket is not None:
+                    if present is None and since is None:
+                        subscription.confirmed = reading.cursor
+                    await peer.ticket.kept()
                 self._begin(reading, self._catch_up(reading), answer)
             except BaseException:
                 self._end_reading(peer, room)
@@ -260,6 +260,7 @@ class Hub:
                 async with self._gate(room, peer.id):
                     self._check_join(peer, room)
                     subscription = self._membership.subscribe(peer, room)
+                    subscription.confirmed = since
                     reading = await self._read(subscription, since)
                 if reading.history is None:
                     self._give_up(peer, places)
@@ -304,15 +305,10 @@ class Hub:
         if subscription.is_over:
             raise Refused(Refusal.CONFLICT, "The room was left before the join was done.")
         peer = subscription.peer
-        if history is None:
-            subscription.is_sure &= reading.since is None
-            told = subscription.catch_up(reading.cursor)
-        else:
-            subscription.is_sure = True
-            told = subscription.catch_up(reading.cursor, history.publications, reading.since)
+        told = subscription.catch_up(reading.cursor, history.publications if history else ())
         if isinstance(peer.trail, Places):
-            assert subscription.confirmed is not None, "it is known from `catch_up` on"
-            peer.trail.stand_at(subscription.room, subscription.confirmed)
+            place = reading.since if history and reading.since else reading.cursor
+            peer.trail.stand_at(subscription.room, place)
         return [each for each in told if each.author != peer.id]
 
     def _begin(

@@ -24,8 +24,8 @@ class Record(msgspec.Struct, frozen=True):
     """What makes a new connection the peer that another one was.
 
     `holder` is who may have it. `keeper` is the connection that has it, on one of the workers.
-    `rooms` says of each of the peer's rooms, in the order of joining, what is `Known` of how far it
-    has come (see `rooms/places.py`).
+    `rooms` says of each of the peer's rooms, in the order of joining, up to which cursor the peer
+    is known to lack nothing; empty when that is not known.
     """
 
     peer_id: str

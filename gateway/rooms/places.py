@@ -18,8 +18,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
-import msgspec
-
 from protocol.cursor import Cursor
 from protocol.refusals import Refused
 
@@ -96,47 +94,25 @@ class Places:
         return copy
 
 
-class Known(msgspec.Struct, frozen=True):
-    """What a worker knew of one room of a peer: it has everything up to `cursor`.
-
-    If that is not sure, then only if an answer has come to it; which it has if anything has that
-    was sent behind it. No cursor: the peer was on its way into the room.
-    """
-
-    cursor: Cursor | None
-    is_sure: bool = True
-
-    def __str__(self) -> str:
-        """The form in a record."""
-        return "" if self.cursor is None else f"{'' if self.is_sure else '?'}{self.cursor}"
-
-    @classmethod
-    def parse(cls, text: str) -> Known:
-        """Read that form."""
-        return cls(Cursor.parse(text.lstrip("?")) if text else None, not text.startswith("?"))
-
-
-def places_to_resume(known: Mapping[str, Known], offset: str | None) -> dict[str, Cursor] | None:
+def places_to_resume(
+    confirmed: Mapping[str, Cursor | None], offset: str | None
+) -> dict[str, Cursor] | None:
     """Where a client goes on in each of its rooms; None when that is not known of every room.
 
-    It may have been told more than is known of it, and its `offset` tells; but not of rooms in
-    which nothing has been said since it joined. Rooms that only the offset names were left. Raises
+    It may have been told more than is confirmed, and its `offset` tells; but not of a room in which
+    nothing was said since it came. Rooms that only the offset names were left. Raises
     `OffsetInvalid`.
     """
-    told = {} if offset is None else _places_of(offset, len(known))
-    places = {room: _later(each, told.get(_name_of(room))) for room, each in known.items()}
-    found = {room: place for room, place in places.items() if place is not None}
-    return found if len(found) == len(places) else None
-
-
-def _later(known: Known, said: Cursor | None) -> Cursor | None:
-    """The later of two places. Epochs have no order, but an old one cannot be gone on with."""
-    cursor = known.cursor
-    if said is None:
-        return cursor if known.is_sure else None
-    if cursor is None or cursor.epoch != said.epoch or cursor.offset <= said.offset:
-        return said
-    return cursor if known.is_sure else None
+    told = {} if offset is None else _places_of(offset, len(confirmed))
+    places: dict[str, Cursor] = {}
+    for room, known in confirmed.items():
+        if known is None:
+            return None
+        said = told.get(_name_of(room))
+        # Epochs have no order. If it is the one that is over, the room's history will say so.
+        is_later = said is not None and (said.epoch != known.epoch or said.offset > known.offset)
+        places[room] = said if said is not None and is_later else known
+    return places
 
 
 def _places_of(offset: str, rooms: int) -> dict[str, Cursor]:

@@ -35,7 +35,6 @@ class Subscription:
         "has_overflown",
         "is_live",
         "is_over",
-        "is_sure",
         "peer",
         "room",
     )
@@ -46,10 +45,9 @@ class Subscription:
         self.is_live = False
         self.is_over = False  # left, or gone
         self.has_overflown = False
-        # The peer has all up to there, unless the answer to its join has not come and it is not
-        # sure that it can do without; unknown before `catch_up`.
+        # The peer is known to lack nothing up to there. Not known of one that asked for what it
+        # missed, or for another snapshot, before it is known to have come.
         self.confirmed: Cursor | None = None
-        self.is_sure = True
         self._held: list[tuple[Publication, bool]] | None = []
         self._after: Cursor | None = None
         self._is_interrupted = False
@@ -69,19 +67,14 @@ class Subscription:
         self._hold(notice, is_notice=True)
         return False
 
-    def catch_up(
-        self, cursor: Cursor, missed: Iterable[Publication] = (), since: Cursor | None = None
-    ) -> list[Publication]:
+    def catch_up(self, cursor: Cursor, missed: Iterable[Publication] = ()) -> list[Publication]:
         """Stand at `cursor` after `missed`; return all that the peer is to be sent, in order.
 
-        `since` is where it stood before it missed anything: until it was told, that is all that is
-        sure. Raises `Refused` (UNAVAILABLE) when more arrived meanwhile than is held back for one
-        peer.
+        Raises `Refused` (UNAVAILABLE) when more arrived meanwhile than is held back for one peer.
         """
         if self.has_overflown:
             raise Refused(Refusal.UNAVAILABLE, "Too much happened in the room; try again.")
         self._after = cursor
-        self.confirmed = since or cursor
         held, self._held = self._held or [], None
         told = list(missed)
         for publication, is_notice in held:

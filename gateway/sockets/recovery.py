@@ -20,7 +20,7 @@ import msgspec
 
 from gateway.broker.contract import BrokerUnavailable
 from gateway.identity import Identity
-from gateway.rooms.places import Known, OffsetInvalid, places_to_resume
+from gateway.rooms.places import OffsetInvalid, places_to_resume
 from gateway.sockets.tickets import TicketOffice
 from protocol.cursor import Cursor
 
@@ -172,9 +172,11 @@ def _places_of(identity: Identity, record: Record, offset: Any) -> dict[str, Cur
         return "forbidden"
     if not isinstance(offset, str | None):
         return "invalid"
-    known = {room: Known.parse(text) for room, text in record.rooms.items()}
+    confirmed = {
+        room: Cursor.parse(cursor) if cursor else None for room, cursor in record.rooms.items()
+    }
     try:
-        places = places_to_resume(known, offset)
+        places = places_to_resume(confirmed, offset)
     except OffsetInvalid:
         return "invalid"
     return "discontinued" if places is None else places

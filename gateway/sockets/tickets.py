@@ -17,7 +17,7 @@ import structlog
 
 from gateway.broker.contract import BrokerUnavailable
 from gateway.broker.sessions import Record
-from gateway.rooms.places import Known, Places
+from gateway.rooms.places import Places
 
 if TYPE_CHECKING:
     from gateway.broker.sessions import Sessions
@@ -63,7 +63,7 @@ class Ticket:
             return self._frozen
         peer = self.owner
         rooms = {
-            room: str(Known(subscription.confirmed, subscription.is_sure))
+            room: "" if subscription.confirmed is None else str(subscription.confirmed)
             for room, subscription in peer.subscriptions.items()
         }
         return Record(peer.id, peer.identity.subject, self.holder, self.keeper, rooms)
@@ -82,7 +82,6 @@ class Ticket:
         if self._sent and peer.connection.proved_seconds > self._sent_seconds:
             for subscription, cursor in self._sent:
                 subscription.confirmed = cursor
-                subscription.is_sure = True
             self._sent = []
         if not self._sent and peer.outbox is None and isinstance(peer.trail, Places):
             self._sent_seconds = now_seconds
@@ -157,7 +156,9 @@ class TicketOffice:
             await self._sessions.end(ticket.key, ticket.keeper)
 
     def note(self, ticket: Ticket) -> None:
-        """Save a record soon."""
+        """Save a record soon; not of a peer that is gone, whose rooms are not its rooms any more."""
+        if ticket.keeper not in self.held:
+            return
         self._changed[ticket.keeper] = ticket
         if self._saving is None:
             self._saving = asyncio.create_task(self._save_changed())
@@ -165,6 +166,8 @@ class TicketOffice:
     async def kept(self, ticket: Ticket) -> None:
         """Save a record now. Raises `BrokerUnavailable`."""
         self.note(ticket)
+        if ticket.keeper not in self._changed:
+            return
         saved: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(saved)
         if not await saved:
@@ -172,7 +175,7 @@ class TicketOffice:
 
     async def _save_changed(self) -> None:
         try:
-            while self._changed:
+            while self._changed or self._waiting:
                 changed, self._changed = self._changed, {}
                 waiting, self._waiting = self._waiting, []
                 is_saved = await self._save(list(changed.values()))

@@ -132,10 +132,12 @@ class Returner(Member):
         house = self._dice.choice(self.town.houses)
         self._worker = house.worker
         identity = Identity(self._name, Role.RIDER)
-        if self._pid is not None and await self._come_back(house, identity, self._pid):
-            return
-        if self._peer is None and self._pid is not None and self._dice.random() < 0.1:
-            return  # it will try again
+        if self._pid is not None:
+            result = await self._come_back(house, identity, self._pid)
+            if result == "abandoned":
+                await self._connect()  # cut off once more, and on perhaps another worker
+            if result in {"abandoned", "recovered"}:
+                return
         for room in filter(self._is_in, ROOMS):
             self.records[room].append(Ended())
         visitor = Visitor(house, f"{self._name}-{self._dice.random()}", identity)
@@ -148,11 +150,11 @@ class Returner(Member):
             visitor, publication, trail
         )
 
-    async def _come_back(self, house: House, identity: Identity, pid: str) -> bool:
+    async def _come_back(self, house: House, identity: Identity, pid: str) -> str | None:
         recovery, hub = house.recovery, house.worker.hub
         returning = await recovery.claim(identity, pid, self._offset)
         if returning is None:
-            return False
+            return None
         visitor = Visitor(house, returning.peer_id, returning.identity)
         recovery.resume(cast("Session", visitor), returning)
         result = "abandoned"
@@ -162,11 +164,12 @@ class Returner(Member):
             )
             result = "recovered" if is_back else "discontinued"
         except Refused as refused:
-            assert refused.refusal is Refusal.CONFLICT
+            if refused.refusal is not Refusal.CONFLICT:
+                raise
         if result != "recovered":
             recovery.drop(cast("Session", visitor))
         await recovery.settle(returning, result)
-        return result == "recovered"
+        return result
 
     def _accepted(self, visitor: Visitor, returning: Returning) -> None:
         if self._dice.random() < 0.1:
