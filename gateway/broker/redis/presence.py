@@ -164,7 +164,7 @@ class Presence:
 
     async def _enter(self, room: RedisRoom, member: Member) -> Any:  # noqa: ANN401
         entry = _encode(_Entry(member.peer_id, member.subject))
-        words = (member.peer_id, self._worker_id, entry, room.keep_ms)
+        words = (member.peer_id, self._worker_id, entry)
         return await self._run(ENTER.digest, room, words)
 
     async def _leave(self, room: RedisRoom, worker_id: str, peer_id: str) -> Any:  # noqa: ANN401
