@@ -12,25 +12,27 @@ back in the fast lane as soon as the outbox is empty.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from gateway.rooms.outbox import Outbox
 from gateway.sockets import frames, packets
+from gateway.sockets.rounds import LOOK_AFTER_PEERS, SLICE_SECONDS, Batch, Round, Rounds
 from protocol import codec, events
 from protocol.refusals import Goodbye
 
 if TYPE_CHECKING:
     from gateway.metrics import Metrics
-    from gateway.rooms.membership import Audience, Membership, Peer, RoomReaders, Write
+    from gateway.rooms.membership import Audience, Membership, Peer, RoomReaders
     from gateway.rooms.publication import Publication
     from gateway.sockets.session import Session
 
 WINDOW_LIMIT_SECONDS: Final = 0.008
 # How long to gather, in multiples of the time that the last flush took.
 WINDOW_FACTOR: Final = 2.0
-
-Batch = Sequence[tuple["Publication", bytes]]
+# Where there are more peers than this, they are written to bit by bit.
+CROWD_PEERS: Final = 256
 
 
 class Lanes:
@@ -42,6 +44,7 @@ class Lanes:
         self._metrics = metrics
         self._membership: Membership | None = None
         self._window: list[tuple[RoomReaders, Publication]] = []
+        self._rounds = Rounds(self._give, self._go_on)
         self._flush_handle: asyncio.Handle | None = None
         self._next_flush_seconds = 0.0
 
@@ -65,8 +68,8 @@ class Lanes:
     def send(self, peer: Peer, publication: Publication) -> None:
         """Send a publication to one peer."""
         session = cast("Session", peer)
-        if self._window and peer.audience is not None:
-            self.flush()  # what was gathered for the peer's other rooms comes first
+        if peer.audience is not None:
+            self.hand_over(peer)  # what was gathered for the peer's other rooms comes first
         if session.outbox is None:
             packet = publication.placed_packet if peer.has_cursors else publication.packet
             session.connection.send_event(packet, publication.attachments)
@@ -84,40 +87,43 @@ class Lanes:
             if not outbox.put_packet(packet):
                 self.dismiss(session, Goodbye.TOO_SLOW)
 
+    def hand_over(self, peer: Peer) -> None:
+        """Hand over what was gathered: to `peer` at once, to a crowd in the turns to come."""
+        if self._window:
+            self.flush()
+        if self._rounds:
+            for audience in self._rounds.audiences:
+                if audience.batch:
+                    self._begin_round(audience)
+            self._rounds.catch_up(peer)
+
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write what was gathered, and begin a round where that would take too long."""
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
         window, self._window = self._window, []
         if not window:
             return
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        touched: list[Audience] = []
-        deliveries = 0
-        for readers, publication in window:
-            plain = placed = None
-            for audience in readers.audiences:
-                if not audience.batch:
-                    touched.append(audience)
-                if audience.has_cursors:
-                    if placed is None:
-                        placed = (publication, _frames_of(publication, publication.placed_packet))
-                    audience.batch.append(placed)
-                else:
-                    if plain is None:
-                        plain = (publication, _frames_of(publication, publication.packet))
-                    audience.batch.append(plain)
-            deliveries += len(readers.audiences)
+        started = time.perf_counter()
+        touched, deliveries = self._distribute(window)
+        look_after_peers = LOOK_AFTER_PEERS
         for audience in touched:
-            batch, audience.batch = audience.batch, []
-            self._write(audience, batch)
-        ended = loop.time()
+            if audience.rounds:
+                continue  # it gathers what comes until they are over
+            size = len(audience.fast) + len(audience.slow)
+            look_after_peers -= size
+            if look_after_peers > 0:
+                self._write(audience)
+            elif size <= CROWD_PEERS and time.perf_counter() < started + SLICE_SECONDS:
+                look_after_peers = LOOK_AFTER_PEERS
+                self._write(audience)
+            else:
+                self._begin_round(audience)
+        spent_seconds = time.perf_counter() - started
         share_joined = 1 - len(touched) / max(1, deliveries)
-        self._next_flush_seconds = ended + min(
-            (ended - started) * WINDOW_FACTOR * share_joined, WINDOW_LIMIT_SECONDS
-        )
+        wait_seconds = min(spent_seconds * WINDOW_FACTOR * share_joined, WINDOW_LIMIT_SECONDS)
+        self._next_flush_seconds = asyncio.get_running_loop().time() + wait_seconds
 
     def dismiss(self, peer: Peer, goodbye: Goodbye, reconnect_after_ms: int | None = None) -> None:
         """Say goodbye and close; one that may not return is told so in Socket.IO's way too."""
@@ -162,28 +168,84 @@ class Lanes:
 
     # ---- writing
 
-    def _write(self, audience: Audience, batch: Batch) -> None:
+    def _distribute(
+        self, window: Sequence[tuple[RoomReaders, Publication]]
+    ) -> tuple[list[Audience], int]:
+        """Add each publication to the batches of its audiences.
+
+        Return the audiences, each once, and how many publications that were for them in all.
+        """
+        touched: list[Audience] = []
+        deliveries = 0
+        for readers, publication in window:
+            plain = placed = None
+            for audience in readers.audiences:
+                if not audience.batch:
+                    touched.append(audience)
+                if audience.has_cursors:
+                    if placed is None:
+                        placed = (publication, _frames_of(publication, publication.placed_packet))
+                    audience.batch.append(placed)
+                else:
+                    if plain is None:
+                        plain = (publication, _frames_of(publication, publication.packet))
+                    audience.batch.append(plain)
+                deliveries += 1
+        return touched, deliveries
+
+    def _write(self, audience: Audience) -> None:
+        """Write an audience's batch to all its peers, each without its own."""
+        batch, audience.batch = audience.batch, []
         data = batch[0][1] if len(batch) == 1 else b"".join([frame for _, frame in batch])
         # A write may add its peer to the slow ones; it then has the batch already.
         slow = list(audience.slow) if audience.slow else ()
+        writes = audience.writes()
+        count = len(writes)
         authors = self._authors_in(audience, batch)
-        writes: Sequence[Write] = audience.writes()
-        if authors:
-            writes = [write for peer, write in audience.fast.items() if peer not in authors]
+        owns = [peer.write for peer in authors]
         for write in writes:
+            if owns and write in owns:
+                count -= 1
+                continue
             try:
                 write(data)
             except RuntimeError:
-                continue  # its transport has just closed; the others are not to suffer for it
-        count = len(writes)
+                continue  # as in `_give`
         self._metrics.deliveries_fast += count * len(batch)
         self._metrics.bytes_sent += count * len(data)
         if len(batch) > 1:
             for peer in authors:
-                self._write_to_author(peer, batch)
+                self._give_to_author(peer, batch)
         for peer in slow:
             if peer not in authors:
                 self._put(cast("Session", peer), batch)
+
+    def _begin_round(self, audience: Audience) -> None:
+        """Let an audience's batch go out bit by bit; its authors have the rest of it first."""
+        batch, audience.batch = audience.batch, []
+        data = b"".join([frame for _, frame in batch])
+        authors = self._authors_in(audience, batch)
+        for peer in authors:
+            self._rounds.catch_up(peer)
+            self._give_to_author(peer, batch)
+        self._rounds.begin(Round(audience, batch, data, authors))
+
+    def _give(self, peer: Peer, batch: Batch, data: bytes) -> None:
+        """Hand one peer a batch, whose frames are `data`, in the lane where it is by now."""
+        if peer.write is None:
+            self._put(cast("Session", peer), batch)
+            return
+        try:
+            peer.write(data)
+        except RuntimeError:
+            return  # its transport has just closed; the others are not to suffer for it
+        self._metrics.deliveries_fast += len(batch)
+        self._metrics.bytes_sent += len(data)
+
+    def _go_on(self, audience: Audience) -> None:
+        """The rounds of an audience are over; what has gathered meanwhile may follow."""
+        if audience.batch:
+            self._begin_round(audience)
 
     def _authors_in(self, audience: Audience, batch: Batch) -> Sequence[Peer]:
         """Peers of the audience that have part in the batch themselves."""
@@ -196,15 +258,10 @@ class Lanes:
                 authors.append(peer)
         return authors
 
-    def _write_to_author(self, peer: Peer, batch: Batch) -> None:
+    def _give_to_author(self, peer: Peer, batch: Batch) -> None:
         others = [item for item in batch if item[0].author != peer.id]
-        if not others:
-            return
-        if peer.write is None:
-            self._put(cast("Session", peer), others)
-        else:
-            peer.write(b"".join([frame for _, frame in others]))
-            self._metrics.deliveries_fast += len(others)
+        if others:
+            self._give(peer, others, b"".join([frame for _, frame in others]))
 
     def _put(self, session: Session, batch: Batch) -> None:
         outbox = session.outbox

@@ -120,7 +120,8 @@ class Namespace:
         try:
             if event.name == "bike-update" and len(event.arguments) == 1:
                 # Nearly every event; it takes the short way.
-                self._update(session, codec.bike_update_of(event.arguments[0]), event.ack_id)
+                update = codec.bike_update_of(event.arguments[0], fields=event.fields)
+                self._update(session, update, event.ack_id)
             else:
                 decoded = codec.decode(event.name, event.arguments)
                 self._handlers[type(decoded)](session, decoded, event.ack_id)
