@@ -150,6 +150,7 @@ class Journal:
             draft.key,
             draft.op,
             draft.attachments,
+            draft.names,
         )
         history = self._history
         history.append(publication)
