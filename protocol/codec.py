@@ -22,6 +22,8 @@ from protocol.rooms import check_room_name
 
 # Far more than anybody means, far less than what decoders anywhere take before they overflow.
 NESTING_LIMIT_LEVELS: Final = 100
+# Whatever is no longer than this is neither nested too deeply nor an infinity.
+_SHORT_BYTES: Final = 2 * NESTING_LIMIT_LEVELS
 
 # JSON.parse may read an integer of 309 digits as an infinity; the decoder here does not mind.
 _endless_integer = re.compile(rb"(?<![\d.eE+])(?<![eE]-)\d{309,}+(?![.eE])").search
@@ -33,6 +35,9 @@ _SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS: Final = {ord("["): 1, ord("]"): -1}
 _PAIRING_ROUNDS: Final = 4
+
+_KNOWN_NAMES: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}
+_KNOWN_NAMES_LIMIT: Final = 256
 
 _MALFORMED_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encode = msgspec.json.Encoder().encode
@@ -57,17 +62,19 @@ def plain_json(data: bytes) -> object:
         value = _decode_any(data)
     except _MALFORMED_JSON as error:
         raise Refused(Refusal.MALFORMED, f"Not plain JSON: {error}") from error
-    _check_extremes(data)
+    if len(data) > _SHORT_BYTES:
+        _check_extremes(data)
     return value
 
 
 def _check_extremes(data: bytes) -> None:
+    """Refuse what takes many bytes to say: a number without an end, nesting without a bottom."""
     # From the cheapest question to the exact one; nearly every payload is done after the first.
     # A run of 309 digits shows in two neighbours of any sample taken every 150 bytes.
     if _two_digits(data[::_DIGIT_PROBE_BYTES]) is not None and _holds_endless_integer(data):
         raise Refused(Refusal.MALFORMED, "Not plain JSON: an integer beyond every limit.")
     # How deep the decoder can go depends on how deep in calls it is, so it cannot be the limit.
-    if len(data) > 2 * NESTING_LIMIT_LEVELS and _is_too_deep(data):
+    if _is_too_deep(data):
         raise Refused(Refusal.MALFORMED, f"Nested more than {NESTING_LIMIT_LEVELS} levels deep.")
 
 
@@ -135,7 +142,7 @@ def bike_update_of(
         raise Refused(Refusal.TOO_LARGE, details={"limitBytes": EVENT_DATA_LIMIT_BYTES})
     if fields is None:
         fields = _fields_of(data)
-    else:
+    elif len(data) > _SHORT_BYTES:
         _check_extremes(data)
     named = fields.get("roomId")
     if room is None:
@@ -155,8 +162,19 @@ def bike_update_of(
         fields.get("op") == "remove",
         bikes.own_time_ms(fields),
         idempotency_key,
-        None if b"null" in data else tuple(fields),
+        None if b"null" in data else _names_of(fields),
     )
+
+
+def _names_of(fields: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the fields: the same object each time, as rooms remember many of them."""
+    names = tuple(fields)
+    known = _KNOWN_NAMES.get(names)
+    if known is None:
+        if len(_KNOWN_NAMES) >= _KNOWN_NAMES_LIMIT:
+            _KNOWN_NAMES.clear()  # they come from strangers
+        _KNOWN_NAMES[names] = known = names
+    return known
 
 
 def _fields_of(data: bytes) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class Lanes:
         self._high_water_bytes = high_water_bytes
         self._metrics = metrics
         self._membership: Membership | None = None
-        self._window: list[tuple[RoomReaders, Publication]] = []
+        self._touched: list[Audience] = []  # those with a batch that has not begun to wait
+        self._gathered = 0  # how many publications for them, those for several counted for each
         self._rounds = Rounds(self._give, self._go_on)
         self._flush_handle: asyncio.Handle | None = None
         self._next_flush_seconds = 0.0
@@ -56,14 +57,30 @@ class Lanes:
 
     def deliver(self, readers: RoomReaders, publication: Publication) -> None:
         """Gather a publication for everybody who is live in the room."""
-        self._window.append((readers, publication))
-        if self._flush_handle is None:
-            loop = asyncio.get_running_loop()
-            wait_seconds = self._next_flush_seconds - loop.time()
-            if wait_seconds > 0:
-                self._flush_handle = loop.call_later(wait_seconds, self.flush)
+        plain = placed = None
+        for audience in readers.audiences:
+            if audience.has_cursors:
+                if placed is None:
+                    placed = (publication, _frames_of(publication, publication.placed_packet))
+                item = placed
             else:
-                self._flush_handle = loop.call_soon(self.flush)
+                if plain is None:
+                    plain = (publication, _frames_of(publication, publication.packet))
+                item = plain
+            if not audience.batch:
+                self._touched.append(audience)
+            audience.batch.append(item)
+            self._gathered += 1
+        if self._flush_handle is None:
+            self._schedule_flush()
+
+    def _schedule_flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        wait_seconds = self._next_flush_seconds - loop.time()
+        if wait_seconds > 0:
+            self._flush_handle = loop.call_later(wait_seconds, self.flush)
+        else:
+            self._flush_handle = loop.call_soon(self.flush)
 
     def send(self, peer: Peer, publication: Publication) -> None:
         """Send a publication to one peer."""
@@ -89,7 +106,7 @@ class Lanes:
 
     def hand_over(self, peer: Peer) -> None:
         """Hand over what was gathered: to `peer` at once, to a crowd in the turns to come."""
-        if self._window:
+        if self._touched:
             self.flush()
         if self._rounds:
             for audience in self._rounds.audiences:
@@ -102,11 +119,11 @@ class Lanes:
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
-        window, self._window = self._window, []
-        if not window:
+        touched, self._touched = self._touched, []
+        gathered, self._gathered = self._gathered, 0
+        if not touched:
             return
         started = time.perf_counter()
-        touched, deliveries = self._distribute(window)
         look_after_peers = LOOK_AFTER_PEERS
         for audience in touched:
             if audience.rounds:
@@ -121,7 +138,7 @@ class Lanes:
             else:
                 self._begin_round(audience)
         spent_seconds = time.perf_counter() - started
-        share_joined = 1 - len(touched) / max(1, deliveries)
+        share_joined = 1 - len(touched) / gathered
         wait_seconds = min(spent_seconds * WINDOW_FACTOR * share_joined, WINDOW_LIMIT_SECONDS)
         self._next_flush_seconds = asyncio.get_running_loop().time() + wait_seconds
 
@@ -167,31 +184,6 @@ class Lanes:
             self._membership.change_lane(session, link.transport.write)
 
     # ---- writing
-
-    def _distribute(
-        self, window: Sequence[tuple[RoomReaders, Publication]]
-    ) -> tuple[list[Audience], int]:
-        """Add each publication to the batches of its audiences.
-
-        Return the audiences, each once, and how many publications that were for them in all.
-        """
-        touched: list[Audience] = []
-        deliveries = 0
-        for readers, publication in window:
-            plain = placed = None
-            for audience in readers.audiences:
-                if not audience.batch:
-                    touched.append(audience)
-                if audience.has_cursors:
-                    if placed is None:
-                        placed = (publication, _frames_of(publication, publication.placed_packet))
-                    audience.batch.append(placed)
-                else:
-                    if plain is None:
-                        plain = (publication, _frames_of(publication, publication.packet))
-                    audience.batch.append(plain)
-                deliveries += 1
-        return touched, deliveries
 
     def _write(self, audience: Audience) -> None:
         """Write an audience's batch to all its peers, each without its own."""
