@@ -18,21 +18,19 @@ from typing import TYPE_CHECKING, Final, cast
 
 from gateway.rooms.outbox import Outbox
 from gateway.sockets import frames, packets
-from gateway.sockets.rounds import LOOK_AFTER_PEERS, SLICE_SECONDS, Batch, Round, Rounds
+from gateway.sockets.rounds import PEERS_PER_TURN, Batch, Round, Rounds
 from protocol import codec, events
 from protocol.refusals import Goodbye
 
 if TYPE_CHECKING:
     from gateway.metrics import Metrics
-    from gateway.rooms.membership import Audience, Membership, Peer, RoomReaders
+    from gateway.rooms.membership import Audience, Membership, Peer, RoomReaders, Write
     from gateway.rooms.publication import Publication
     from gateway.sockets.session import Session
 
 WINDOW_LIMIT_SECONDS: Final = 0.008
 # How long to gather, in multiples of the time that the last flush took.
 WINDOW_FACTOR: Final = 2.0
-# Where there are more peers than this, they are written to bit by bit.
-CROWD_PEERS: Final = 256
 
 
 class Lanes:
@@ -124,16 +122,13 @@ class Lanes:
         if not touched:
             return
         started = time.perf_counter()
-        look_after_peers = LOOK_AFTER_PEERS
+        left = PEERS_PER_TURN
         for audience in touched:
             if audience.rounds:
                 continue  # it gathers what comes until they are over
             size = len(audience.fast) + len(audience.slow)
-            look_after_peers -= size
-            if look_after_peers > 0:
-                self._write(audience)
-            elif size <= CROWD_PEERS and time.perf_counter() < started + SLICE_SECONDS:
-                look_after_peers = LOOK_AFTER_PEERS
+            if size <= left:
+                left -= size
                 self._write(audience)
             else:
                 self._begin_round(audience)
@@ -191,23 +186,15 @@ class Lanes:
         if len(batch) == 1 and not audience.slow:
             self._write_one(audience, *batch[0])
             return
-        data = batch[0][1] if len(batch) == 1 else b"".join([frame for _, frame in batch])
+        data = b"".join([frame for _, frame in batch])
         # A write may add its peer to the slow ones; it then has the batch already.
-        slow = list(audience.slow) if audience.slow else ()
-        writes = audience.writes()
-        count = len(writes)
+        slow = list(audience.slow)
         authors = self._authors_in(audience, batch)
-        owns = [peer.write for peer in authors]
-        for write in writes:
-            if owns and write in owns:
-                count -= 1
-                continue
-            try:
-                write(data)
-            except RuntimeError:
-                continue  # as in `_give`
-        self._metrics.deliveries_fast += count * len(batch)
-        self._metrics.bytes_sent += count * len(data)
+        writes: Sequence[Write] = audience.writes()
+        if authors:
+            writes = [write for peer, write in audience.fast.items() if peer not in authors]
+        self._write_all(writes, data)
+        self._metrics.deliveries_fast += len(writes) * len(batch)
         if len(batch) > 1:
             for peer in authors:
                 self._give_to_author(peer, batch)
@@ -216,19 +203,22 @@ class Lanes:
                 self._put(cast("Session", peer), batch)
 
     def _write_one(self, audience: Audience, publication: Publication, frame: bytes) -> None:
-        """Write a single publication where everybody is fast, as nearly always in a small room."""
-        author = self._membership.peers.get(publication.author)  # type: ignore[union-attr, arg-type]
-        own = author.write if author is not None and author.audience is audience else None
-        count = 0
-        for write in audience.writes():
-            if write is not own:
-                try:
-                    write(frame)
-                except RuntimeError:
-                    continue  # as in `_give`
-                count += 1
-        self._metrics.deliveries_fast += count
-        self._metrics.bytes_sent += count * len(frame)
+        """Write one publication where nobody is slow: what nearly all writing is in small rooms."""
+        author = self._membership.peers.get(publication.author)  # type: ignore[union-attr, arg-type] # None is nobody's id
+        writes: Sequence[Write] = audience.writes()
+        if author is not None and author.audience is audience:
+            own = author.write
+            writes = [write for write in writes if write is not own]
+        self._write_all(writes, frame)
+        self._metrics.deliveries_fast += len(writes)
+
+    def _write_all(self, writes: Sequence[Write], data: bytes) -> None:
+        for write in writes:
+            try:
+                write(data)
+            except RuntimeError:
+                continue  # its transport has just closed; the others are not to suffer for it
+        self._metrics.bytes_sent += len(writes) * len(data)
 
     def _begin_round(self, audience: Audience) -> None:
         """Let an audience's batch go out bit by bit; its authors have the rest of it first."""
@@ -248,7 +238,7 @@ class Lanes:
         try:
             peer.write(data)
         except RuntimeError:
-            return  # its transport has just closed; the others are not to suffer for it
+            return  # as in `_write_all`
         self._metrics.deliveries_fast += len(batch)
         self._metrics.bytes_sent += len(data)
 

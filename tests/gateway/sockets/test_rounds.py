@@ -18,10 +18,8 @@ PADDING = "x" * 700
 @pytest.fixture
 def door(monkeypatch: pytest.MonkeyPatch) -> Door:
     """Where a single peer is a crowd already, and one of them is written to in a turn."""
-    monkeypatch.setattr(lanes, "CROWD_PEERS", 0)
-    for module in (lanes, rounds):
-        monkeypatch.setattr(module, "LOOK_AFTER_PEERS", 1)
-        monkeypatch.setattr(module, "SLICE_SECONDS", -1.0)
+    monkeypatch.setattr(lanes, "PEERS_PER_TURN", 0)
+    monkeypatch.setattr(rounds, "PEERS_PER_TURN", 1)
     return Door(outbox_limit_bytes=10**6)
 
 
@@ -55,8 +53,7 @@ async def test_what_comes_meanwhile_travels_together_behind_it(door: Door) -> No
 async def test_a_small_audience_does_not_wait_for_a_crowd(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "CROWD_PEERS", 2)
-    monkeypatch.setattr(lanes, "SLICE_SECONDS", 60.0)
+    monkeypatch.setattr(lanes, "PEERS_PER_TURN", 2)
     crowd = [door.enter(f"peer {number}", "crowded")[1] for number in range(5)]
     _, alone = door.enter("alone", "quiet")
     door.publish("crowded", 1)
