@@ -101,7 +101,7 @@ def _outside_strings(data: bytes) -> bytes:
     return b"".join(without_escapes.split(b'"')[::2])
 
 
-def decode(name: str, arguments: Sequence[Raw]) -> events.Event:
+def decode(name: str, arguments: Sequence[bytes | Raw]) -> events.Event:
     """Turn a client's event into one of the catalogue's classes.
 
     Raises `Refused`: UNKNOWN_EVENT or RESERVED_EVENT for the name, and MALFORMED, INVALID_ROOM or
@@ -259,10 +259,10 @@ def _opening_of(name: str) -> bytes:
 _OPENINGS: Final = {name: _opening_of(name) for name in RESERVED_NAMES}
 
 
-def _room_alone_or(kind: type[events.Event]) -> Callable[[Sequence[Raw]], events.Event]:
+def _room_alone_or(kind: type[events.Event]) -> Callable[[Sequence[bytes | Raw]], events.Event]:
     decode_object = msgspec.json.Decoder(kind).decode
 
-    def decode_argument(arguments: Sequence[Raw]) -> events.Event:
+    def decode_argument(arguments: Sequence[bytes | Raw]) -> events.Event:
         raw = bytes(arguments[0])
         event = kind(check_room_name(_decode_text(raw))) if raw[:1] == b'"' else decode_object(raw)
         check_room_name(event.room_id)  # type: ignore[attr-defined] # all rows with room_alone have it
@@ -271,12 +271,12 @@ def _room_alone_or(kind: type[events.Event]) -> Callable[[Sequence[Raw]], events
     return decode_argument
 
 
-def _bike_update(arguments: Sequence[Raw]) -> events.Event:
+def _bike_update(arguments: Sequence[bytes | Raw]) -> events.Event:
     key = _decode_options(arguments[1]).idempotency_key if len(arguments) > 1 else None
     return bike_update_of(arguments[0], key)
 
 
-def _publish(arguments: Sequence[Raw]) -> events.Event:
+def _publish(arguments: Sequence[bytes | Raw]) -> events.Event:
     event = _decode_publish(arguments[0])
     return publish_of(event.room_id, event.event, event.data, event.idempotency_key)
 
@@ -284,7 +284,7 @@ def _publish(arguments: Sequence[Raw]) -> events.Event:
 _decode_publish = msgspec.json.Decoder(events.Publish).decode
 _decode_authenticate = msgspec.json.Decoder(events.Authenticate).decode
 
-_DECODERS: Final[dict[str, Callable[[Sequence[Raw]], events.Event]]] = {
+_DECODERS: Final[dict[str, Callable[[Sequence[bytes | Raw]], events.Event]]] = {
     **{name: _room_alone_or(row.argument) for name, row in CLIENT_EVENTS.items() if row.room_alone},
     "bike-update": _bike_update,
     "publish": _publish,
