@@ -117,7 +117,7 @@ class Hub:
         access.check_publish(identity, update.room_id)
         if self._settings.kind_of(update.room_id).profile == "live":
             bikes.check_live(update.payload, update.key)
-        key = update.idempotency_key and _scoped(update.idempotency_key, identity)
+        key = _scoped(update.idempotency_key, identity)
         now_ms = time.time_ns() // 1_000_000
         draft = draft_of_update(update, author, now_ms, key, attachments)
         self._broker.publish(draft, settle)

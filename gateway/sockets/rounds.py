@@ -79,18 +79,21 @@ class Rounds:
 
     def _go_on(self) -> None:
         self._handle = None
-        left = PEERS_PER_TURN
+        try:
+            self._give_some(PEERS_PER_TURN)
+        finally:  # whatever befalls one peer, the others are still waiting
+            if self._rounds and self._handle is None:
+                self._handle = asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _give_some(self, left: int) -> None:
         while left and self._rounds:
             each = self._rounds[0]
-            waiting, give = each.waiting, self._give
-            while left and waiting:
-                peer, _ = waiting.popitem()
-                give(peer, each.batch, each.data)
+            while left and each.waiting:
+                peer, _ = each.waiting.popitem()
+                self._give(peer, each.batch, each.data)
                 left -= 1
-            if not waiting:
+            if not each.waiting:
                 self._rounds.popleft()
                 each.audience.rounds -= 1
                 if not each.audience.rounds:
                     self._done(each.audience)
-        if self._rounds and self._handle is None:
-            self._handle = asyncio.get_running_loop().call_soon(self._go_on)

@@ -161,8 +161,7 @@ class WebSocketLink(asyncio.Protocol):
         """Handle every message of one read, then send all answers together."""
         self._reader.feed_data(data)
         messages, fault = self._queue.take()
-        corked: list[bytes] = []
-        self._corked = corked
+        self._corked = []
         for message in messages:
             if self.owner is None:
                 break
@@ -173,11 +172,7 @@ class WebSocketLink(asyncio.Protocol):
                 self._hear(message)
         if fault is not None and self.owner is not None:
             self._break_off(fault.code if isinstance(fault, WebSocketError) else _PROTOCOL_ERROR)
-        if len(corked) == 1 and self._corked is corked:  # nearly always: one answer
-            self._corked = None
-            self.transport.write(corked[0])
-        else:
-            self._uncork()
+        self._uncork()
 
     def eof_received(self) -> bool:
         """The peer has ended without a close frame; we end as well, when the owner gets to it."""

@@ -102,6 +102,23 @@ async def test_a_transport_that_has_just_closed_does_not_end_the_round(door: Doo
     assert numbers_of(members[2][1].texts) == [1]
 
 
+async def test_what_befalls_one_peer_does_not_keep_the_others_waiting(door: Door) -> None:
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    members = [door.enter(f"peer {number}", "r") for number in range(3)]
+
+    def fail(_data: bytes) -> None:
+        raise ValueError
+
+    door.membership.change_lane(members[1][0], fail)
+    door.publish("r", 1)
+    door.lanes.flush()
+    await turns(10)
+
+    assert [numbers_of(transport.texts) for _, transport in members] == [[1], [], [1]]
+    assert len(faults) == 1
+
+
 class Commotion:
     """Peers that come, go, stall and poll while rounds are under way, and what each should get."""
 
