@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Write = Callable[[bytes], None]
 
+_NOWHERE = Cursor("", 0, 0)
+
 
 class Ticket(Protocol):
     """What brings a peer back into its rooms after its connection was lost, on any worker."""
@@ -68,9 +70,12 @@ class Audience:
     The kind says what stands behind each event, which is the same for all of them too. A peer with
     offsets that is still catching up in some room stands where nobody else does: its kind is the
     peer itself.
+
+    `batch` is what has been gathered for it, each publication with its frame and what stands behind
+    it; `rounds` is how many batches are still on their way.
     """
 
-    __slots__ = ("_writes", "batch", "fast", "kind", "rooms", "slow", "trail")
+    __slots__ = ("_writes", "batch", "fast", "kind", "rooms", "rounds", "slow", "trail")
 
     def __init__(self, rooms: frozenset[str], kind: Hashable, trail: Trail | None = None) -> None:
         self.rooms = rooms
@@ -78,8 +83,8 @@ class Audience:
         self.trail = trail
         self.fast: dict[Peer, Write] = {}
         self.slow: dict[Peer, None] = {}
-        # Each with its frame, and with what stands behind it.
         self.batch: list[tuple[Publication, bytes, bytes]] = []
+        self.rounds = 0
         self._writes: tuple[Write, ...] | None = None
 
     def add(self, peer: Peer) -> None:
@@ -112,30 +117,28 @@ class Audience:
 class RoomReaders:
     """One room as this worker sees it: who is live in it, who is still catching up.
 
-    `epoch`, `offset` and `proof` are of the last publication that was delivered to this worker;
-    `is_placed` is false until there was one, and from an interruption to the next one.
+    `place` is that of the last publication that was delivered to this worker; `is_placed` is false
+    until there was one, and from an interruption to the next one.
     """
 
-    __slots__ = ("audiences", "catching_up", "epoch", "is_placed", "offset", "proof", "room")
+    __slots__ = ("audiences", "catching_up", "is_placed", "place", "room")
 
     def __init__(self, room: str) -> None:
         self.room = room
         self.audiences: dict[Audience, None] = {}
         self.catching_up: dict[Peer, Subscription] = {}
-        self.epoch = ""
-        self.offset = 0
-        self.proof = 0
+        self.place: Cursor | Publication = _NOWHERE
         self.is_placed = False
 
     def stand_at(self, place: Cursor | Publication) -> None:
         """Everything up to there was delivered."""
-        self.epoch, self.offset, self.proof = place.epoch, place.offset, place.proof
+        self.place = place
         self.is_placed = True
 
     @property
     def cursor(self) -> Cursor:
         """The place where all live peers stand."""
-        return Cursor(self.epoch, self.offset, self.proof)
+        return Cursor(self.place.epoch, self.place.offset, self.place.proof)
 
 
 class Membership:
@@ -157,6 +160,7 @@ class Membership:
     def forget(self, peer: Peer) -> list[str]:
         """Drop a peer and all its subscriptions; return the rooms it was in."""
         self._seat(peer, frozenset())
+        peer.write = None  # what is still on its way to it ends here
         rooms = list(peer.subscriptions)
         for room in rooms:
             self._end(peer.subscriptions.pop(room))

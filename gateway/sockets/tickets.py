@@ -83,6 +83,9 @@ class Ticket:
             for subscription, cursor in self._sent:
                 subscription.confirmed = cursor
             self._sent = []
+        audience = peer.audience
+        if audience is not None and (audience.batch or audience.rounds):
+            return  # what its trail tells of is still on its way
         if not self._sent and peer.outbox is None and isinstance(peer.trail, Places):
             self._sent_seconds = now_seconds
             places = [
@@ -156,7 +159,7 @@ class TicketOffice:
             await self._sessions.end(ticket.key, ticket.keeper)
 
     def note(self, ticket: Ticket) -> None:
-        """Save a record soon; not of a peer that is gone, whose rooms are not its rooms any more."""
+        """Save a record soon; but not that of a peer that is gone, which has no rooms any more."""
         if ticket.keeper not in self.held:
             return
         self._changed[ticket.keeper] = ticket
