@@ -43,6 +43,7 @@ from gateway.settings.redis_url import address_of
 from gateway.sockets.engine import EngineLimits
 from gateway.sockets.internals import has_asked
 from gateway.sockets.lanes import Lanes
+from gateway.sockets.lobby import Lobby
 from gateway.sockets.namespace import Namespace
 from gateway.sockets.recovery import RENEWALS, Recovery
 from gateway.sockets.server import Server
@@ -78,18 +79,26 @@ class Gateway:
         self.hub = Hub(settings, self.broker, self.lanes)
         self.lanes.serve(self.hub.membership)
         pacing = Pacing(settings)
-        self.recovery = Recovery(settings.recovery_seconds, sessions, intercom, self.metrics)
-        self.namespace = Namespace(
+        self.lobby = Lobby(
             settings,
             self.hub,
             self.lanes,
             self.authenticator,
-            self.recovery,
+            Recovery(settings.recovery_seconds, sessions, intercom, self.metrics),
             pacing,
             self.metrics,
             self.offences,
         )
-        self.server = _server_of(settings, self.namespace, pacing)
+        namespace = Namespace(
+            settings,
+            self.hub,
+            self.lanes,
+            self.authenticator,
+            self.lobby,
+            self.metrics,
+            self.offences,
+        )
+        self.server = _server_of(settings, namespace, pacing)
         self.health = HealthResource(self.broker, self.metrics)
         self.ingest = _ingest_of(settings, self.broker, self.hub, self.metrics)
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
@@ -105,8 +114,8 @@ class Gateway:
             stack.push_async_callback(self.authenticator.stop)
             await self.hub.start()
             stack.push_async_callback(self.hub.stop)
-            self.recovery.start(self.namespace.release)
-            stack.push_async_callback(self.recovery.stop)
+            self.lobby.start()
+            stack.push_async_callback(self.lobby.stop)
             if self.ingest is not None:
                 await stack.enter_async_context(_in_background(self.ingest.run_forever()))
             runner = web.AppRunner(
@@ -159,7 +168,7 @@ class Gateway:
         """Take nobody in any more and send everybody off."""
         self.health.is_draining = True
         self.server.engine.is_accepting = False
-        self.namespace.send_off()
+        self.lobby.send_off()
         await self.server.shutdown()
 
 

@@ -12,18 +12,16 @@ so nothing can come in between.
 
 from __future__ import annotations
 
-import asyncio
 import time
-import weakref
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import structlog
 from msgspec import UNSET, Raw
 
+from gateway.attendance import Attendance, member_of
 from gateway.broker.contract import (
     Broker,
-    BrokerUnavailable,
     Delivery,
     History,
     Interrupted,
@@ -35,7 +33,6 @@ from gateway.rooms.membership import Membership, Peer, RoomReaders
 from gateway.rooms.places import Places
 from gateway.rooms.publication import (
     Publication,
-    Receipt,
     draft_of_event,
     draft_of_update,
 )
@@ -88,17 +85,7 @@ class Hub:
         self._broker = broker
         self._peers = peers
         self._membership = Membership()
-        self._followed: set[str] = set()
-        # Rooms of which the broker may have begun deliveries, or not have ended them.
-        self._doubtful: set[str] = set()
-        # Locks that live for as long as somebody holds or awaits them. Of a room: follow and
-        # unfollow never overlap. Of a room and a peer: neither do two joins, nor a join with what
-        # is left to do of a departure. Who holds one of the second kind may await one of the first.
-        self._gates: weakref.WeakValueDictionary[tuple[str, ...], asyncio.Lock] = (
-            weakref.WeakValueDictionary()
-        )
-        self._departures: list[tuple[str, Peer]] = []
-        self._chores: set[asyncio.Task[None]] = set()
+        self._attendance = Attendance(settings, broker, self._membership)
 
     async def start(self) -> None:
         """Begin to take deliveries."""
@@ -106,8 +93,7 @@ class Hub:
 
     async def stop(self) -> None:
         """Finish what was begun on behalf of peers that left, then leave the broker."""
-        while self._chores:
-            await asyncio.wait(self._chores)
+        await self._attendance.finish()
         await self._broker.stop()
 
     @property
@@ -210,7 +196,7 @@ class Hub:
         """
         room = request.room_id
         since = None if request.since is None else Cursor.parse(request.since)
-        async with self._gate(room, peer.id):
+        async with self._attendance.gate(room, peer.id):
             self._check_join(peer, room)
             present = peer.subscriptions.get(room)
             if present is not None and since is None and not request.snapshot:
@@ -229,7 +215,7 @@ class Hub:
                 self._begin(reading, self._catch_up(reading), answer)
             except BaseException:
                 self._end_reading(peer, room)
-                self._depart([room], peer)
+                self._attendance.depart([room], peer)
                 raise
 
     def _check_join(self, peer: Peer, room: str) -> None:
@@ -262,7 +248,7 @@ class Hub:
         try:
             readings: list[_Reading] = []
             for room, since in places.items():
-                async with self._gate(room, peer.id):
+                async with self._attendance.gate(room, peer.id):
                     self._check_join(peer, room)
                     subscription = self._membership.subscribe(peer, room)
                     subscription.confirmed = since
@@ -284,13 +270,13 @@ class Hub:
         """Rooms that were not reached yet may still count what the peer was before."""
         if self._membership.peers.get(peer.id) is peer:
             self._membership.forget(peer)
-            self._depart(list(places), peer)
+            self._attendance.depart(list(places), peer)
 
     async def _read(
         self, subscription: Subscription, since: Cursor | None, *, with_snapshot: bool = False
     ) -> _Reading:
         room, peer = subscription.room, subscription.peer
-        await self._follow(room)
+        await self._attendance.follow(room)
         history: History | None = None
         values: Raw | None = None
         if since is not None:
@@ -300,7 +286,7 @@ class Hub:
             cursor, values = snapshot.cursor, Raw(snapshot.values)
         else:
             cursor = await self._broker.cursor(room) if history is None else history.cursor
-        is_new = await self._broker.enter(room, _member_of(peer))
+        is_new = await self._broker.enter(room, member_of(peer))
         return _Reading(subscription, cursor, since, history, values, is_new)
 
     @staticmethod
@@ -340,12 +326,12 @@ class Hub:
         if peer.ticket is not None:
             peer.ticket.note()
         if reading.is_new:
-            self._announce("member-joined", events.MemberJoined, room, peer)
+            self._attendance.announce_arrival(room, peer)
 
     def leave(self, peer: Peer, room: str) -> None:
         """End a peer's reading of a room; leaving a room that it is not in does nothing."""
         if self._end_reading(peer, room):
-            self._depart([room], peer)
+            self._attendance.depart([room], peer)
 
     def release(self, peer: Peer) -> None:
         """Another connection goes on as this peer: it goes, and nobody is told of it."""
@@ -355,7 +341,7 @@ class Hub:
     def forget(self, peer: Peer) -> None:
         """The peer is gone; nothing of it stays behind."""
         if self._membership.peers.get(peer.id) is peer:
-            self._depart(self._membership.forget(peer), peer)
+            self._attendance.depart(self._membership.forget(peer), peer)
 
     def reauthenticate(self, peer: Peer, identity: Identity) -> list[str]:
         """Give a peer a new identity; return the rooms that it had to leave for it."""
@@ -382,91 +368,6 @@ class Hub:
             self._peers.hand_over(subscription.peer)
             if not subscription.is_over:
                 self._membership.go_live(subscription)
-
-    def _gate(self, *key: str) -> asyncio.Lock:
-        return self._gates.setdefault(key, asyncio.Lock())
-
-    async def _follow(self, room: str) -> None:
-        if room in self._followed:
-            return
-        async with self._gate(room):
-            if room in self._followed:
-                return
-            self._doubtful.add(room)
-            cursor = await self._broker.follow(room)
-            self._doubtful.discard(room)
-            self._followed.add(room)
-            readers = self._membership.rooms.get(room)
-            if readers is not None and not readers.place.epoch:
-                readers.stand_at(cursor)
-
-    async def _unfollow(self, room: str) -> None:
-        async with self._gate(room):
-            is_followed = room in self._followed or room in self._doubtful
-            if room in self._membership.rooms or not is_followed:
-                return
-            self._followed.discard(room)
-            self._doubtful.add(room)
-            await self._broker.unfollow(room)
-            self._doubtful.discard(room)
-
-    def _depart(self, rooms: Sequence[str], peer: Peer) -> None:
-        """See to what a departure means to others; thousands at once are one chore."""
-        is_idle = not self._departures
-        self._departures.extend((room, peer) for room in rooms)
-        if is_idle and self._departures:
-            self._start_chore(self._see_off())
-
-    async def _see_off(self) -> None:
-        while self._departures:
-            departures, self._departures = self._departures, []
-            for count, (room, peer) in enumerate(departures):
-                try:
-                    await self._see_one_off(room, peer)
-                except BrokerUnavailable:
-                    # It forgets the members and followings of a worker that is away by itself.
-                    logger.warning("! departure not told to the broker", room=room, peer=peer.id)
-                except Exception:
-                    logger.exception("! departure failed", room=room, peer=peer.id)
-                if count % 100 == 99:  # noqa: PLR2004 - the loop is free for others in between
-                    await asyncio.sleep(0)
-
-    async def _see_one_off(self, room: str, peer: Peer) -> None:
-        try:
-            async with self._gate(room, peer.id):
-                present = self._membership.peers.get(peer.id)
-                if present is not None and room in present.subscriptions:
-                    return  # it has come back already
-                if not peer.is_taken_over and await self._broker.leave(room, peer.id):
-                    self._announce("member-left", events.MemberLeft, room, peer)
-        finally:
-            if room not in self._membership.rooms:
-                await self._unfollow(room)
-
-    def _announce(
-        self,
-        name: str,
-        kind: type[events.MemberJoined | events.MemberLeft],
-        room: str,
-        peer: Peer,
-    ) -> None:
-        if self._settings.kind_of(room).presence:
-            body = kind(room, _member_of(peer))
-            self._broker.publish(draft_of_event(room, name, body, peer.id), _unanswered)
-
-    def _start_chore(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
-
-
-def _unanswered(receipt: Receipt | BrokerUnavailable) -> None:
-    if isinstance(receipt, BrokerUnavailable):
-        logger.warning("! member event lost, the broker is unavailable")
-
-
-def _member_of(peer: Peer) -> events.Member:
-    return events.Member(peer.id, peer.identity.subject)
 
 
 def _scoped(key: str | None, identity: Identity) -> str | None:

@@ -36,7 +36,7 @@ class MemorySessions:
         for key, record in entries:
             found = self._entries.get(key)
             if found is not None and found[1].keeper != record.keeper:
-                lost.append(key)
+                lost.append(record.keeper)
             else:
                 self._keep(key, record)
         self._drop_old()

@@ -39,7 +39,7 @@ class Sessions(Protocol):
     """Records by key. All raise `BrokerUnavailable`."""
 
     async def save(self, entries: Sequence[tuple[str, Record]]) -> list[str]:
-        """Keep records under their keys; return the keys that somebody else has claimed."""
+        """Keep records under their keys; return the keepers whose sessions others have claimed."""
 
     async def claim(self, key: str, holder: str, keeper: str) -> Record | None:
         """Make `keeper` the one who has the session; return the record as it was before.

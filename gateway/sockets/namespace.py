@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
@@ -14,12 +13,10 @@ import structlog
 from msgspec import UNSET, UnsetType
 
 from gateway.broker.contract import BrokerUnavailable
-from gateway.rooms.pacing import Pacing, ms_of, too_fast
+from gateway.rooms.pacing import ms_of, too_fast
 from gateway.rooms.publication import Outcome, Receipt
 from gateway.sockets import packets
 from gateway.sockets.binary import INCOMPLETE_LIMIT_SECONDS, BinaryEvent
-from gateway.sockets.entrance import Entrance
-from gateway.sockets.expiry import TokenWatch
 from gateway.sockets.packets import PacketInvalid
 from gateway.sockets.session import Session
 from protocol import codec, events
@@ -34,13 +31,10 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from gateway.sockets.connection import Connection
     from gateway.sockets.lanes import Lanes
-    from gateway.sockets.recovery import Recovery, Returning
+    from gateway.sockets.lobby import Lobby
     from protocol.cursor import Cursor
 
 logger = structlog.get_logger(__name__)
-
-# Everybody at once is a storm; this spreads it.
-_RETURN_SPREAD_MS: Final = 2000
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -68,8 +62,7 @@ class Namespace:
         hub: Hub,
         lanes: Lanes,
         authenticator: Authenticator,
-        recovery: Recovery,
-        pacing: Pacing,
+        lobby: Lobby,
         metrics: Metrics,
         offences: Offences,
     ) -> None:
@@ -79,11 +72,7 @@ class Namespace:
         self._authenticator = authenticator
         self._metrics = metrics
         self._offences = offences
-        self._recovery = recovery
-        limit = settings.connections_per_identity_limit
-        self._entrance = Entrance(authenticator, recovery, limit, self)
-        self._pacing = pacing
-        self._watch = TokenWatch(settings, lanes)
+        self._lobby = lobby
         self._handlers: dict[type[events.Event], Callable[[Session, Any, bytes], None]] = {
             events.BikeUpdate: self._update,
             events.Publish: self._publish,
@@ -145,7 +134,7 @@ class Namespace:
         """Handle any other packet."""
         session: Session | None = connection.peer
         if packet.kind == packets.CONNECT:
-            self._entrance.enter(connection, packet.data)
+            self._lobby.entrance.enter(connection, packet.data)
         elif session is None or session.binary is not None:
             raise PacketInvalid
         elif packet.kind == packets.EVENT:  # with the namespace spelled out
@@ -154,7 +143,7 @@ class Namespace:
             self.heard_event(connection, event)
         elif packet.kind == packets.DISCONNECT:
             session.may_return = False
-            self.closed(connection)
+            self._lobby.leave(connection)
         elif packet.kind == packets.BINARY_EVENT:
             self._await_attachments(session, BinaryEvent(packet))
         # An ack answers nothing: the gateway asks its peers no questions.
@@ -230,66 +219,11 @@ class Namespace:
 
     def closed(self, connection: Connection) -> None:
         """The peer is gone; nothing of it stays behind."""
-        session = self._entrance.leave(connection)
-        if session is not None:
-            self._recovery.drop(session)
-            self._hub.forget(session)
-            self._pacing.remember(session.identity, session.pace, time.monotonic())
-            logger.debug("= gone", peer=session.id)
+        self._lobby.leave(connection)
 
     def offended(self, connection: Connection, what: str) -> None:
         """The client broke the protocol."""
         self._offences.note("protocol broken", connection.handshake.address, what=what)
-
-    def send_off(self) -> None:
-        """Say goodbye to everybody, each with a time of its own to come back at."""
-        for peer in list(self._hub.membership.peers.values()):
-            wait_ms = random.randrange(_RETURN_SPREAD_MS)  # noqa: S311 - spreading, not secrecy
-            self._lanes.dismiss(peer, Goodbye.SHUTTING_DOWN, wait_ms)
-
-    def release(self, session: Session) -> None:
-        """Another connection goes on as this peer: let go of it without telling anybody."""
-        self._recovery.drop(session)
-        self._entrance.leave(session.connection)
-        self._hub.release(session)
-        self._pacing.remember(session.identity, session.pace, time.monotonic())
-        session.connection.close()
-        logger.debug("= taken over", peer=session.id)
-
-    # ---- coming in
-
-    def let_in(self, session: Session, pid: str | None) -> None:
-        """Welcome a new peer."""
-        session.pace = self._pacing.pace_of(session.identity)
-        self._hub.welcome(session)
-        self._begin(session, pid)
-        logger.debug("= let in", peer=session.id, subject=session.identity.subject)
-
-    async def let_back_in(self, session: Session, returning: Returning) -> bool:
-        """Bring a peer back into its rooms; it is accepted first, and then sent what it missed."""
-        session.pace = self._pacing.pace_of(session.identity)
-
-        def accept() -> None:
-            self._entrance.take(session)
-            self._begin(session, returning.pid)
-
-        try:
-            is_back = await self._hub.restore(session, returning.places, accept)
-        finally:
-            if session.connection.peer is not session:
-                self._pacing.remember(session.identity, session.pace, time.monotonic())
-        logger.debug("= back", peer=session.id, subject=session.identity.subject, is_back=is_back)
-        return is_back
-
-    def _begin(self, session: Session, pid: str | None) -> None:
-        self._lanes.choose(session)
-        session.connection.send_message(packets.connect_packet(session.id, pid))
-        self._watch.watch(session)
-
-    def turned_away(self, connection: Connection, refused: Refused) -> None:
-        """Somebody was not let in."""
-        self._metrics.note_refusal(refused.refusal)
-        self._offences.note("not let in", connection.handshake.address, code=refused.refusal.code)
 
     # ---- events
 
@@ -377,7 +311,7 @@ class Namespace:
             body = events.RoomReset(room, "forbidden")
             session.connection.send_message(codec.packet_of("room-reset", body))
         session.is_warned = False
-        self._watch.watch(session)
+        self._lobby.watch.watch(session)
         expires = identity.expires_at_seconds
         answer(
             events.Authenticated(

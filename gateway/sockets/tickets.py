@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -29,6 +29,7 @@ logger = structlog.get_logger(__name__)
 
 # What is saved in one request, and looked at in one turn of the loop.
 _SESSIONS_PER_SAVE: Final = 250
+_LOOKS_PER_RENEWAL: Final = 4
 
 
 class Ticket:
@@ -73,13 +74,15 @@ class Ticket:
         self._frozen = self.record()
 
     def confirm(self, now_seconds: float) -> None:
-        """Learn what has surely come, and begin to learn the next.
+        """Learn what has surely come, and begin to learn the next; save what was unsure before.
 
         It matters to peers that are told nothing and so have no offset to tell of: they move on
         with the room all the same, while its history is trimmed.
         """
         peer = self.owner
         if self._sent and peer.connection.proved_seconds > self._sent_seconds:
+            if any(subscription.confirmed is None for subscription, _ in self._sent):
+                self.note()
             for subscription, cursor in self._sent:
                 subscription.confirmed = cursor
             self._sent = []
@@ -201,22 +204,34 @@ class TicketOffice:
                 logger.exception("! sessions not saved", count=len(tickets) - start)
                 return False
             for ticket in some:
-                if ticket.key in lost and ticket.keeper in self.held:
+                if ticket.keeper in lost and ticket.keeper in self.held:
                     self._lost(ticket.owner)
             await asyncio.sleep(0)
         return True
 
     async def _renew_forever(self, renew_seconds: float) -> None:
         while True:
-            await asyncio.sleep(renew_seconds)
-            tickets = list(self.held.values())
-            for start in range(0, len(tickets), _SESSIONS_PER_SAVE):
-                now_seconds = asyncio.get_running_loop().time()
-                some = [
-                    each
-                    for each in tickets[start : start + _SESSIONS_PER_SAVE]
-                    if each.keeper in self.held
-                ]
-                for ticket in some:
-                    ticket.confirm(now_seconds)
-                await self._save(some)
+            for _ in range(_LOOKS_PER_RENEWAL):
+                await asyncio.sleep(renew_seconds / _LOOKS_PER_RENEWAL)
+                await self.confirm()
+            await self.renew()
+
+    async def confirm(self) -> None:
+        """Look what has come to each peer."""
+        async for some in self._batches():
+            now_seconds = asyncio.get_running_loop().time()
+            for ticket in some:
+                ticket.confirm(now_seconds)
+
+    async def renew(self) -> None:
+        """Save every record anew."""
+        async for some in self._batches():
+            await self._save(some)
+
+    async def _batches(self) -> AsyncIterator[list[Ticket]]:
+        """All tickets, some at a time, and others have the loop in between."""
+        keepers = list(self.held)
+        for start in range(0, len(keepers), _SESSIONS_PER_SAVE):
+            some = keepers[start : start + _SESSIONS_PER_SAVE]
+            yield [self.held[keeper] for keeper in some if keeper in self.held]
+            await asyncio.sleep(0)

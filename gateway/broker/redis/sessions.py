@@ -35,7 +35,9 @@ class RedisSessions:
     async def save(self, entries: Sequence[tuple[str, Record]]) -> list[str]:
         """Keep records."""
         kept = await asyncio.gather(*(self._save(key, record) for key, record in entries))
-        return [key for (key, _), is_kept in zip(entries, kept, strict=True) if not is_kept]
+        return [
+            record.keeper for (_, record), is_kept in zip(entries, kept, strict=True) if not is_kept
+        ]
 
     async def claim(self, key: str, holder: str, keeper: str) -> Record | None:
         """Hand a session over."""
