@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import random
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway.sockets import packets
 from gateway.sockets.entrance import Entrance
 from gateway.sockets.expiry import TokenWatch
-from protocol.refusals import Goodbye, Refused
 
 if TYPE_CHECKING:
     from gateway.authentication import Authenticator
@@ -24,11 +22,9 @@ if TYPE_CHECKING:
     from gateway.sockets.lanes import Lanes
     from gateway.sockets.recovery import Recovery, Returning
     from gateway.sockets.session import Session
+    from protocol.refusals import Refused
 
 logger = structlog.get_logger(__name__)
-
-# Everybody at once is a storm; this spreads it.
-_RETURN_SPREAD_MS: Final = 2000
 
 
 class Lobby:
@@ -117,9 +113,3 @@ class Lobby:
         self._pacing.remember(session.identity, session.pace, time.monotonic())
         session.connection.close()
         logger.debug("= taken over", peer=session.id)
-
-    def send_off(self) -> None:
-        """Say goodbye to everybody, each with a time of its own to come back at."""
-        for peer in list(self._hub.membership.peers.values()):
-            wait_ms = random.randrange(_RETURN_SPREAD_MS)  # noqa: S311 - spreading, not secrecy
-            self._lanes.dismiss(peer, Goodbye.SHUTTING_DOWN, wait_ms)

@@ -337,36 +337,3 @@ async def test_who_cannot_be_looked_up_now_is_cut_off_to_try_again(
 
         assert (await enter(port, pid=peer.pid)).sid == peer.sid
         assert results_of(running_gateway) == {"unavailable": 1, "recovered": 1}
-
-
-async def test_a_crowd_that_comes_back_at_once_leaves_others_their_turn(
-    gateway: tuple[Gateway, int],
-) -> None:
-    running_gateway, port = gateway
-    tokens = [token_of(f"rider {number}") for number in range(200)]
-    peers = [await enter(port, token) for token in tokens]
-    for peer in peers:
-        await peer.ask("join-room", "a")
-        peer.socket.close()
-    author = await enter(port, BEN)
-    for number in range(100):
-        await author.ask("bike-update", {"roomId": "a", "number": number})
-    longest = 0.0
-
-    async def feel() -> None:
-        nonlocal longest
-        loop = asyncio.get_running_loop()
-        while True:
-            started = loop.time()
-            await asyncio.sleep(0.001)
-            longest = max(longest, loop.time() - started)
-
-    feeling = asyncio.create_task(feel())
-    back = await asyncio.gather(
-        *(enter(port, token, pid=peer.pid) for token, peer in zip(tokens, peers, strict=True))
-    )
-    feeling.cancel()
-
-    assert [peer.sid for peer in back] == [peer.sid for peer in peers]
-    assert results_of(running_gateway) == {"recovered": 200}
-    assert longest < 0.25
