@@ -25,6 +25,10 @@ class Relay:
         for end in self._ends:
             end.transport.abort()
 
+    def know(self, end: asyncio.StreamWriter) -> None:
+        """An end that `cut` has to reach."""
+        self._ends.add(end)
+
     def swallow(self) -> None:
         """Let no byte through on any connection that there is now, and let neither end know."""
         self._swallowed |= self._ends
@@ -35,6 +39,7 @@ class Relay:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.server_port)
         except OSError:
             writer.transport.abort()
+            self._ends.discard(writer)
             return
         ends = {writer, far_writer}
         self._ends |= ends
@@ -69,6 +74,7 @@ async def relay_to(server_port: int) -> AsyncIterator[Relay]:
     carrying: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        relay.know(writer)  # the task may be cancelled before it has begun
         task = asyncio.create_task(relay.carry(reader, writer))
         carrying.add(task)
         task.add_done_callback(carrying.discard)
