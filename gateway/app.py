@@ -1,6 +1,6 @@
 """This module owns the process: it builds the gateway from its parts and takes it down in reverse.
 
-The only module that names a broker's backend.
+The only module that names the backends of the broker and of the user store.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ from gateway.rest.health import HealthResource
 from gateway.rest.problems import Problems
 from gateway.rest.routes import routes_of
 from gateway.rooms.pacing import Pacing
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsInvalid
 from gateway.sockets.engine import EngineLimits
 from gateway.sockets.internals import has_asked
 from gateway.sockets.lanes import Lanes
 from gateway.sockets.namespace import Namespace
 from gateway.sockets.server import Server
+from gateway.users.database import Database
 
 logger = structlog.get_logger(__name__)
 
@@ -181,6 +182,14 @@ def _malformed_requests_noted(offences: Offences) -> Iterator[None]:
         yield
     finally:
         server_logger.removeFilter(is_for_the_log)
+
+
+def database_of(settings: Settings) -> Database:
+    """Where users are kept, not started yet. Raises `SettingsInvalid`."""
+    try:
+        return Database(settings.database_url)
+    except ValueError as error:
+        raise SettingsInvalid([f"{error}."]) from error
 
 
 def _broker_of(settings: Settings) -> Broker:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.app import CannotListen
-from gateway.cli import bridge, config, publish, serve, tokens
+from gateway.cli import bridge, config, migrate, publish, serve, tokens
 from gateway.cli.running import (
     FAILED,
     OK,
@@ -20,10 +20,11 @@ from gateway.cli.running import (
 from gateway.feeds.options import BridgeOptionsInvalid
 from gateway.identity import KeyUnusable
 from gateway.settings import SettingsInvalid
+from gateway.users.store import StoreUnavailable
 from protocol.refusals import Refused
 
 # In the order in which --help tells of them.
-_MODULES: Final = (serve, tokens, publish, config, bridge)
+_MODULES: Final = (serve, migrate, tokens, publish, config, bridge)
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -41,7 +42,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except Refused as refused:
         complain(refused.message)
         return USAGE
-    except (CommandFailed, CannotListen) as failed:
+    except (CommandFailed, CannotListen, StoreUnavailable) as failed:
         complain(str(failed))
         return FAILED
     except KeyboardInterrupt:
