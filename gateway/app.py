@@ -29,8 +29,10 @@ from gateway.rest import admission
 from gateway.rest.admission import Admission
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.me import MeResource
 from gateway.rest.problems import Problems
-from gateway.rest.routes import routes_of
+from gateway.rest.routes import Resources, routes_of
+from gateway.rest.users import UsersResource
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings, SettingsInvalid
 from gateway.sockets.engine import EngineLimits
@@ -38,7 +40,9 @@ from gateway.sockets.internals import has_asked
 from gateway.sockets.lanes import Lanes
 from gateway.sockets.namespace import Namespace
 from gateway.sockets.server import Server
+from gateway.users.accounts import Accounts
 from gateway.users.database import Database
+from gateway.users.sql import SqlUserStore
 
 logger = structlog.get_logger(__name__)
 
@@ -75,7 +79,9 @@ class Gateway:
             settings, self.hub, self.lanes, self.authenticator, pacing, self.metrics, self.offences
         )
         self.server = _server_of(settings, self.namespace, pacing)
-        self.health = HealthResource(self.broker, self.metrics)
+        self.database = database_of(settings)
+        self.accounts = Accounts(SqlUserStore(self.database))
+        self.health = HealthResource(self.broker, self.database, self.metrics)
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
@@ -87,6 +93,8 @@ class Gateway:
             stack.enter_context(_malformed_requests_noted(self.offences))
             await self.authenticator.start()
             stack.push_async_callback(self.authenticator.stop)
+            await self.database.start()
+            stack.push_async_callback(self.database.stop)
             await self.hub.start()
             stack.push_async_callback(self.hub.stop)
             runner = web.AppRunner(
@@ -130,8 +138,13 @@ class Gateway:
         app = web.Application(
             middlewares=[problems.answer], client_max_size=self.settings.body_limit_bytes
         )
-        events = EventsResource(self.hub, self.authenticator, self.metrics)
-        app.add_routes(routes_of(events, self.health))
+        resources = Resources(
+            health=self.health,
+            events=EventsResource(self.hub, self.authenticator, self.metrics),
+            users=UsersResource(self.accounts, self.authenticator),
+            me=MeResource(self.accounts, self.authenticator),
+        )
+        app.add_routes(routes_of(resources))
         self.server.attach(app)
         return app
 

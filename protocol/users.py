@@ -12,6 +12,7 @@ NAME_LEAST_CHARACTERS: Final = 2
 NAME_MOST_CHARACTERS: Final = 50
 AGE_LEAST_YEARS: Final = 18
 AGE_MOST_YEARS: Final = 120
+LIMIT_MOST_USERS: Final = 100  # on one page
 EMAIL_MOST_CHARACTERS: Final = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
 
 _CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
@@ -26,7 +27,7 @@ Email = Annotated[
     Meta(
         max_length=EMAIL_MOST_CHARACTERS,
         pattern=rf"^[^@\s{_CONTROLS}]+@[^@\s.{_CONTROLS}]+(\.[^@\s.{_CONTROLS}]+)+{_END}",
-        description="unique, whatever the case of its letters",
+        description="an e-mail address, unique whatever the case of its letters",
     ),
 ]
 # Any script may be in a name, in every sense: it is kept as it came and escaped where it is shown.
@@ -43,6 +44,9 @@ Age = Annotated[int, Meta(ge=AGE_LEAST_YEARS, le=AGE_MOST_YEARS)]
 # A backend is a `service` by its API key; people are one of these.
 UserRole = Literal["viewer", "rider", "operator", "admin"]
 Version = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+
+
+_Search = Annotated[str, Meta(min_length=1, max_length=254, pattern=rf"^[^{_CONTROLS}]*{_END}")]
 
 
 class UserBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -91,3 +95,39 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     created_at: dt.datetime
     updated_at: dt.datetime
     version: Version
+
+
+class UserListing(UserBody, frozen=True, kw_only=True):
+    """Which users a list shows, and how: the parameters of its URL.
+
+    `cursor` goes on where a page has ended; `page` counts pages from 1 on, for lists that are not
+    long. `fields` are names of a user's fields, separated by commas.
+    """
+
+    role: UserRole | None = None
+    disabled: bool | None = None
+    email: _Search | None = None
+    name: _Search | None = None
+    sort: Literal["createdAt", "-createdAt", "name", "-name", "email", "-email"] = "createdAt"
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST_USERS)] = 50
+    cursor: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    page: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    fields: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+
+
+class UserSelection(UserBody, frozen=True, kw_only=True):
+    """Which fields of a user an answer has."""
+
+    fields: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+
+
+class Pagination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Where a page stands among its like; `next_cursor` is null on the last one."""
+
+    limit: int
+    next_cursor: str | None = msgspec.field(default_factory=lambda: None)
+    page: int | UnsetType = UNSET
+    pages: int | UnsetType = UNSET
+
+
+USER_FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(UserView))

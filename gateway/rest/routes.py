@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import msgspec
 from aiohttp import web
 
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.me import MeResource
+from gateway.rest.users import UsersResource
 
 
-def routes_of(events: EventsResource, health: HealthResource) -> list[web.RouteDef]:
-    """Every URL but the Socket.IO endpoint."""
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """What the URLs lead to."""
+
+    health: HealthResource
+    events: EventsResource
+    users: UsersResource
+    me: MeResource
+
+
+def routes_of(to: Resources) -> list[web.RouteDef]:
+    """Every URL but the Socket.IO endpoint. Of two that fit the first one counts."""
     return [
-        web.get("/healthz", health.live),
-        web.get("/readyz", health.ready),
-        web.get("/metrics", health.metrics),
-        web.post("/api/rooms/{roomId}/events", events.post),
+        web.get("/healthz", to.health.live),
+        web.get("/readyz", to.health.ready),
+        web.get("/metrics", to.health.metrics),
+        web.post("/api/rooms/{roomId}/events", to.events.post),
+        web.get("/api/users/me", to.me.get),
+        web.patch("/api/users/me", to.me.patch),
+        web.get("/api/users", to.users.get_many),
+        web.post("/api/users", to.users.post),
+        web.get("/api/users/{userId}", to.users.get),
+        web.patch("/api/users/{userId}", to.users.patch),
+        web.delete("/api/users/{userId}", to.users.delete),
     ]

@@ -134,7 +134,8 @@ class Database:
         if not self.is_sqlite:
             raise SchemaBehind
         before, after = await self.migrate()
-        logger.info("= schema migrated", before=before, after=after)
+        if before is not None:
+            logger.info("= schema migrated", before=before, after=after)
 
 
 def url_of(text: str) -> URL:

@@ -116,17 +116,6 @@ class SqlUserStore:
         return UserPage(found[: query.limit], total, has_more=len(found) > query.limit)
 
 
-def place_of(user: User, sort: SortField) -> tuple[int | str, str]:
-    """Where a user stands in an order; what `UserQuery.after` takes."""
-    match sort:
-        case "createdAt":
-            return user.created_at_ms, user.id
-        case "name":
-            return folded(user.name), user.id
-        case "email":
-            return folded(user.email), user.id
-
-
 def statement_of(query: UserQuery) -> Select[Any]:
     """A page of the query, and one user more to see whether there are any."""
     column = _SORT_COLUMNS[query.sort]

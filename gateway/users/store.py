@@ -63,7 +63,8 @@ class Creation(msgspec.Struct, frozen=True):
 class UserQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which users, in which order, and how many of them.
 
-    `after` is the last user of the page before, as `place_of` gives it; `offset` skips users.
+    `after` is the last user of the page before, as `sorting.place_of` gives it; `offset` users are
+    skipped.
     """
 
     role: UserRole | None = None

@@ -183,8 +183,12 @@ export type RefusalCode =
   | "NOT_FOUND"
   | "METHOD_NOT_ALLOWED"
   | "CONFLICT"
+  | "EMAIL_TAKEN"
+  | "PRECONDITION_FAILED"
   | "TOO_LARGE"
   | "UNSUPPORTED_MEDIA_TYPE"
+  | "INVALID"
+  | "KEY_REUSED"
   | "TOO_FAST"
   | "INTERNAL"
   | "UNAVAILABLE";

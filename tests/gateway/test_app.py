@@ -29,6 +29,12 @@ NOT_HTTP = [
 ENVIRON = {"PACELINE_ENV": "development", "PORT": "0"}
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a gateway may leave its database."""
+    monkeypatch.chdir(tmp_path)
+
+
 def settings(**changes: str) -> Settings:
     return Settings.from_env(ENVIRON | changes)
 

@@ -14,19 +14,20 @@ import pytest
 from gateway.cli import run
 from tests.toolbox.gateway_process import GatewayProcess
 from tests.toolbox.ports import wait_until_listening
-from tests.toolbox.programs import REPOSITORY
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 PRODUCTION = {"PACELINE_JWT_SECRET": SECRET}
 Captured = pytest.CaptureFixture[str]
 
 
-def test_a_log_that_cannot_be_written_is_counted_and_stops_nobody(free_port: int) -> None:
+def test_a_log_that_cannot_be_written_is_counted_and_stops_nobody(
+    free_port: int, tmp_path: Path
+) -> None:
     with Path("/dev/full").open("wb") as full:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "serve", "--port", str(free_port)],
             env={"PACELINE_ENV": "development"},
-            cwd=REPOSITORY,
+            cwd=tmp_path,
             stdout=full,
             stderr=subprocess.DEVNULL,
         )
@@ -88,7 +89,7 @@ def _output_of(folder: Path, arguments: list[str], environ: dict[str, str]) -> l
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "serve", *arguments],
             env=environ,
-            cwd=REPOSITORY,
+            cwd=folder,
             stdout=file,
             stderr=subprocess.STDOUT,
         )

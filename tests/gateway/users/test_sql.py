@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Select, select, text
 
 from gateway.users.database import Database
-from gateway.users.sql import SqlUserStore, count_of, place_of, statement_of
+from gateway.users.sorting import place_of
+from gateway.users.sql import SqlUserStore, count_of, statement_of
 from gateway.users.store import UserQuery
 from gateway.users.tables import users
 from gateway.users.user import User, folded

@@ -7,7 +7,8 @@ import asyncio
 import msgspec
 import pytest
 
-from gateway.users.sql import SqlUserStore, place_of
+from gateway.users.sorting import place_of
+from gateway.users.sql import SqlUserStore
 from gateway.users.store import (
     KEY_LIFETIME_SECONDS,
     Creation,
