@@ -32,6 +32,7 @@ from gateway.rest.health import HealthResource
 from gateway.rest.me import MeResource
 from gateway.rest.problems import Problems
 from gateway.rest.routes import Resources, routes_of
+from gateway.rest.sessions import SessionsResource
 from gateway.rest.users import UsersResource
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings, SettingsInvalid
@@ -42,7 +43,12 @@ from gateway.sockets.namespace import Namespace
 from gateway.sockets.server import Server
 from gateway.users.accounts import Accounts
 from gateway.users.database import Database
+from gateway.users.passwords import Passwords
+from gateway.users.session import SessionStore
+from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.sql import SqlUserStore
+from gateway.users.sql_sessions import SqlSessionStore
+from gateway.users.store import UserStore
 
 logger = structlog.get_logger(__name__)
 
@@ -80,7 +86,17 @@ class Gateway:
         )
         self.server = _server_of(settings, self.namespace, pacing)
         self.database = database_of(settings)
-        self.accounts = Accounts(SqlUserStore(self.database))
+        users, sessions = stores_of(self.database)
+        self.accounts = Accounts(users)
+        self.passwords = Passwords()
+        self.sessions = Sessions(
+            users,
+            sessions,
+            self.passwords,
+            self.authenticator.keys,
+            self.authenticator.rules,
+            SessionRules(settings.access_token_seconds, settings.session_seconds),
+        )
         self.health = HealthResource(self.broker, self.database, self.metrics)
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
@@ -95,6 +111,7 @@ class Gateway:
             stack.push_async_callback(self.authenticator.stop)
             await self.database.start()
             stack.push_async_callback(self.database.stop)
+            stack.callback(self.passwords.stop)
             await self.hub.start()
             stack.push_async_callback(self.hub.stop)
             runner = web.AppRunner(
@@ -143,6 +160,9 @@ class Gateway:
             events=EventsResource(self.hub, self.authenticator, self.metrics),
             users=UsersResource(self.accounts, self.authenticator),
             me=MeResource(self.accounts, self.authenticator),
+            sessions=SessionsResource(
+                self.sessions, self.accounts, self.authenticator, self.settings.trusted_networks
+            ),
         )
         app.add_routes(routes_of(resources))
         self.server.attach(app)
@@ -203,6 +223,11 @@ def database_of(settings: Settings) -> Database:
         return Database(settings.database_url)
     except ValueError as error:
         raise SettingsInvalid([f"{error}."]) from error
+
+
+def stores_of(database: Database) -> tuple[UserStore, SessionStore]:
+    """The stores that are kept in a database."""
+    return SqlUserStore(database), SqlSessionStore(database)
 
 
 def _broker_of(settings: Settings) -> Broker:

@@ -27,14 +27,17 @@ class Authenticator:
     def __init__(self, settings: Settings) -> None:
         is_development = settings.environment == "development"
         self._welcomes_anyone = is_development
-        self._keys = KeySet.of(
-            settings.jwt_secrets,
+        known = (settings.jwt_secrets, settings.jwt_public_key, settings.jwks_url)
+        # So that one can sign in without any setting; with the process its tokens end.
+        passing = (secrets.token_hex(32),) if is_development and not any(known) else ()
+        self.keys = KeySet.of(
+            settings.jwt_secrets or passing,
             settings.jwt_public_key,
             settings.jwt_algorithms,
             has_issuer=settings.jwks_url is not None,
             short_secrets=is_development,
         )
-        self._rules = TokenRules(
+        self.rules = TokenRules(
             settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_seconds
         )
         self._issuer = None if settings.jwks_url is None else JwksCache(settings.jwks_url)
@@ -54,9 +57,9 @@ class Authenticator:
         if token is None:
             return self._identity_without_token()
         published = {} if self._issuer is None else self._issuer.keys
-        keys = self._keys.with_published(published) if published else self._keys
+        keys = self.keys.with_published(published) if published else self.keys
         try:
-            return identity_of_token(token, keys, time.time(), self._rules)
+            return identity_of_token(token, keys, time.time(), self.rules)
         except KeyUnknown:
             return None
 
@@ -66,7 +69,7 @@ class Authenticator:
         if identity is not None:
             return identity
         assert self._issuer is not None, "only an issuer's keys can be unknown"
-        return await self._issuer.identity_of_token(token, self._keys, time.time(), self._rules)
+        return await self._issuer.identity_of_token(token, self.keys, time.time(), self.rules)
 
     def _identity_without_token(self) -> Identity:
         if not self._welcomes_anyone:

@@ -15,6 +15,7 @@ class Refusal(enum.Enum):
     UNKNOWN_EVENT = (400, "There is no such event.")
     RESERVED_EVENT = (400, "That event name belongs to the gateway or to Socket.IO.")
     UNAUTHENTICATED = (401, "A token is needed.")
+    CREDENTIALS_WRONG = (401, "The e-mail address or the password is wrong.")
     TOKEN_INVALID = (401, "The token is not valid here.")
     TOKEN_EXPIRED = (401, "The token has expired.")
     FORBIDDEN = (403, "This identity may not do that.")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Final
 
 from gateway.app import CannotListen
-from gateway.cli import bridge, config, migrate, publish, serve, tokens
+from gateway.cli import bridge, config, migrate, publish, serve, tokens, users
 from gateway.cli.running import (
     FAILED,
     OK,
@@ -23,8 +24,12 @@ from gateway.settings import SettingsInvalid
 from gateway.users.store import StoreUnavailable
 from protocol.refusals import Refused
 
+# Asked rightly, and yet not to be done as things are.
+_NOT_DONE: Final = frozenset(
+    {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
+)
 # In the order in which --help tells of them.
-_MODULES: Final = (serve, migrate, tokens, publish, config, bridge)
+_MODULES: Final = (serve, migrate, users, tokens, publish, config, bridge)
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -40,13 +45,19 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         complain(str(invalid))
         return USAGE
     except Refused as refused:
-        complain(refused.message)
-        return USAGE
+        complain(*_sentences_of(refused))
+        return FAILED if refused.refusal.status in _NOT_DONE else USAGE
     except (CommandFailed, CannotListen, StoreUnavailable) as failed:
         complain(str(failed))
         return FAILED
     except KeyboardInterrupt:
         return OK
+
+
+def _sentences_of(refused: Refused) -> list[str]:
+    """What is wrong with each field, where a refusal names fields."""
+    fields: dict[str, str] = (refused.details or {}).get("fields", {})
+    return [f"{name}: {said}" for name, said in fields.items()] or [refused.message]
 
 
 def _parser() -> argparse.ArgumentParser:

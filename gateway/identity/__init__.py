@@ -12,6 +12,7 @@ from gateway.identity.keys import (
     VerifyingKey,
     algorithm_of,
 )
+from gateway.identity.refresh import RefreshClaims, refresh_claims_of, sign_refresh_token
 from gateway.identity.subject import (
     PERMISSIONS_OF_ROLE,
     Grants,
@@ -38,11 +39,14 @@ __all__ = [
     "KeyUnknown",
     "KeyUnusable",
     "Permission",
+    "RefreshClaims",
     "Role",
     "TokenRules",
     "VerifyingKey",
     "algorithm_of",
     "development_identity",
     "identity_of_token",
+    "refresh_claims_of",
+    "sign_refresh_token",
     "sign_token",
 ]

@@ -8,6 +8,7 @@ from aiohttp import web
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
 from gateway.rest.me import MeResource
+from gateway.rest.sessions import SessionsResource
 from gateway.rest.users import UsersResource
 
 
@@ -18,6 +19,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     events: EventsResource
     users: UsersResource
     me: MeResource
+    sessions: SessionsResource
 
 
 def routes_of(to: Resources) -> list[web.RouteDef]:
@@ -29,9 +31,18 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.post("/api/rooms/{roomId}/events", to.events.post),
         web.get("/api/users/me", to.me.get),
         web.patch("/api/users/me", to.me.patch),
+        web.put("/api/users/me/password", to.sessions.put_own_password),
         web.get("/api/users", to.users.get_many),
         web.post("/api/users", to.users.post),
         web.get("/api/users/{userId}", to.users.get),
         web.patch("/api/users/{userId}", to.users.patch),
         web.delete("/api/users/{userId}", to.users.delete),
+        web.put("/api/users/{userId}/password", to.sessions.put_password),
+        web.get("/api/users/{userId}/sessions", to.sessions.get_of_user),
+        web.delete("/api/users/{userId}/sessions", to.sessions.delete_of_user),
+        web.post("/api/sessions", to.sessions.post),
+        web.get("/api/sessions", to.sessions.get_own),
+        web.post("/api/sessions/refresh", to.sessions.refresh),
+        web.delete("/api/sessions/current", to.sessions.delete_current),
+        web.delete("/api/sessions/{sessionId}", to.sessions.delete),
     ]

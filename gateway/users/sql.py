@@ -34,7 +34,7 @@ from gateway.users.tables import creations, users
 from gateway.users.user import User, folded
 
 _FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(User))
-_COLUMNS: Final = tuple(users.c[name] for name in _FIELDS)
+USER_COLUMNS: Final = tuple(users.c[name] for name in _FIELDS)
 _SORT_COLUMNS: Final[dict[SortField, ColumnElement[Any]]] = {
     "createdAt": users.c.created_at_ms,
     "name": users.c.name_folded,
@@ -93,8 +93,8 @@ class SqlUserStore:
 
     async def _find(self, condition: ColumnElement[bool]) -> User | None:
         async with self._database.reading() as connection:
-            row = (await connection.execute(select(*_COLUMNS).where(condition))).one_or_none()
-        return None if row is None else _user_of(row)
+            row = (await connection.execute(select(*USER_COLUMNS).where(condition))).one_or_none()
+        return None if row is None else user_of(row)
 
     async def delete(self, user_id: str, version: int | None = None) -> bool:
         statement = delete(users).where(users.c.id == user_id)
@@ -112,7 +112,7 @@ class SqlUserStore:
         async with self._database.reading() as connection:
             rows = (await connection.execute(statement_of(query))).all()
             total = (await connection.execute(count_of(query))).scalar_one()
-        found = [_user_of(row) for row in rows]
+        found = [user_of(row) for row in rows]
         return UserPage(found[: query.limit], total, has_more=len(found) > query.limit)
 
 
@@ -120,7 +120,7 @@ def statement_of(query: UserQuery) -> Select[Any]:
     """A page of the query, and one user more to see whether there are any."""
     column = _SORT_COLUMNS[query.sort]
     order = [column, users.c.id]
-    statement = select(*_COLUMNS).where(*_conditions_of(query))
+    statement = select(*USER_COLUMNS).where(*_conditions_of(query))
     if query.after is not None:
         here, there = tuple_(*order), tuple_(*query.after)
         statement = statement.where(here < there if query.is_descending else here > there)
@@ -173,7 +173,8 @@ def _row_of_creation(user: User, creation: Creation) -> dict[str, Any]:
     }
 
 
-def _user_of(row: Row[Any]) -> User:
+def user_of(row: Row[Any]) -> User:
+    """The user in a row of `USER_COLUMNS`."""
     return User(**row._mapping)  # noqa: SLF001 - the documented way, in spite of its name
 
 

@@ -6,7 +6,17 @@ SQLite does anyway), so that pages have one order everywhere and an index serves
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+)
 
 metadata = MetaData()
 
@@ -43,4 +53,29 @@ creations = Table(
     Column("user", _Text, nullable=False),  # as it was created, in JSON: it may change or go
     Column("created_at_ms", BigInteger, nullable=False),
     Index("creations_by_age", "created_at_ms"),
+)
+
+# What a user has beside it goes with it.
+
+passwords = Table(
+    "passwords",
+    metadata,
+    Column("user_id", _Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("hash", _Text, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("user_id", _Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("turn", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("used_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("agent", _Text, nullable=False),
+    Column("address", _Text, nullable=False),
+    Index("sessions_by_user", "user_id", "used_at_ms"),
+    Index("sessions_by_end", "expires_at_ms"),
 )

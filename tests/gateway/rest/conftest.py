@@ -28,13 +28,17 @@ from gateway.rest.health import HealthResource
 from gateway.rest.me import MeResource
 from gateway.rest.problems import Problems
 from gateway.rest.routes import Resources, routes_of
+from gateway.rest.sessions import SessionsResource
 from gateway.rest.users import UsersResource
 from gateway.rooms.publication import Publication
 from gateway.settings import Settings
 from gateway.sockets.lanes import Lanes
 from gateway.users.accounts import Accounts
 from gateway.users.database import Database
+from gateway.users.passwords import Passwords
+from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.sql import SqlUserStore
+from gateway.users.sql_sessions import SqlSessionStore
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 DEVELOPMENT = {"PACELINE_ENV": "development"}
@@ -121,10 +125,11 @@ OpenDoor = Callable[..., Awaitable[Door]]
 async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncIterator[OpenDoor]:
     """What opens a door under some settings, and all of them are closed after the test."""
     started: list[MemoryBroker | Hub | Database] = []
+    stopping: list[Callable[[], None]] = []
 
     async def open_(environ: dict[str, str], broker_of: BrokerOf = MemoryBroker) -> Door:
-        users = {"DATABASE_URL": f"sqlite:///{tmp_path}/users.db"}
-        settings = Settings.from_env(users | environ)
+        elsewhere = {"DATABASE_URL": f"sqlite:///{tmp_path}/users.db"}
+        settings = Settings.from_env(elsewhere | environ)
         metrics, rooms = Metrics(), MemoryRooms(settings.kind_of)
         broker = broker_of(rooms)
         lanes = Lanes(settings.outbox_limit_bytes, settings.write_high_water_bytes, metrics)
@@ -143,12 +148,24 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             middlewares=[problems.answer], client_max_size=settings.body_limit_bytes
         )
         authenticator = Authenticator(settings)
-        accounts = Accounts(SqlUserStore(database))
+        users = SqlUserStore(database)
+        accounts = Accounts(users)
+        passwords = Passwords()
+        stopping.append(passwords.stop)
+        sessions = Sessions(
+            users,
+            SqlSessionStore(database),
+            passwords,
+            authenticator.keys,
+            authenticator.rules,
+            SessionRules(settings.access_token_seconds, settings.session_seconds),
+        )
         resources = Resources(
             health=health,
             events=EventsResource(hub, authenticator, metrics),
             users=UsersResource(accounts, authenticator),
             me=MeResource(accounts, authenticator),
+            sessions=SessionsResource(sessions, accounts, authenticator, settings.trusted_networks),
         )
         app.add_routes(routes_of(resources))
         return Door(await aiohttp_client(app), metrics, health, other_worker, heard, database)
@@ -156,6 +173,8 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
     yield open_
     for part in started:
         await part.stop()
+    for stop in stopping:
+        stop()
 
 
 @pytest.fixture
