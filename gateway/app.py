@@ -42,13 +42,17 @@ from gateway.sockets.lanes import Lanes
 from gateway.sockets.namespace import Namespace
 from gateway.sockets.server import Server
 from gateway.users.accounts import Accounts
+from gateway.users.changes import ChangeStore
 from gateway.users.database import Database
 from gateway.users.passwords import Passwords
 from gateway.users.session import SessionStore
 from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.sql import SqlUserStore
+from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_sessions import SqlSessionStore
+from gateway.users.standings import Standings
 from gateway.users.store import UserStore
+from gateway.verdicts import Verdicts
 
 logger = structlog.get_logger(__name__)
 
@@ -72,7 +76,10 @@ class Gateway:
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         self.settings = settings
         self.metrics = metrics or Metrics()
-        self.authenticator = Authenticator(settings)
+        self.database = database_of(settings)
+        users, sessions, changes = stores_of(self.database)
+        self.standings = Standings(users, sessions, changes)
+        self.authenticator = Authenticator(settings, self.standings)
         self.broker = _broker_of(settings)
         self.offences = Offences()
         self.lanes = Lanes(
@@ -85,9 +92,9 @@ class Gateway:
             settings, self.hub, self.lanes, self.authenticator, pacing, self.metrics, self.offences
         )
         self.server = _server_of(settings, self.namespace, pacing)
-        self.database = database_of(settings)
-        users, sessions = stores_of(self.database)
-        self.accounts = Accounts(users)
+        verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
+        self.standings.judge_by(verdicts.judge, verdicts.subjects)
+        self.accounts = Accounts(users, self.standings)
         self.passwords = Passwords()
         self.sessions = Sessions(
             users,
@@ -96,6 +103,7 @@ class Gateway:
             self.authenticator.keys,
             self.authenticator.rules,
             SessionRules(settings.access_token_seconds, settings.session_seconds),
+            self.standings,
         )
         self.health = HealthResource(self.broker, self.database, self.metrics)
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
@@ -112,6 +120,8 @@ class Gateway:
             await self.database.start()
             stack.push_async_callback(self.database.stop)
             stack.callback(self.passwords.stop)
+            await self.standings.start()
+            stack.push_async_callback(self.standings.stop)
             await self.hub.start()
             stack.push_async_callback(self.hub.stop)
             runner = web.AppRunner(
@@ -225,9 +235,9 @@ def database_of(settings: Settings) -> Database:
         raise SettingsInvalid([f"{error}."]) from error
 
 
-def stores_of(database: Database) -> tuple[UserStore, SessionStore]:
+def stores_of(database: Database) -> tuple[UserStore, SessionStore, ChangeStore]:
     """The stores that are kept in a database."""
-    return SqlUserStore(database), SqlSessionStore(database)
+    return SqlUserStore(database), SqlSessionStore(database), SqlChangeStore(database)
 
 
 def _broker_of(settings: Settings) -> Broker:

@@ -19,12 +19,14 @@ from protocol.refusals import Refusal, Refused
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
+    from gateway.users.standings import Standings
 
 
 class Authenticator:
     """Turns a token, or its absence, into an identity; the same for every door."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, standings: Standings | None = None) -> None:
+        self._standings = standings
         is_development = settings.environment == "development"
         self._welcomes_anyone = is_development
         known = (settings.jwt_secrets, settings.jwt_public_key, settings.jwks_url)
@@ -53,22 +55,32 @@ class Authenticator:
             await self._issuer.stop()
 
     def identify_now(self, token: str | None) -> Identity | None:
-        """Who this is; None when it takes a question to the issuer to know. Raises `Refused`."""
+        """Who this is; None when it takes a question to somebody else to know. Raises `Refused`."""
         if token is None:
             return self._identity_without_token()
         published = {} if self._issuer is None else self._issuer.keys
         keys = self.keys.with_published(published) if published else self.keys
         try:
-            return identity_of_token(token, keys, time.time(), self.rules)
+            identity = identity_of_token(token, keys, time.time(), self.rules)
         except KeyUnknown:
             return None
+        is_known = self._standings is None or self._standings.check_now(identity)
+        return identity if is_known else None
 
     async def identify(self, token: str | None) -> Identity:
-        """Who this is; asks the issuer if need be. Raises `Refused`."""
+        """Who this is; asks the issuer and the user store if need be. Raises `Refused`."""
         identity = self.identify_now(token)
         if identity is not None:
             return identity
-        assert self._issuer is not None, "only an issuer's keys can be unknown"
+        assert token is not None, "without one there is nobody to ask about"
+        identity = await self._proved(token)
+        if self._standings is not None:
+            await self._standings.check(identity)
+        return identity
+
+    async def _proved(self, token: str) -> Identity:
+        if self._issuer is None:
+            return identity_of_token(token, self.keys, time.time(), self.rules)
         return await self._issuer.identity_of_token(token, self.keys, time.time(), self.rules)
 
     def _identity_without_token(self) -> Identity:

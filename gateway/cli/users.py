@@ -137,7 +137,7 @@ def _with_people(work: Work, environ: Mapping[str, str]) -> int:
 
     async def whole() -> None:
         database = app.database_of(settings)
-        users, sessions = app.stores_of(database)
+        users, sessions, _ = app.stores_of(database)
         passwords = Passwords()
         await database.start()
         try:

@@ -83,7 +83,7 @@ class UsersResource:
         """Delete a user."""
         await check_manager(request, self._authenticator)
         versions = preconditions.versions_wanted(request)
-        await self._accounts.delete(request.match_info["userId"], versions)
+        await self._accounts.delete(request.match_info["userId"], now_ms(), versions)
         return web.Response(status=_NO_CONTENT)
 
 

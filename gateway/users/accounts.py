@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Container
 from typing import Final
 
 from msgspec import UNSET
 
+from gateway.users.standings import Standings
 from gateway.users.store import (
     Creation,
     EmailTaken,
@@ -18,20 +18,20 @@ from gateway.users.store import (
     UserStore,
     VersionStale,
 )
-from gateway.users.user import ID_RANDOM_BYTES, User, changed, new_user
+from gateway.users.user import ID_RANDOM_BYTES, User, changed, is_user_id, new_user
 from protocol.refusals import Refusal, Refused
 from protocol.users import NewUser, OwnChanges, UserChanges
 
 # Each attempt that fails is one that somebody else's did not: a hundred writers at once are served.
 _ATTEMPTS: Final = 100
-_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Accounts:
     """Users, for the doors. Raises `Refused` for a no and `StoreUnavailable` for not now."""
 
-    def __init__(self, store: UserStore) -> None:
+    def __init__(self, store: UserStore, standings: Standings | None = None) -> None:
         self._store = store
+        self._standings = standings
 
     async def create(
         self, body: NewUser, now_ms: int, key: str | None = None, fingerprint: str = ""
@@ -49,11 +49,17 @@ class Accounts:
         return user
 
     async def get(self, user_id: str) -> User:
-        """The user of that id; raises `Refused` (NOT_FOUND)."""
-        user = await self._store.find_by_id(user_id) if is_user_id(user_id) else None
-        if user is None:
-            raise Refused(Refusal.NOT_FOUND, "There is no such user.")
-        return user
+        """The user of that id, perhaps as it was a moment ago on another worker.
+
+        Raises `Refused` (NOT_FOUND).
+        """
+        if self._standings is None or not self._standings.are_up_to_date:
+            return await self._get_fresh(user_id)
+        user = (await self._standings.get(user_id)).user if is_user_id(user_id) else None
+        return _there(user)
+
+    async def _get_fresh(self, user_id: str) -> User:
+        return _there(await self._store.find_by_id(user_id) if is_user_id(user_id) else None)
 
     async def page(self, query: UserQuery) -> UserPage:
         """A page of users."""
@@ -72,7 +78,7 @@ class Accounts:
         other fields stay. Raises `Refused` (NOT_FOUND, PRECONDITION_FAILED, CONFLICT, EMAIL_TAKEN).
         """
         for _ in range(_ATTEMPTS):
-            user = await self.get(user_id)
+            user = await self._get_fresh(user_id)
             if versions is not None and user.version not in versions:
                 raise Refused(Refusal.PRECONDITION_FAILED)
             if changes.version not in {UNSET, user.version}:
@@ -86,30 +92,38 @@ class Accounts:
                 continue
             except EmailTaken as taken:
                 raise _email_taken() from taken
+            await self._changed(user_id)
             return after
         raise Refused(Refusal.CONFLICT)
 
-    async def delete(self, user_id: str, versions: Container[int] | None = None) -> None:
+    async def delete(
+        self, user_id: str, now_ms: int, versions: Container[int] | None = None
+    ) -> None:
         """Delete a user, if it is of one of these versions (None: of any)."""
         for _ in range(_ATTEMPTS):
-            user = await self.get(user_id)
+            user = await self._get_fresh(user_id)
             if versions is not None and user.version not in versions:
                 raise Refused(Refusal.PRECONDITION_FAILED)
             try:
-                is_deleted = await self._store.delete(
-                    user_id, None if versions is None else user.version
-                )
+                version = None if versions is None else user.version
+                is_deleted = await self._store.delete(user_id, now_ms, version)
             except VersionStale:
                 continue
             if not is_deleted:
                 raise Refused(Refusal.NOT_FOUND, "There is no such user.")
+            await self._changed(user_id)
             return
         raise Refused(Refusal.CONFLICT)
 
+    async def _changed(self, user_id: str) -> None:
+        if self._standings is not None:
+            await self._standings.changed({user_id})
 
-def is_user_id(text: str) -> bool:
-    """Whether a user may have such an id; what tokens of other issuers call a subject need not."""
-    return _ID.fullmatch(text) is not None
+
+def _there(user: User | None) -> User:
+    if user is None:
+        raise Refused(Refusal.NOT_FOUND, "There is no such user.")
+    return user
 
 
 def _email_taken() -> Refused:

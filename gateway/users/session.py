@@ -104,10 +104,10 @@ class SessionStore(Protocol):
     async def turn(self, before: Session, after: Session) -> bool:
         """Put the next turn in the place of the one before; False when somebody was quicker."""
 
-    async def close(self, session_id: str) -> Session | None:
+    async def close(self, session_id: str, now_ms: int) -> Session | None:
         """End a session; gives it, or None when there was none."""
 
-    async def close_all(self, user_id: str) -> int:
+    async def close_all(self, user_id: str, now_ms: int) -> int:
         """End all sessions of a user; how many there were."""
 
     async def of_user(self, user_id: str, now_ms: int) -> Sequence[Session]:

@@ -22,6 +22,7 @@ from gateway.rooms.pacing import network_of, too_fast
 from gateway.users.passwords import Passwords, check_password
 from gateway.users.patience import Patience
 from gateway.users.session import Origin, Session, SessionStore, new_session, next_turn
+from gateway.users.standings import Standings
 from gateway.users.store import UserStore
 from gateway.users.user import ID_RANDOM_BYTES, User, folded
 from protocol.bodies import invalid
@@ -62,7 +63,9 @@ class Sessions:
         keys: KeySet,
         token_rules: TokenRules,
         rules: SessionRules,
+        standings: Standings | None = None,
     ) -> None:
+        self._standings = standings
         self._users = users
         self._store = store
         self._passwords = passwords
@@ -95,6 +98,7 @@ class Sessions:
         randomness = secrets.token_bytes(ID_RANDOM_BYTES)
         session = new_session(user.id, origin, _now_ms(), self._lifetime_ms, randomness)
         await self._store.open(session)
+        await self._changed(user.id)
         logger.info("= signed in", user=user.id, session=session.id, address=origin.address)
         return self._signed_in(user, session)
 
@@ -113,7 +117,8 @@ class Sessions:
             raise Refused(Refusal.FORBIDDEN, "The account is disabled.")
         after = next_turn(session, now_ms, self._lifetime_ms)
         if claims.turn != session.turn or not await self._store.turn(session, after):
-            await self._store.close(session.id)
+            await self._store.close(session.id, now_ms)
+            await self._changed(user.id)
             logger.warning("! refresh token used twice", user=user.id, session=session.id)
             raise Refused(Refusal.TOKEN_INVALID, "The token was used before; sign in again.")
         return self._signed_in(user, after)
@@ -127,11 +132,14 @@ class Sessions:
         session = await self._store.find(session_id, 0)
         if session is None or user_id not in {None, session.user_id}:
             raise Refused(Refusal.NOT_FOUND, "There is no such session.")
-        await self._store.close(session_id)
+        await self._store.close(session_id, _now_ms())
+        await self._changed(session.user_id)
 
     async def close_all(self, user_id: str) -> int:
         """End all sessions of a user; how many there were."""
-        return await self._store.close_all(user_id)
+        count = await self._store.close_all(user_id, _now_ms())
+        await self._changed(user_id)
+        return count
 
     async def change_password(
         self, user: User, current: str, new: str, origin: Origin, kept_id: str | None
@@ -151,6 +159,11 @@ class Sessions:
         password_hash = await self._passwords.hash(new)
         if not await self._store.set_password(user.id, password_hash, _now_ms(), kept_id):
             raise Refused(Refusal.NOT_FOUND, "There is no such user.")
+        await self._changed(user.id)
+
+    async def _changed(self, user_id: str) -> None:
+        if self._standings is not None:
+            await self._standings.changed({user_id})
 
     @property
     def _lifetime_ms(self) -> int:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.users.database import Database
+from gateway.users.sql_changes import note_change
 from gateway.users.store import (
     KEY_LIFETIME_SECONDS,
     Creation,
@@ -96,12 +97,13 @@ class SqlUserStore:
             row = (await connection.execute(select(*USER_COLUMNS).where(condition))).one_or_none()
         return None if row is None else user_of(row)
 
-    async def delete(self, user_id: str, version: int | None = None) -> bool:
+    async def delete(self, user_id: str, now_ms: int, version: int | None = None) -> bool:
         statement = delete(users).where(users.c.id == user_id)
         if version is not None:
             statement = statement.where(users.c.version == version)
         async with self._database.writing() as connection:
             if (await connection.execute(statement)).rowcount:
+                await note_change(connection, user_id, now_ms)
                 return True
             present = select(users.c.id).where(users.c.id == user_id)
             if (await connection.execute(present)).one_or_none() is None:
@@ -156,12 +158,13 @@ async def _save(connection: AsyncConnection, user: User) -> None:
         "email_folded": folded(user.email),
         "name_folded": folded(user.name),
     }
-    if user.version == 1:
+    if user.version == 1:  # nobody has heard of it, so nobody has to be told
         await connection.execute(insert(users).values(row))
         return
     before = (users.c.id == user.id, users.c.version == user.version - 1)
     if not (await connection.execute(update(users).where(*before).values(row))).rowcount:
         raise VersionStale
+    await note_change(connection, user.id, user.updated_at_ms)
 
 
 def _row_of_creation(user: User, creation: Creation) -> dict[str, Any]:

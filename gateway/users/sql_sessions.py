@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from gateway.users.database import Database
 from gateway.users.session import SESSIONS_OF_A_USER_LIMIT, Session
 from gateway.users.sql import USER_COLUMNS
+from gateway.users.sql_changes import note_change
 from gateway.users.tables import passwords, sessions, users
 from gateway.users.user import User, folded
 
@@ -55,6 +56,7 @@ class SqlSessionStore:
                 await connection.execute(delete(passwords).where(passwords.c.user_id == user_id))
                 await connection.execute(insert(passwords).values(row))
                 await connection.execute(delete(sessions).where(others))
+                await note_change(connection, user_id, now_ms)
         except IntegrityError:  # of the user that the password would belong to
             return False
         return True
@@ -81,6 +83,7 @@ class SqlSessionStore:
                 )
             )
             await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
+            await note_change(connection, session.user_id, session.created_at_ms)
 
     async def find(self, session_id: str, now_ms: int) -> Session | None:
         found = await self._select(
@@ -99,16 +102,21 @@ class SqlSessionStore:
             changed = await connection.execute(update(sessions).where(same).values(values))
         return bool(changed.rowcount)
 
-    async def close(self, session_id: str) -> Session | None:
+    async def close(self, session_id: str, now_ms: int) -> Session | None:
         statement = delete(sessions).where(sessions.c.id == session_id).returning(*_COLUMNS)
         async with self._database.writing() as connection:
             row = (await connection.execute(statement)).one_or_none()
-        return None if row is None else _session_of(row)
+            if row is None:
+                return None
+            await note_change(connection, row.user_id, now_ms)
+        return _session_of(row)
 
-    async def close_all(self, user_id: str) -> int:
+    async def close_all(self, user_id: str, now_ms: int) -> int:
         statement = delete(sessions).where(sessions.c.user_id == user_id)
         async with self._database.writing() as connection:
-            return (await connection.execute(statement)).rowcount
+            count = (await connection.execute(statement)).rowcount
+            await note_change(connection, user_id, now_ms)
+        return count
 
     async def of_user(self, user_id: str, now_ms: int) -> Sequence[Session]:
         return await self._select(

@@ -101,7 +101,7 @@ class UserStore(Protocol):
     async def find_by_email(self, email: str) -> User | None:
         """The user of that e-mail."""
 
-    async def delete(self, user_id: str, version: int | None = None) -> bool:
+    async def delete(self, user_id: str, now_ms: int, version: int | None = None) -> bool:
         """Delete a user; False when there is none. Raises `VersionStale` for another version."""
 
     async def page(self, query: UserQuery) -> UserPage:

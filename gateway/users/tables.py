@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -78,4 +79,14 @@ sessions = Table(
     Column("address", _Text, nullable=False),
     Index("sessions_by_user", "user_id", "used_at_ms"),
     Index("sessions_by_end", "expires_at_ms"),
+)
+
+# What workers have to hear of: somebody's rights or sessions are not what they were.
+changes = Table(
+    "changes",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
+    Column("subject", _Text, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+    Index("changes_by_age", "changed_at_ms"),
 )

@@ -7,6 +7,7 @@ bodies, in `protocol/users.py`.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import unicodedata
 import uuid
 from typing import Final
@@ -18,6 +19,7 @@ from gateway.identity import Role
 from protocol.users import NewUser, OwnChanges, UserChanges, UserRole, UserView
 
 ID_RANDOM_BYTES: Final = 10
+_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _CHANGEABLE: Final = ("email", "name", "age", "role", "disabled")
 
 
@@ -76,6 +78,11 @@ def id_of(now_ms: int, randomness: bytes) -> str:
     value |= 0x7 << 76 | (random >> 68 & 0xFFF) << 64
     value |= 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
     return str(uuid.UUID(int=value))
+
+
+def is_user_id(text: str) -> bool:
+    """Whether a user may have such an id; what tokens of other issuers call a subject need not."""
+    return _ID.fullmatch(text) is not None
 
 
 def changed(user: User, changes: UserChanges | OwnChanges, now_ms: int) -> User:

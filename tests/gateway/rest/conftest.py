@@ -38,7 +38,9 @@ from gateway.users.database import Database
 from gateway.users.passwords import Passwords
 from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.sql import SqlUserStore
+from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_sessions import SqlSessionStore
+from gateway.users.standings import Standings
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 DEVELOPMENT = {"PACELINE_ENV": "development"}
@@ -124,7 +126,7 @@ OpenDoor = Callable[..., Awaitable[Door]]
 @pytest.fixture
 async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncIterator[OpenDoor]:
     """What opens a door under some settings, and all of them are closed after the test."""
-    started: list[MemoryBroker | Hub | Database] = []
+    started: list[MemoryBroker | Hub | Standings | Database] = []
     stopping: list[Callable[[], None]] = []
 
     async def open_(environ: dict[str, str], broker_of: BrokerOf = MemoryBroker) -> Door:
@@ -147,18 +149,22 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         app = web.Application(
             middlewares=[problems.answer], client_max_size=settings.body_limit_bytes
         )
-        authenticator = Authenticator(settings)
-        users = SqlUserStore(database)
-        accounts = Accounts(users)
+        users, kept_sessions = SqlUserStore(database), SqlSessionStore(database)
+        standings = Standings(users, kept_sessions, SqlChangeStore(database))
+        await standings.start()
+        started.append(standings)
+        authenticator = Authenticator(settings, standings)
+        accounts = Accounts(users, standings)
         passwords = Passwords()
         stopping.append(passwords.stop)
         sessions = Sessions(
             users,
-            SqlSessionStore(database),
+            kept_sessions,
             passwords,
             authenticator.keys,
             authenticator.rules,
             SessionRules(settings.access_token_seconds, settings.session_seconds),
+            standings,
         )
         resources = Resources(
             health=health,
@@ -171,7 +177,7 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         return Door(await aiohttp_client(app), metrics, health, other_worker, heard, database)
 
     yield open_
-    for part in started:
+    for part in reversed(started):
         await part.stop()
     for stop in stopping:
         stop()

@@ -74,11 +74,33 @@ async def test_tokens_are_refreshed(door: Door, ada: dict[str, Any]) -> None:
     body = {"refreshToken": (await sign_in(door)).data["refreshToken"]}
 
     fresh = await door.ask("POST", "/api/sessions/refresh", body, role=None)
-    stale = await door.ask("POST", "/api/sessions/refresh", body, role=None)
-
     assert fresh.status == 200
     assert (await door.ask("GET", "/api/users/me", headers=with_token(fresh))).data == ada
+
+    stale = await door.ask("POST", "/api/sessions/refresh", body, role=None)
     assert (stale.status, stale.code) == (401, "TOKEN_INVALID")
+    ended = await door.ask("GET", "/api/users/me", headers=with_token(fresh))
+    assert (ended.status, ended.code) == (401, "TOKEN_INVALID")
+
+
+async def test_an_access_token_ends_with_what_it_was_given_for(
+    door: Door, ada: dict[str, Any]
+) -> None:
+    path = f"/api/users/{ada['id']}"
+
+    async def status_after(method: str, path: str, body: object = None) -> tuple[int, str]:
+        headers = with_token(await sign_in(door))
+        assert (await door.ask("GET", "/api/users/me", headers=headers)).status == 200
+        assert (await door.ask(method, path, body)).status in {200, 204}
+        answer = await door.ask("GET", "/api/users/me", headers=headers)
+        return answer.status, answer.code
+
+    assert await status_after("DELETE", f"{path}/sessions") == (401, "TOKEN_INVALID")
+    assert await status_after("PATCH", path, {"role": "viewer"}) == (401, "TOKEN_EXPIRED")
+    new = {"newPassword": PASSWORD}
+    assert await status_after("PUT", f"{path}/password", new) == (401, "TOKEN_INVALID")
+    assert await status_after("PATCH", path, {"disabled": True}) == (403, "FORBIDDEN")
+    assert (await sign_in(door)).status == 403
 
 
 async def test_a_session_ends_by_its_owner_or_an_admin_and_nobody_else(

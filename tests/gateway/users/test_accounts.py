@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from gateway.users.accounts import Accounts, is_user_id
+from gateway.users.accounts import Accounts
 from gateway.users.sql import SqlUserStore
+from gateway.users.user import is_user_id
 from protocol.refusals import Refusal, Refused
 from protocol.users import NewUser, UserChanges
 from tests.gateway.users.people import NOW_MS, person
@@ -68,12 +69,12 @@ async def test_a_user_is_deleted_in_the_version_that_was_meant(accounts: Account
     user = await accounts.create(ADA, NOW_MS)
 
     with pytest.raises(Refused) as caught:
-        await accounts.delete(user.id, versions={2})
+        await accounts.delete(user.id, NOW_MS, versions={2})
     assert caught.value.refusal is Refusal.PRECONDITION_FAILED
 
-    await accounts.delete(user.id, versions={1})
+    await accounts.delete(user.id, NOW_MS, versions={1})
     with pytest.raises(Refused) as caught:
-        await accounts.delete(user.id)
+        await accounts.delete(user.id, NOW_MS)
     assert caught.value.refusal is Refusal.NOT_FOUND
 
 

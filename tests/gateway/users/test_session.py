@@ -104,10 +104,10 @@ async def test_2_what_is_closed_is_gone(sessions: SqlSessionStore, ada: User) ->
     for session in (one, other, third):
         await sessions.open(session)
 
-    assert await sessions.close(one.id) == one
-    assert await sessions.close(one.id) is None
+    assert await sessions.close(one.id, NOW_MS) == one
+    assert await sessions.close(one.id, NOW_MS) is None
     assert await sessions.of_user(ada.id, NOW_MS) == [third, other]
-    assert await sessions.close_all(ada.id) == 2
+    assert await sessions.close_all(ada.id, NOW_MS) == 2
     assert await sessions.of_user(ada.id, NOW_MS) == []
 
 
@@ -117,7 +117,7 @@ async def test_2_sessions_and_password_go_with_their_user(
     await sessions.open(session_of(ada))
     await sessions.set_password(ada.id, "hash", NOW_MS, session_of(ada).id)
 
-    await store.delete(ada.id)
+    await store.delete(ada.id, NOW_MS)
 
     assert await sessions.find(session_of(ada).id, NOW_MS) is None
     assert await sessions.find_password(ada.id) is None

@@ -124,7 +124,7 @@ async def test_3_version_1_takes_the_place_of_nobody(store: SqlUserStore) -> Non
 
 async def test_3_who_was_deleted_is_not_changed_back(store: SqlUserStore) -> None:
     (user,) = await saved(store, person())
-    await store.delete(user.id)
+    await store.delete(user.id, LATER_MS)
 
     with pytest.raises(VersionStale):
         await store.save(changed(user, UserChanges(name="Back"), LATER_MS))
@@ -135,23 +135,23 @@ async def test_3_who_was_deleted_is_not_changed_back(store: SqlUserStore) -> Non
 async def test_4_who_was_deleted_is_not_there(store: SqlUserStore) -> None:
     user, other = await saved(store, person(1), person(2))
 
-    assert await store.delete(user.id)
+    assert await store.delete(user.id, LATER_MS)
 
     assert await store.find_by_id(user.id) is None
     assert await store.find_by_email(user.email) is None
     assert (await store.page(UserQuery())).users == [other]
-    assert not await store.delete(user.id)
-    assert not await store.delete(user.id, version=1)
+    assert not await store.delete(user.id, LATER_MS)
+    assert not await store.delete(user.id, LATER_MS, version=1)
 
 
 async def test_4_only_the_version_that_was_meant_is_deleted(store: SqlUserStore) -> None:
     (user,) = await saved(store, person())
 
     with pytest.raises(VersionStale):
-        await store.delete(user.id, version=2)
+        await store.delete(user.id, LATER_MS, version=2)
 
     assert await store.find_by_id(user.id) == user
-    assert await store.delete(user.id, version=1)
+    assert await store.delete(user.id, LATER_MS, version=1)
 
 
 # ---- 5: pages
@@ -188,7 +188,7 @@ async def test_5_pages_hold_everybody_once_and_in_order(
 async def test_5_users_who_come_or_go_meanwhile_shift_nobody(store: SqlUserStore) -> None:
     people = await saved(store, *map(person, range(1, 7)))
     first = await store.page(UserQuery(limit=3))
-    await store.delete(people[0].id)
+    await store.delete(people[0].id, LATER_MS)
     await store.save(person(0))
 
     query = UserQuery(limit=3, after=place_of(first.users[-1], "createdAt"))
@@ -252,7 +252,7 @@ async def test_6_a_key_makes_one_user_however_many_ask_at_once(
 async def test_6_the_key_gives_the_user_as_it_was_made(store: SqlUserStore) -> None:
     user = await store.create(person(), creation())
     await store.save(changed(user, UserChanges(name="Else"), LATER_MS))
-    await store.delete(user.id)
+    await store.delete(user.id, LATER_MS)
 
     assert await store.create(person(), creation()) == user
 
