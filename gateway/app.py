@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
+import msgspec
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -29,6 +30,7 @@ from gateway.rest import admission
 from gateway.rest.admission import Admission
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.problems import Problems
 from gateway.rest.routes import Resources, routes_of
@@ -42,12 +44,15 @@ from gateway.sockets.lanes import Lanes
 from gateway.sockets.namespace import Namespace
 from gateway.sockets.server import Server
 from gateway.users.accounts import Accounts
+from gateway.users.api_key import KeyStore
+from gateway.users.api_keys import ApiKeys
 from gateway.users.changes import ChangeStore
 from gateway.users.database import Database
 from gateway.users.passwords import Passwords
 from gateway.users.session import SessionStore
 from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.sql import SqlUserStore
+from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.standings import Standings
@@ -77,9 +82,10 @@ class Gateway:
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.database = database_of(settings)
-        users, sessions, changes = stores_of(self.database)
-        self.standings = Standings(users, sessions, changes)
-        self.authenticator = Authenticator(settings, self.standings)
+        stores = stores_of(self.database)
+        self.standings = Standings(stores.users, stores.sessions, stores.keys, stores.changes)
+        self.keys = ApiKeys(stores.keys, self.standings)
+        self.authenticator = Authenticator(settings, self.standings, self.keys.note_use)
         self.broker = _broker_of(settings)
         self.offences = Offences()
         self.lanes = Lanes(
@@ -94,11 +100,11 @@ class Gateway:
         self.server = _server_of(settings, self.namespace, pacing)
         verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
         self.standings.judge_by(verdicts.judge, verdicts.subjects)
-        self.accounts = Accounts(users, self.standings)
+        self.accounts = Accounts(stores.users, self.standings)
         self.passwords = Passwords()
         self.sessions = Sessions(
-            users,
-            sessions,
+            stores.users,
+            stores.sessions,
             self.passwords,
             self.authenticator.keys,
             self.authenticator.rules,
@@ -122,6 +128,7 @@ class Gateway:
             stack.callback(self.passwords.stop)
             await self.standings.start()
             stack.push_async_callback(self.standings.stop)
+            stack.push_async_callback(self.keys.stop)
             await self.hub.start()
             stack.push_async_callback(self.hub.stop)
             runner = web.AppRunner(
@@ -173,6 +180,7 @@ class Gateway:
             sessions=SessionsResource(
                 self.sessions, self.accounts, self.authenticator, self.settings.trusted_networks
             ),
+            keys=KeysResource(self.keys, self.authenticator),
         )
         app.add_routes(routes_of(resources))
         self.server.attach(app)
@@ -235,9 +243,23 @@ def database_of(settings: Settings) -> Database:
         raise SettingsInvalid([f"{error}."]) from error
 
 
-def stores_of(database: Database) -> tuple[UserStore, SessionStore, ChangeStore]:
-    """The stores that are kept in a database."""
-    return SqlUserStore(database), SqlSessionStore(database), SqlChangeStore(database)
+class Stores(msgspec.Struct, frozen=True):
+    """What is kept in one database."""
+
+    users: UserStore
+    sessions: SessionStore
+    keys: KeyStore
+    changes: ChangeStore
+
+
+def stores_of(database: Database) -> Stores:
+    """The stores of a database."""
+    return Stores(
+        SqlUserStore(database),
+        SqlSessionStore(database),
+        SqlKeyStore(database),
+        SqlChangeStore(database),
+    )
 
 
 def _broker_of(settings: Settings) -> Broker:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gateway.identity import (
     Identity,
     KeySet,
     KeyUnknown,
+    PresentedKey,
     TokenRules,
     development_identity,
     identity_of_token,
+    is_api_key,
+    presented_key,
 )
 from gateway.jwks import JwksCache
+from gateway.users.api_key import unknown_key
 from protocol.refusals import Refusal, Refused
 
 if TYPE_CHECKING:
@@ -23,10 +28,16 @@ if TYPE_CHECKING:
 
 
 class Authenticator:
-    """Turns a token, or its absence, into an identity; the same for every door."""
+    """Turns a token, an API key, or their absence into an identity; the same for every door."""
 
-    def __init__(self, settings: Settings, standings: Standings | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        standings: Standings | None = None,
+        note_use_of_key: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._standings = standings
+        self._note_use_of_key = note_use_of_key
         is_development = settings.environment == "development"
         self._welcomes_anyone = is_development
         known = (settings.jwt_secrets, settings.jwt_public_key, settings.jwks_url)
@@ -58,6 +69,8 @@ class Authenticator:
         """Who this is; None when it takes a question to somebody else to know. Raises `Refused`."""
         if token is None:
             return self._identity_without_token()
+        if is_api_key(token):
+            return self._identity_of_key_now(presented_key(token))
         published = {} if self._issuer is None else self._issuer.keys
         keys = self.keys.with_published(published) if published else self.keys
         try:
@@ -73,9 +86,26 @@ class Authenticator:
         if identity is not None:
             return identity
         assert token is not None, "without one there is nobody to ask about"
+        if is_api_key(token):
+            return await self._identity_of_key(presented_key(token))
         identity = await self._proved(token)
         if self._standings is not None:
             await self._standings.check(identity)
+        return identity
+
+    def _identity_of_key_now(self, presented: PresentedKey) -> Identity | None:
+        if self._standings is None:
+            raise unknown_key()
+        identity = self._standings.identity_of_key_now(presented)
+        if identity is not None:
+            self._note_use_of_key(presented.id)
+        return identity
+
+    async def _identity_of_key(self, presented: PresentedKey) -> Identity:
+        if self._standings is None:
+            raise unknown_key()
+        identity = await self._standings.identity_of_key(presented)
+        self._note_use_of_key(presented.id)
         return identity
 
     async def _proved(self, token: str) -> Identity:

@@ -137,11 +137,11 @@ def _with_people(work: Work, environ: Mapping[str, str]) -> int:
 
     async def whole() -> None:
         database = app.database_of(settings)
-        users, sessions, _ = app.stores_of(database)
+        stores = app.stores_of(database)
         passwords = Passwords()
         await database.start()
         try:
-            await work(People(users, sessions, Accounts(users), passwords))
+            await work(People(stores.users, stores.sessions, Accounts(stores.users), passwords))
         finally:
             passwords.stop()
             await database.stop()

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.users import UsersResource
@@ -20,6 +21,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     users: UsersResource
     me: MeResource
     sessions: SessionsResource
+    keys: KeysResource
 
 
 def routes_of(to: Resources) -> list[web.RouteDef]:
@@ -45,4 +47,9 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.post("/api/sessions/refresh", to.sessions.refresh),
         web.delete("/api/sessions/current", to.sessions.delete_current),
         web.delete("/api/sessions/{sessionId}", to.sessions.delete),
+        web.get("/api/keys", to.keys.get_all),
+        web.post("/api/keys", to.keys.post),
+        web.get("/api/keys/{keyId}", to.keys.get),
+        web.delete("/api/keys/{keyId}", to.keys.delete),
+        web.post("/api/keys/{keyId}/rotate", to.keys.rotate),
     ]

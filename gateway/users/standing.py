@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.identity import Identity
+from gateway.users.api_key import ApiKey
 from gateway.users.user import User
 from protocol.refusals import Goodbye, Refusal, Refused
 
@@ -16,6 +17,7 @@ class Standing(msgspec.Struct, frozen=True):
     """How a subject stands with the store. None: it keeps nobody of that id."""
 
     user: User | None = None
+    key: ApiKey | None = None
     session_ids: frozenset[str] = frozenset()
 
 
@@ -25,6 +27,8 @@ def goodbye_of(identity: Identity, standing: Standing) -> Goodbye | None:
     A token of somebody unknown is good: other issuers have subjects of their own. But a session
     that was begun here has to be known here.
     """
+    if identity.key_digest is not None:
+        return _goodbye_of_key(identity, standing.key)
     user = standing.user
     if user is not None and user.disabled:
         return Goodbye.DISABLED
@@ -34,6 +38,17 @@ def goodbye_of(identity: Identity, standing: Standing) -> Goodbye | None:
         return None
     # Clients that are told so fetch a new token, which says what they may do now.
     return None if _is_newer(identity, user.tokens_valid_after_ms) else Goodbye.TOKEN_EXPIRED
+
+
+def _goodbye_of_key(identity: Identity, key: ApiKey | None) -> Goodbye | None:
+    """Who came with the secret before a rotation comes again, and then goes when that one ends."""
+    if key is None or identity.key_digest not in {key.digest, key.previous_digest}:
+        return Goodbye.REVOKED
+    if identity.key_digest == key.digest:
+        return None
+    ends_seconds, until_ms = identity.expires_at_seconds, key.previous_until_ms or 0
+    knows_its_end = ends_seconds is not None and round(ends_seconds * 1000) <= until_ms
+    return None if knows_its_end else Goodbye.TOKEN_EXPIRED
 
 
 def _is_newer(identity: Identity, after_ms: int) -> bool:

@@ -9,14 +9,15 @@ from typing import Final
 
 import structlog
 
-from gateway.identity import Identity
+from gateway.identity import Identity, PresentedKey, key_id_of
+from gateway.users.api_key import KeyStore, identity_of_key
 from gateway.users.cache import ENTRIES_LIMIT, Cache
 from gateway.users.changes import ChangeStore, ChangeWatch
 from gateway.users.session import SessionStore
 from gateway.users.standing import Standing, check_standing, goodbye_of
 from gateway.users.store import StoreUnavailable, UserStore
 from gateway.users.user import is_user_id
-from protocol.refusals import Goodbye
+from protocol.refusals import Goodbye, Refusal, Refused
 
 logger = structlog.get_logger(__name__)
 
@@ -33,9 +34,12 @@ class Standings:
     it expires; whoever came in so is judged when the store is back.
     """
 
-    def __init__(self, users: UserStore, sessions: SessionStore, changes: ChangeStore) -> None:
+    def __init__(
+        self, users: UserStore, sessions: SessionStore, keys: KeyStore, changes: ChangeStore
+    ) -> None:
         self._users = users
         self._sessions = sessions
+        self._keys = keys
         self._cache: Cache[Standing] = Cache(self._load)
         self._watch = ChangeWatch(changes, self._hear)
         self._judge: Judge | None = None
@@ -100,6 +104,25 @@ class Standings:
             return
         check_standing(identity, standing)
 
+    def identity_of_key_now(self, presented: PresentedKey) -> Identity | None:
+        """Who shows an API key; None when it takes a question to the store to know.
+
+        Raises `Refused`.
+        """
+        standing = self._cache.find(presented.subject)
+        if standing is None:
+            return None
+        return identity_of_key(presented, standing.key, _now_ms())
+
+    async def identity_of_key(self, presented: PresentedKey) -> Identity:
+        """Who shows an API key; raises `Refused`: a key proves nothing by itself."""
+        try:
+            standing = await self._cache.get(presented.subject)
+        except StoreUnavailable as unavailable:
+            retry_after_ms = unavailable.retry_after_ms
+            raise Refused(Refusal.UNAVAILABLE, retry_after_ms=retry_after_ms) from unavailable
+        return identity_of_key(presented, standing.key, _now_ms())
+
     async def changed(self, subjects: set[str]) -> None:
         """Make a change count on this worker: what was known is forgotten, who has to go goes."""
         for subject in subjects:
@@ -115,7 +138,7 @@ class Standings:
         self._doubtful.clear()
 
     async def _judge_peers(self, subjects: set[str]) -> None:
-        concerned = [each for each in self._present() & subjects if is_user_id(each)]
+        concerned = [each for each in self._present() & subjects if _is_ours(each)]
         for start in range(0, len(concerned), _SUBJECTS_AT_ONCE):
             await self._judge_some(concerned[start : start + _SUBJECTS_AT_ONCE])
 
@@ -129,10 +152,20 @@ class Standings:
         if gone:
             logger.info("= sent off, the account has changed", peers=len(gone))
 
-    async def _load(self, user_id: str) -> Standing:
-        user = await self._users.find_by_id(user_id)
+    async def _load(self, subject: str) -> Standing:
+        key_id = key_id_of(subject)
+        if key_id is not None:
+            return Standing(key=await self._keys.find(key_id))
+        user = await self._users.find_by_id(subject)
         if user is None:
             return Standing()
-        now_ms = time.time_ns() // 1_000_000
-        sessions = await self._sessions.of_user(user_id, now_ms)
-        return Standing(user, frozenset(session.id for session in sessions))
+        sessions = await self._sessions.of_user(subject, _now_ms())
+        return Standing(user, session_ids=frozenset(session.id for session in sessions))
+
+
+def _is_ours(subject: str) -> bool:
+    return is_user_id(subject) or key_id_of(subject) is not None
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

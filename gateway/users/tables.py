@@ -90,3 +90,18 @@ changes = Table(
     Column("changed_at_ms", BigInteger, nullable=False),
     Index("changes_by_age", "changed_at_ms"),
 )
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("name", _Text, nullable=False),
+    Column("digest", _Text, nullable=False),
+    Column("previous_digest", _Text),
+    Column("previous_until_ms", BigInteger),
+    Column("join", _Text, nullable=False),  # patterns of rooms, in JSON
+    Column("publish", _Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("used_at_ms", BigInteger),
+)

@@ -100,3 +100,23 @@ async def test_a_socket_on_another_worker_goes_within_a_second(pair: Pair, chang
 
     assert seconds < 1.0
     assert f'"code":{code}' in last
+
+
+async def test_a_revoked_key_ends_and_a_rotated_one_asks_to_come_back(pair: Pair) -> None:
+    body = {"name": "shop", "join": ["city:*"], "publish": ["city:*"]}
+    key = await pair.ask("POST", "/api/keys", body)
+    auth = json.dumps({"token": key["key"]})
+    path = f"/api/keys/{key['id']}"
+    async with raw_socket.connected(pair.elsewhere.url, auth) as backend:
+        await backend.ask("join-room", '"city:paris"')
+        await pair.ask("POST", f"{path}/rotate", {"overlapSeconds": 3600})
+        seconds, last = await seconds_until_closed(backend)
+    assert seconds < 1.0
+    assert '"code":3002' in last
+
+    async with raw_socket.connected(pair.elsewhere.url, auth) as backend:
+        await backend.ask("join-room", '"city:paris"')
+        await pair.ask("DELETE", path)
+        seconds, last = await seconds_until_closed(backend)
+    assert seconds < 1.0
+    assert '"code":3502' in last

@@ -25,6 +25,7 @@ from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.problems import Problems
 from gateway.rest.routes import Resources, routes_of
@@ -34,10 +35,12 @@ from gateway.rooms.publication import Publication
 from gateway.settings import Settings
 from gateway.sockets.lanes import Lanes
 from gateway.users.accounts import Accounts
+from gateway.users.api_keys import ApiKeys
 from gateway.users.database import Database
 from gateway.users.passwords import Passwords
 from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.sql import SqlUserStore
+from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.standings import Standings
@@ -126,7 +129,7 @@ OpenDoor = Callable[..., Awaitable[Door]]
 @pytest.fixture
 async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncIterator[OpenDoor]:
     """What opens a door under some settings, and all of them are closed after the test."""
-    started: list[MemoryBroker | Hub | Standings | Database] = []
+    started: list[MemoryBroker | Hub | Standings | ApiKeys | Database] = []
     stopping: list[Callable[[], None]] = []
 
     async def open_(environ: dict[str, str], broker_of: BrokerOf = MemoryBroker) -> Door:
@@ -150,10 +153,13 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             middlewares=[problems.answer], client_max_size=settings.body_limit_bytes
         )
         users, kept_sessions = SqlUserStore(database), SqlSessionStore(database)
-        standings = Standings(users, kept_sessions, SqlChangeStore(database))
+        keys = SqlKeyStore(database)
+        standings = Standings(users, kept_sessions, keys, SqlChangeStore(database))
         await standings.start()
         started.append(standings)
-        authenticator = Authenticator(settings, standings)
+        api_keys = ApiKeys(keys, standings)
+        started.append(api_keys)
+        authenticator = Authenticator(settings, standings, api_keys.note_use)
         accounts = Accounts(users, standings)
         passwords = Passwords()
         stopping.append(passwords.stop)
@@ -171,6 +177,7 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             events=EventsResource(hub, authenticator, metrics),
             users=UsersResource(accounts, authenticator),
             me=MeResource(accounts, authenticator),
+            keys=KeysResource(api_keys, authenticator),
             sessions=SessionsResource(sessions, accounts, authenticator, settings.trusted_networks),
         )
         app.add_routes(routes_of(resources))

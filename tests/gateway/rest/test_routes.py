@@ -42,4 +42,11 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("POST", "/api/sessions/refresh"),
         ("DELETE", "/api/sessions/current"),
         ("DELETE", "/api/sessions/{sessionId}"),
+        ("GET", "/api/keys"),
+        ("HEAD", "/api/keys"),
+        ("POST", "/api/keys"),
+        ("GET", "/api/keys/{keyId}"),
+        ("HEAD", "/api/keys/{keyId}"),
+        ("DELETE", "/api/keys/{keyId}"),
+        ("POST", "/api/keys/{keyId}/rotate"),
     }

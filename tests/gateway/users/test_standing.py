@@ -29,10 +29,10 @@ OF_A_SESSION = Identity(ADA.id, issued_at_seconds=NOW_MS / 1000, session_id="s")
         (Identity(ADA.id), Standing(ADA), None),
         (Identity(ADA.id), Standing(DEMOTED), Goodbye.TOKEN_EXPIRED),
         (AFTER, Standing(DISABLED), Goodbye.DISABLED),
-        (OF_A_SESSION, Standing(ADA, frozenset({"s", "t"})), None),
-        (OF_A_SESSION, Standing(ADA, frozenset({"t"})), Goodbye.REVOKED),
+        (OF_A_SESSION, Standing(ADA, session_ids=frozenset({"s", "t"})), None),
+        (OF_A_SESSION, Standing(ADA, session_ids=frozenset({"t"})), Goodbye.REVOKED),
         (OF_A_SESSION, Standing(None), Goodbye.REVOKED),
-        (OF_A_SESSION, Standing(DISABLED, frozenset({"s"})), Goodbye.DISABLED),
+        (OF_A_SESSION, Standing(DISABLED, session_ids=frozenset({"s"})), Goodbye.DISABLED),
     ],
 )
 def test_a_token_holds_as_long_as_what_it_says(

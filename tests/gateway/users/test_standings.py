@@ -10,6 +10,7 @@ import pytest
 from gateway.identity import Identity
 from gateway.users.database import Database
 from gateway.users.sql import SqlUserStore
+from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.standings import Standings
@@ -40,7 +41,8 @@ class Worker:
 
     def __init__(self, database: Database) -> None:
         self.users = AwayNowAndThen(database)
-        self.standings = Standings(self.users, SqlSessionStore(database), SqlChangeStore(database))
+        sessions, keys = SqlSessionStore(database), SqlKeyStore(database)
+        self.standings = Standings(self.users, sessions, keys, SqlChangeStore(database))
         self.connected: list[Identity] = []
         self.sent_off: list[Goodbye] = []
         self.has_sent_off = asyncio.Event()
