@@ -146,7 +146,7 @@ def sign_token(  # noqa: PLR0913 - one argument for each claim
     claims = _Claims(
         sub=subject,
         exp=int(now_seconds + lifetime_seconds),
-        iat=round(now_seconds, 3),  # a change of role divides a second, too
+        iat=int(now_seconds * 1000) / 1000,  # a change of role divides a second, too
         iss=rules.issuer,
         aud=rules.audience,
         jti=token_id,
