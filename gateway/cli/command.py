@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 from gateway.app import CannotListen
-from gateway.cli import bridge, config, keys, migrate, publish, serve, tokens, users
+from gateway.cli import bridge, config, db, keys, migrate, publish, serve, tokens, users
 from gateway.cli.running import (
     FAILED,
     OK,
@@ -29,7 +29,7 @@ _NOT_DONE: Final = frozenset(
     {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
 )
 # In the order in which --help tells of them.
-_MODULES: Final = (serve, migrate, users, keys, tokens, publish, config, bridge)
+_MODULES: Final = (serve, migrate, db, users, keys, tokens, publish, config, bridge)
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:

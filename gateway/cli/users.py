@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from gateway import app
+from gateway.cli import importing
 from gateway.cli.running import (
     OK,
     ArgumentsInvalid,
@@ -58,6 +59,8 @@ def add_to(commands: Commands) -> None:
         "--no-password", action="store_true", help="make somebody who cannot sign in yet"
     )
     create.set_defaults(command=_create)
+
+    importing.add_to(users_commands)
 
     password = users_commands.add_parser("password", help="give a user a new password")
     password.add_argument("email", metavar="EMAIL")

@@ -97,6 +97,23 @@ class Database:
         async with _translated(), self._writer.begin() as connection:
             yield connection
 
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """One moment of the whole database, to read for as long as it takes.
+
+        Raises `StoreUnavailable`. Writers do not wait for it.
+        """
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        engine = self._engine.execution_options(**options)
+        async with _translated(None), engine.connect() as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def writing_for_long(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may take its time: commands wait, requests do not."""
+        async with _translated(None), self._writer.begin() as connection:
+            yield connection
+
     async def migrate(self, revision: str = "head") -> tuple[str | None, str | None]:
         """Go to a version of the schema, in whatever time it takes: (from, to).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -74,6 +76,19 @@ class SqlUserStore:
         except IntegrityError as error:
             return await self._created_before(creation, error)
         return user
+
+    async def save_new(self, people: Sequence[User]) -> set[str]:
+        if not people:
+            return set()
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        statement = (
+            dialect.insert(users)
+            .values([_row_of(user) for user in people])
+            .on_conflict_do_nothing()
+            .returning(users.c.id)
+        )
+        async with self._database.writing_for_long() as connection:
+            return set((await connection.execute(statement)).scalars().all())
 
     async def _created_before(self, creation: Creation, error: IntegrityError) -> User:
         """What the key has made; without that it was the e-mail that was in the way."""
@@ -153,11 +168,7 @@ def _conditions_of(query: UserQuery) -> list[ColumnElement[bool]]:
 
 
 async def _save(connection: AsyncConnection, user: User) -> None:
-    row = {
-        **msgspec.structs.asdict(user),
-        "email_folded": folded(user.email),
-        "name_folded": folded(user.name),
-    }
+    row = _row_of(user)
     if user.version == 1:  # nobody has heard of it, so nobody has to be told
         await connection.execute(insert(users).values(row))
         return
@@ -165,6 +176,14 @@ async def _save(connection: AsyncConnection, user: User) -> None:
     if not (await connection.execute(update(users).where(*before).values(row))).rowcount:
         raise VersionStale
     await note_change(connection, user.id, user.updated_at_ms)
+
+
+def _row_of(user: User) -> dict[str, Any]:
+    return {
+        **msgspec.structs.asdict(user),
+        "email_folded": folded(user.email),
+        "name_folded": folded(user.name),
+    }
 
 
 def _row_of_creation(user: User, creation: Creation) -> dict[str, Any]:

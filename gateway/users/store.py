@@ -13,7 +13,8 @@ What every backend guarantees (the numbers are those of the contract suite):
 6.  A creation under a key happens once: the same key again gives the user that it made, whoever
     asks at the same time, until the key is forgotten after `KEY_LIFETIME_SECONDS`. With another
     fingerprint it raises `KeyReused`.
-7.  Both or neither: what raises has changed nothing. `StoreUnavailable` alone leaves open whether
+7.  `save_new` keeps, of many new users, those whose e-mail is free; of two with one e-mail, one.
+8.  Both or neither: what raises has changed nothing. `StoreUnavailable` alone leaves open whether
     the change was made: the answer may have been lost on its way.
 """
 
@@ -94,6 +95,9 @@ class UserStore(Protocol):
 
     async def create(self, user: User, creation: Creation) -> User:
         """Keep a new user, once; gives the user that the key made. Raises `KeyReused` as well."""
+
+    async def save_new(self, people: Sequence[User]) -> set[str]:
+        """Keep many new users at once; gives the ids of those that were kept."""
 
     async def find_by_id(self, user_id: str) -> User | None:
         """The user of that id."""

@@ -282,3 +282,19 @@ async def test_6_a_key_is_forgotten_after_its_time(store: SqlUserStore) -> None:
 
     assert await store.create(person(2), creation(now_ms=expired_ms)) == person(1)
     assert await store.create(person(2), creation(now_ms=expired_ms + 1)) == person(2)
+
+
+# ---- 7: many at once
+
+
+async def test_7_of_many_new_users_those_are_kept_whose_email_is_free(store: SqlUserStore) -> None:
+    await store.save(person(1))
+    people = [person(number) for number in (2, 3, 4)]
+    thief = msgspec.structs.replace(person(5), email=person(1).email.upper())
+    twin = msgspec.structs.replace(person(6), email=person(2).email)
+
+    kept = await store.save_new([thief, *people, twin])
+
+    assert kept == {user.id for user in people}
+    assert (await store.page(UserQuery())).users == [person(1), *people]
+    assert await store.save_new([]) == set()
