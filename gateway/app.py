@@ -28,10 +28,12 @@ from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.rest import admission
 from gateway.rest.admission import Admission
+from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
 from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
+from gateway.rest.origins import Origins
 from gateway.rest.problems import Problems
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
@@ -169,8 +171,10 @@ class Gateway:
 
     def _application(self) -> web.Application:
         problems = Problems(self.metrics, self.offences)
+        origins = Origins(self.settings.allowed_origins)
         app = web.Application(
-            middlewares=[problems.answer], client_max_size=self.settings.body_limit_bytes
+            middlewares=[origins.answer, problems.answer],
+            client_max_size=self.settings.body_limit_bytes,
         )
         resources = Resources(
             health=self.health,
@@ -181,6 +185,7 @@ class Gateway:
                 self.sessions, self.accounts, self.authenticator, self.settings.trusted_networks
             ),
             keys=KeysResource(self.keys, self.authenticator),
+            documents=DocumentsResource(),
         )
         app.add_routes(routes_of(resources))
         self.server.attach(app)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta, Raw
+from msgspec import Raw
 
 from gateway.authentication import Authenticator, bearer_of
 from gateway.broker.contract import BrokerUnavailable, Settle
@@ -19,22 +19,14 @@ from gateway.rest.problems import json_response, not_now
 from gateway.rest.requests import body_bytes_of, idempotency_key_of
 from gateway.rooms.publication import Outcome, Receipt
 from protocol import codec
+from protocol.publishing import ITEMS_LIMIT, Item
 from protocol.refusals import Refusal, Refused
 from protocol.rooms import check_room_name
 
-ITEMS_LIMIT: Final = 1000
 _BIKE_UPDATE: Final = "bike-update"
 # Who has no token (in development) is the same caller each time, so that the key of a request is
 # found again when the request is.
 _ANONYMOUS: Final = "anonymous"
-
-
-class Item(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """One event of the body."""
-
-    event: Annotated[str, Meta(min_length=1, max_length=64)]
-    data: Raw = Raw(b"null")
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
 
 
 _decode_item = msgspec.json.Decoder(Item).decode

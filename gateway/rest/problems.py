@@ -23,6 +23,13 @@ logger = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ENDPOINT: Final = "/socket.io/"  # Engine.IO has answers of its own
 _PRIVATE: Final = "/api/"
+# On every answer; pages for people say themselves what they load.
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Server": "paceline",  # and not of which versions it is made
+}
 _UNAUTHORIZED: Final = 401
 _FIRST_PROBLEM: Final = 400  # below it there are successes and redirects
 
@@ -59,7 +66,8 @@ class Problems:
                 response = self._answer_to(error, request, request_id)
         if not response.prepared:
             response.headers["X-Request-Id"] = request_id
-            response.headers["X-Content-Type-Options"] = "nosniff"
+            for name, value in _HEADERS.items():
+                response.headers.setdefault(name, value)
             if request.path.startswith(_PRIVATE):
                 response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
 from gateway.rest.keys import KeysResource
@@ -22,6 +23,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     me: MeResource
     sessions: SessionsResource
     keys: KeysResource
+    documents: DocumentsResource
 
 
 def routes_of(to: Resources) -> list[web.RouteDef]:
@@ -30,6 +32,8 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.get("/healthz", to.health.live),
         web.get("/readyz", to.health.ready),
         web.get("/metrics", to.health.metrics),
+        web.get("/openapi.json", to.documents.openapi),
+        web.get("/docs", to.documents.docs),
         web.post("/api/rooms/{roomId}/events", to.events.post),
         web.get("/api/users/me", to.me.get),
         web.patch("/api/users/me", to.me.patch),

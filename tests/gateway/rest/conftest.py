@@ -23,10 +23,12 @@ from gateway.hub import Hub
 from gateway.identity import Grants, KeySet, Role, sign_token
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
 from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
+from gateway.rest.origins import Origins
 from gateway.rest.problems import Problems
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
@@ -150,7 +152,8 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         health = HealthResource(broker, database, metrics)
         problems = Problems(metrics, Offences())
         app = web.Application(
-            middlewares=[problems.answer], client_max_size=settings.body_limit_bytes
+            middlewares=[Origins(settings.allowed_origins).answer, problems.answer],
+            client_max_size=settings.body_limit_bytes,
         )
         users, kept_sessions = SqlUserStore(database), SqlSessionStore(database)
         keys = SqlKeyStore(database)
@@ -178,6 +181,7 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             users=UsersResource(accounts, authenticator),
             me=MeResource(accounts, authenticator),
             keys=KeysResource(api_keys, authenticator),
+            documents=DocumentsResource(),
             sessions=SessionsResource(sessions, accounts, authenticator, settings.trusted_networks),
         )
         app.add_routes(routes_of(resources))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from protocol.operations import OPERATIONS
 from tests.gateway.rest.conftest import Door
 
 
@@ -20,6 +21,10 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("HEAD", "/readyz"),
         ("GET", "/metrics"),
         ("HEAD", "/metrics"),
+        ("GET", "/openapi.json"),
+        ("HEAD", "/openapi.json"),
+        ("GET", "/docs"),
+        ("HEAD", "/docs"),
         ("POST", "/api/rooms/{roomId}/events"),
         ("GET", "/api/users"),
         ("HEAD", "/api/users"),
@@ -50,3 +55,15 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("DELETE", "/api/keys/{keyId}"),
         ("POST", "/api/keys/{keyId}/rotate"),
     }
+
+
+async def test_the_table_of_operations_is_the_table_of_urls(door: Door) -> None:
+    assert door.client.app is not None
+    served = {
+        (route.method, route.resource.canonical)
+        for route in door.client.app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+
+    of_the_api = {each for each in served if each[1].startswith("/api/")}
+    assert of_the_api == {(row.method, row.path) for row in OPERATIONS}
