@@ -22,7 +22,7 @@ PORT_OF_CONFORMANCE = $(or $(PORT),3000)
 
 help:
 	@echo "make run        start the gateway on http://127.0.0.1:8080 (PORT=... for another port)"
-	@echo "make test       every test: unit tests, then journeys with real clients, Redis and a browser"
+	@echo "make test       every test: unit tests, then journeys with real clients, servers and a browser"
 	@echo "make unit       the unit tests alone"
 	@echo "make journeys   the journeys alone"
 	@echo "make lint       formatting, rules, types and the arrows between packages"
@@ -53,7 +53,7 @@ $(TESTABLE): requirements-dev.lock $(RUNNABLE)
 	@$(INSTALL) -r requirements-dev.lock
 	@touch $@
 
-# Node, Redis and Chromium: found on the machine, else fetched. Quick when all are there.
+# Node, Redis, PostgreSQL and Chromium: found on the machine, else fetched. Quick when all are there.
 programs: $(TESTABLE)
 	@$(IN_VENV) -m tests.toolbox.install
 

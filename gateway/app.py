@@ -1,7 +1,5 @@
 """This module owns one worker: it builds the gateway from its parts and takes it down in reverse.
 
-The only module that names a broker's backend.
-
 Going away: first it says that it is not ready, for as long as balancers take to notice, and goes on
 as before. Then it takes nobody in any more, sends off those who are there, a few at a time, and
 ends what is left. A worker whose place another one has taken skips the first step, and leaves the
@@ -13,9 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import functools
 import logging
-import secrets
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, Final
@@ -24,29 +20,27 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.authentication import Authenticator
-from gateway.broker.contract import Broker
-from gateway.broker.memory import MemoryBroker, MemoryRooms
-from gateway.broker.memory_sessions import MemoryIntercom, MemorySessions
-from gateway.broker.redis.broker import RedisBroker
-from gateway.broker.redis.sessions import RedisSessions
-from gateway.broker.sessions import Intercom, Sessions
-from gateway.feeds.ingest import Ingest
+from gateway.backends import between_workers, database_of, ingest_of, stores_of
 from gateway.hub import Hub
 from gateway.logs import Offences
 from gateway.metrics import Metrics
-from gateway.redis.client import call
+from gateway.people import People
 from gateway.removals import Removals
 from gateway.rest import admission
 from gateway.rest.admission import Admission
+from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.keys import KeysResource
+from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
+from gateway.rest.origins import Origins
 from gateway.rest.problems import Handler, Problems
-from gateway.rest.routes import health_routes_of, routes_of
+from gateway.rest.routes import Resources, health_routes_of, routes_of
+from gateway.rest.sessions import SessionsResource
+from gateway.rest.users import UsersResource
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
-from gateway.settings.redis_url import address_of
 from gateway.sockets.departure import in_batches, send_off
 from gateway.sockets.engine import EngineLimits
 from gateway.sockets.handover import HandOver
@@ -54,18 +48,17 @@ from gateway.sockets.internals import has_asked
 from gateway.sockets.lanes import Lanes
 from gateway.sockets.lobby import Lobby
 from gateway.sockets.namespace import Namespace
-from gateway.sockets.recovery import RENEWALS, Recovery
+from gateway.sockets.recovery import Recovery
 from gateway.sockets.server import Server
+from gateway.verdicts import Verdicts
 from gateway.workers.berth import Berth
 from gateway.workers.folder import RunDirectoryUnusable
 from gateway.workers.leaving import LAST_WORDS_SHARE, REQUESTS_SHARE, SPREAD_SHARE, Leaving
 from gateway.workers.listening import BACKLOG
 from gateway.workers.neighbours import Neighbourhood
 from gateway.workers.place import new_worker_id
-from gateway.workers.registry import Registry
 from gateway.workers.relay import Line
 from gateway.workers.settling import settled_among
-from gateway.workers.shared import SharedRegistry
 
 logger = structlog.get_logger(__name__)
 
@@ -98,8 +91,10 @@ class Gateway:
         self.worker_id = new_worker_id()
         self.metrics = metrics or Metrics()
         self.leaving = Leaving()
-        self.authenticator = Authenticator(settings)
-        self.broker, sessions, intercom = _between_workers(settings, self.worker_id)
+        database = database_of(settings)
+        self.people = People(settings, database, stores_of(database))
+        self.between = between_workers(settings, self.worker_id)
+        self.broker = self.between.broker
         self._berth = berth
         if berth is not None:
             self.metrics.worker = str(berth.slot)
@@ -109,14 +104,21 @@ class Gateway:
         )
         self.hub = Hub(settings, self.broker, self.lanes)
         self.lanes.serve(self.hub.membership)
-        self.removals = Removals(self.hub, intercom)
+        self.removals = Removals(self.hub, self.between.intercom)
+        verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
+        self.people.standings.judge_by(verdicts.judge, verdicts.subjects)
         pacing = Pacing(settings)
         self.lobby = Lobby(
             settings,
             self.hub,
             self.lanes,
-            self.authenticator,
-            Recovery(settings.recovery_seconds, sessions, intercom, self.metrics),
+            self.people.authenticator,
+            Recovery(
+                settings.recovery_seconds,
+                self.between.sessions,
+                self.between.intercom,
+                self.metrics,
+            ),
             pacing,
             self.metrics,
             self.offences,
@@ -125,15 +127,15 @@ class Gateway:
             settings,
             self.hub,
             self.lanes,
-            self.authenticator,
+            self.people.authenticator,
             self.lobby,
             self.metrics,
             self.offences,
         )
         self.server = _server_of(settings, namespace, pacing, self.worker_id)
-        self.health = HealthResource(self.broker, self.metrics)
+        self.health = HealthResource(self.broker, database, self.metrics)
         self.neighbourhood: Neighbourhood | None = None
-        self.ingest = _ingest_of(settings, self.broker, self.hub, self.metrics)
+        self.ingest = ingest_of(settings, self.broker, self.hub, self.metrics, self.worker_id)
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
@@ -148,8 +150,7 @@ class Gateway:
         """Serve while the context is open; gives the port, which the system chose if it was 0."""
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(_malformed_requests_noted(self.offences))
-            await self.authenticator.start()
-            stack.push_async_callback(self.authenticator.stop)
+            await stack.enter_async_context(self.people.running())
             await self.hub.start()
             stack.push_async_callback(self.hub.stop)
             self.lobby.start()
@@ -213,7 +214,7 @@ class Gateway:
                 self.settings,
                 self.worker_id,
                 port,
-                _registry_of_hosts(self.broker, self.settings),
+                self.between.hosts,
                 door.resuming,
                 self.metrics.handovers.add,
             )
@@ -223,6 +224,22 @@ class Gateway:
                 self.server.engine.handover = None
         except RunDirectoryUnusable as unusable:
             raise CannotListen(f"Workers cannot find each other: {unusable}") from unusable
+
+    def _resources(self) -> Resources:
+        people = self.people
+        authenticator = people.authenticator
+        return Resources(
+            health=self.health,
+            events=EventsResource(self.hub, authenticator, self.metrics),
+            members=MembersResource(self.hub, authenticator, self.removals),
+            users=UsersResource(people.accounts, authenticator),
+            me=MeResource(people.accounts, authenticator),
+            sessions=SessionsResource(
+                people.sessions, people.accounts, authenticator, self.settings.trusted_networks
+            ),
+            keys=KeysResource(people.keys, authenticator),
+            documents=DocumentsResource(),
+        )
 
     def _admission(self, runner: web.AppRunner) -> Admission:
         assert runner.server is not None
@@ -250,13 +267,12 @@ class Gateway:
 
     def _application(self) -> web.Application:
         problems = Problems(self.metrics, self.offences)
+        origins = Origins(self.settings.allowed_origins)
         app = web.Application(
-            middlewares=[self._close_when_leaving, problems.answer],
+            middlewares=[self._close_when_leaving, origins.answer, problems.answer],
             client_max_size=self.settings.body_limit_bytes,
         )
-        events = EventsResource(self.hub, self.authenticator, self.metrics)
-        members = MembersResource(self.hub, self.authenticator, self.removals)
-        app.add_routes(routes_of(events, members, self.health))
+        app.add_routes(routes_of(self._resources()))
         self.server.attach(app)
         return app
 
@@ -326,36 +342,6 @@ def _malformed_requests_noted(offences: Offences) -> Iterator[None]:
         yield
     finally:
         server_logger.removeFilter(is_for_the_log)
-
-
-def _between_workers(settings: Settings, worker_id: str) -> tuple[Broker, Sessions, Intercom]:
-    # A session that was saved just before its connection was lost is still there for so long.
-    keep_seconds = settings.recovery_seconds * (1 + 1 / RENEWALS)
-    if settings.redis_url is None:
-        memory = MemoryBroker(MemoryRooms(settings.kind_of))
-        return memory, MemorySessions(keep_seconds, time.monotonic), MemoryIntercom({})
-    address = address_of(settings.redis_url)
-    redis = RedisBroker(
-        address, settings.kind_of, prefix=settings.redis_prefix, worker_id=worker_id
-    )
-    sessions = RedisSessions(redis.redis, settings.redis_prefix, keep_seconds)
-    return redis, sessions, redis.intercom
-
-
-def _registry_of_hosts(broker: Broker, settings: Settings) -> Registry | None:
-    """Where workers of other hosts are found; with the embedded broker there are none."""
-    if not isinstance(broker, RedisBroker):
-        return None
-    return SharedRegistry(functools.partial(call, broker.redis), settings.redis_prefix)
-
-
-def _ingest_of(settings: Settings, broker: Broker, hub: Hub, metrics: Metrics) -> Ingest | None:
-    if not settings.ingest or not isinstance(broker, RedisBroker):
-        return None
-    stream = f"{settings.redis_prefix}:ingest"
-    ingest = Ingest(broker.redis, hub, metrics, stream, secrets.token_urlsafe(6))
-    metrics.gauge("ingest_backlog", lambda: ingest.backlog)
-    return ingest
 
 
 @contextlib.asynccontextmanager

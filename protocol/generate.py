@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from protocol.asyncapi import asyncapi_document
+from protocol.openapi import openapi_document
 from protocol.reference import reference_page
 from protocol.typescript import typescript_source
 
@@ -24,10 +25,15 @@ def _asyncapi_yaml() -> str:
     return msgspec.yaml.encode(asyncapi_document()).decode()
 
 
+def _openapi_yaml() -> str:
+    return msgspec.yaml.encode(openapi_document()).decode()
+
+
 # From the repository's root: the file, and what makes its text.
 GENERATED: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/events.md": reference_page,
     "protocol/asyncapi.yaml": _asyncapi_yaml,
+    "protocol/openapi.yaml": _openapi_yaml,
     "protocol/typescript/events.d.ts": typescript_source,
 }
 

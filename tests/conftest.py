@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import os
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +14,7 @@ import pytest
 
 from tests.toolbox import ports, programs
 from tests.toolbox.gateway_process import GatewayProcess
+from tests.toolbox.postgres_server import PostgresServer
 from tests.toolbox.redis_server import RedisServer
 
 # No deadlines: a busy machine is not a bug. In CI always the same examples: a red run repeats.
@@ -72,6 +74,24 @@ def redis_url(_shared_redis_server: RedisServer) -> str:
     """An empty Redis, shared by the tests of one process one after the other: not to be killed."""
     _shared_redis_server.command("FLUSHALL")
     return _shared_redis_server.url
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of the test's own, to be killed and restarted at will."""
+    server = PostgresServer(Path(tempfile.mkdtemp(prefix="paceline-postgres-")))
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def shared_postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL for the tests of one process, one after the other: not to be killed."""
+    server = PostgresServer(Path(tempfile.mkdtemp(prefix="paceline-postgres-")))
+    server.start()
+    yield server
+    server.remove()
 
 
 @pytest.fixture

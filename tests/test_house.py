@@ -43,6 +43,14 @@ TESTED_ELSEWHERE = {
     "gateway/redis/scripts.py": "the contract suite of the brokers, over a real Redis",
     "gateway/redis/shard.py": "the contract suite of the brokers, over a real Redis",
     "gateway/redis/subscriber.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/users/sql_api_keys.py": "test_api_keys.py runs over every database",
+    "gateway/users/sql_changes.py": "test_changes.py runs over every database",
+    "gateway/users/sql_sessions.py": "test_session.py, the contract, runs over every database",
+    "gateway/users/migrations/env.py": "test_schema.py goes forward and back on every database",
+    "gateway/users/migrations/versions/m0001_users.py": "the same, with data in the tables",
+    "gateway/users/migrations/versions/m0002_sessions.py": "the same",
+    "gateway/users/migrations/versions/m0003_changes.py": "the same",
+    "gateway/users/migrations/versions/m0004_api_keys.py": "the same",
 }
 
 

@@ -5,6 +5,16 @@ Pure: the time is an argument and keys are handed in, so nothing here waits, fet
 
 from __future__ import annotations
 
+from gateway.identity.api_keys import (
+    PresentedKey,
+    digest_of,
+    is_api_key,
+    key_id_of,
+    new_key_id,
+    new_key_text,
+    presented_key,
+    subject_of_key,
+)
 from gateway.identity.keys import (
     ALGORITHMS,
     KeySet,
@@ -12,6 +22,7 @@ from gateway.identity.keys import (
     VerifyingKey,
     algorithm_of,
 )
+from gateway.identity.refresh import RefreshClaims, refresh_claims_of, sign_refresh_token
 from gateway.identity.subject import (
     PERMISSIONS_OF_ROLE,
     Grants,
@@ -38,11 +49,22 @@ __all__ = [
     "KeyUnknown",
     "KeyUnusable",
     "Permission",
+    "PresentedKey",
+    "RefreshClaims",
     "Role",
     "TokenRules",
     "VerifyingKey",
     "algorithm_of",
     "development_identity",
+    "digest_of",
     "identity_of_token",
+    "is_api_key",
+    "key_id_of",
+    "new_key_id",
+    "new_key_text",
+    "presented_key",
+    "refresh_claims_of",
+    "sign_refresh_token",
     "sign_token",
+    "subject_of_key",
 ]

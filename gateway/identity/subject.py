@@ -58,6 +58,8 @@ class Identity(msgspec.Struct, frozen=True):
     token_id: str | None = None
     issued_at_seconds: float | None = None  # for "every token of this user from before noon"
     is_anonymous: bool = False  # proved by nothing, which is enough in development alone
+    session_id: str | None = None  # of somebody who signed in here
+    key_digest: str | None = None  # of a backend that has shown an API key
 
     def may(self, permission: Permission) -> bool:
         """Whether the role as such has `permission`; `grants` may still narrow it to rooms."""

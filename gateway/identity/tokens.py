@@ -22,7 +22,7 @@ from protocol.refusals import Refusal, Refused
 
 TOKEN_LIMIT_CHARACTERS = 8192
 # Other kinds of JWT (refresh, logout, ID tokens of some issuers) say so, and open nothing here.
-_TYPES = {"jwt", "at+jwt", "application/jwt", "application/at+jwt"}
+ACCESS_TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 
 
 class _PreparedHMAC(HMACAlgorithm):
@@ -63,7 +63,9 @@ class TokenRules(msgspec.Struct, frozen=True):
     leeway_seconds: float = 10.0
 
 
-class _Header(msgspec.Struct, frozen=True):
+class Header(msgspec.Struct, frozen=True):
+    """The header of a JWT, as far as it is looked at."""
+
     alg: Annotated[str, Meta(max_length=16)]
     kid: Annotated[str, Meta(max_length=200)] | UnsetType = UNSET
     typ: str = "JWT"
@@ -93,9 +95,10 @@ class _Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     jti: _Text | None = None
     role: Role = Role.VIEWER
     rooms: _RoomsClaim | None = None
+    sid: _Text | None = None
 
 
-_decode_header = msgspec.json.Decoder(_Header).decode
+_decode_header = msgspec.json.Decoder(Header).decode
 _decode_claims = msgspec.json.Decoder(_Claims).decode
 _encode_claims = msgspec.json.Encoder().encode
 
@@ -108,8 +111,8 @@ def identity_of_token(
     Raises `Refused` (UNAUTHENTICATED, TOKEN_INVALID, TOKEN_EXPIRED), or `KeyUnknown` when reading
     the issuer's keys again may help. `now_seconds` counts from 1970.
     """
-    text = _checked_text(token)
-    claims = _claims_of(_verified_payload(text, _header_of(text), keys))
+    text = checked_text(token)
+    claims = _claims_of(verified_payload(text, header_of(text, ACCESS_TYPES), keys))
     _check_times(claims, now_seconds, rules.leeway_seconds)
     _check_addressed(claims, rules)
     return Identity(
@@ -119,6 +122,7 @@ def identity_of_token(
         expires_at_seconds=claims.exp,
         token_id=claims.jti,
         issued_at_seconds=claims.iat,
+        session_id=claims.sid,
     )
 
 
@@ -132,6 +136,7 @@ def sign_token(  # noqa: PLR0913 - one argument for each claim
     grants: Grants | None = None,
     rules: TokenRules | None = None,
     token_id: str | None = None,
+    session_id: str | None = None,
 ) -> str:
     """A token, signed with the newest secret, that `identity_of_token` reads under `rules`.
 
@@ -141,41 +146,50 @@ def sign_token(  # noqa: PLR0913 - one argument for each claim
     claims = _Claims(
         sub=subject,
         exp=int(now_seconds + lifetime_seconds),
-        iat=int(now_seconds),
+        iat=int(now_seconds * 1000) / 1000,  # a change of role divides a second, too
         iss=rules.issuer,
         aud=rules.audience,
         jti=token_id,
+        sid=session_id,
         role=role,
         rooms=_RoomsClaim(grants.join, grants.publish) if grants else None,
     )
     payload = _encode_claims(claims)
     _claims_of(payload)
-    return _jws.encode(payload, keys.signing_secret, algorithm="HS256")
+    return signed(payload, keys)
 
 
-def _checked_text(token: object) -> str:
+def signed(payload: bytes, keys: KeySet, kind: str = "JWT") -> str:
+    """Any claims as a token of a type, signed with the newest secret; raises `KeyUnusable`."""
+    return _jws.encode(payload, keys.signing_secret, algorithm="HS256", headers={"typ": kind})
+
+
+def checked_text(token: object) -> str:
+    """What may be a token at all; raises `Refused`."""
     if token is None or token == "":
         raise Refused(Refusal.UNAUTHENTICATED)
     if not isinstance(token, str) or not token.isascii():
-        raise _invalid("The token is not a JWT.")
+        raise invalid_token("The token is not a JWT.")
     if len(token) > TOKEN_LIMIT_CHARACTERS:
-        raise _invalid(f"The token is longer than {TOKEN_LIMIT_CHARACTERS} characters.")
+        raise invalid_token(f"The token is longer than {TOKEN_LIMIT_CHARACTERS} characters.")
     return token
 
 
-def _header_of(token: str) -> _Header:
+def header_of(token: str, types: frozenset[str]) -> Header:
+    """The header of a token of one of the types; raises `Refused`."""
     try:
         header = _decode_header(base64url_decode(token.partition(".")[0]))
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise _invalid("The token is not a JWT.") from None
+        raise invalid_token("The token is not a JWT.") from None
     if header.crit is not UNSET or header.b64 is not UNSET:
-        raise _invalid("The token asks for an extension that is not understood here.")
-    if header.typ.lower() not in _TYPES:
-        raise _invalid("The token is of another type than an access token.")
+        raise invalid_token("The token asks for an extension that is not understood here.")
+    if header.typ.lower() not in types:
+        raise invalid_token("The token is of another type than an access token.")
     return header
 
 
-def _verified_payload(token: str, header: _Header, keys: KeySet) -> bytes:
+def verified_payload(token: str, header: Header, keys: KeySet) -> bytes:
+    """What a token says, once its signature is proved good; raises `Refused`, `KeyUnknown`."""
     kid = None if header.kid is UNSET else header.kid
     for key in keys.candidates(header.alg, kid):
         try:
@@ -183,12 +197,12 @@ def _verified_payload(token: str, header: _Header, keys: KeySet) -> bytes:
         except InvalidSignatureError:
             continue
         except PyJWTError:
-            raise _invalid("The token is not a JWT.") from None
+            raise invalid_token("The token is not a JWT.") from None
         payload: bytes = decoded["payload"]
         return payload
     if header.alg in keys.algorithms and keys.may_appear(header.alg, kid):
         raise KeyUnknown(kid)
-    raise _invalid("The token is signed with no key that is known here.")
+    raise invalid_token("The token is signed with no key that is known here.")
 
 
 def _claims_of(payload: bytes) -> _Claims:
@@ -196,9 +210,9 @@ def _claims_of(payload: bytes) -> _Claims:
         # All of it must be UTF-8 (RFC 7519, section 7.2); the decoder skips what it does not know.
         claims = _decode_claims(payload.decode())
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise _invalid(f"The token's claims are not right: {_rule_of(error)}.") from None
+        raise invalid_token(f"The token's claims are not right: {_rule_of(error)}.") from None
     if not claims.sub.isprintable():
-        raise _invalid("The token's `sub` has characters that cannot be printed.")
+        raise invalid_token("The token's `sub` has characters that cannot be printed.")
     return claims
 
 
@@ -212,17 +226,17 @@ def _check_times(claims: _Claims, now_seconds: float, leeway_seconds: float) -> 
         raise Refused(Refusal.TOKEN_EXPIRED)
     latest_seconds = now_seconds + leeway_seconds
     if (claims.nbf or 0) > latest_seconds or (claims.iat or 0) > latest_seconds:
-        raise _invalid("The token is not valid yet.")
+        raise invalid_token("The token is not valid yet.")
 
 
 def _check_addressed(claims: _Claims, rules: TokenRules) -> None:
     if rules.issuer is not None and claims.iss != rules.issuer:
-        raise _invalid("The token comes from another issuer.")
+        raise invalid_token("The token comes from another issuer.")
     if rules.audience is None:
         return
     audiences = (claims.aud,) if isinstance(claims.aud, str) else claims.aud or ()
     if rules.audience not in audiences:
-        raise _invalid("The token is meant for another audience.")
+        raise invalid_token("The token is meant for another audience.")
 
 
 def _grants_of(claim: _RoomsClaim | None) -> Grants:
@@ -232,5 +246,6 @@ def _grants_of(claim: _RoomsClaim | None) -> Grants:
     return Grants(claim.join, claim.join if claim.publish is None else claim.publish)
 
 
-def _invalid(message: str) -> Refused:
+def invalid_token(message: str) -> Refused:
+    """The no to a token."""
     return Refused(Refusal.TOKEN_INVALID, message)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-from msgspec import Meta, Raw
+from msgspec import Raw
 
 from gateway.authentication import Authenticator, bearer_of
 from gateway.broker.contract import BrokerUnavailable, Settle
@@ -17,26 +16,17 @@ from gateway.hub import Hub
 from gateway.identity import Identity
 from gateway.metrics import Metrics
 from gateway.rest.problems import json_response, not_now
+from gateway.rest.requests import body_bytes_of, idempotency_key_of
 from gateway.rooms.publication import Outcome, Receipt
 from protocol import codec
+from protocol.publishing import ITEMS_LIMIT, Item
 from protocol.refusals import Refusal, Refused
 from protocol.rooms import check_room_name
 
-ITEMS_LIMIT: Final = 1000
-KEY_LIMIT_CHARACTERS: Final = 128
-BODY_TIMEOUT_SECONDS: Final = 10.0
 _BIKE_UPDATE: Final = "bike-update"
 # Who has no token (in development) is the same caller each time, so that the key of a request is
 # found again when the request is.
 _ANONYMOUS: Final = "anonymous"
-
-
-class Item(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """One event of the body."""
-
-    event: Annotated[str, Meta(min_length=1, max_length=64)]
-    data: Raw = Raw(b"null")
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
 
 
 _decode_item = msgspec.json.Decoder(Item).decode
@@ -55,8 +45,8 @@ class EventsResource:
         """Publish one event, or up to 1,000 of them in order."""
         room = check_room_name(request.match_info["roomId"])
         identity = await self._identity_of(request)
-        key = _idempotency_key_of(request)
-        body = await _body_of(request)
+        key = idempotency_key_of(request)
+        body = await body_bytes_of(request)
         if body.lstrip()[:1] == b"[":
             return await self._post_many(identity, room, _items_of(body), key)
         receipt = await self._publish(identity, room, Raw(body), key)
@@ -129,24 +119,6 @@ def _settling(future: asyncio.Future[Receipt]) -> Settle:
     return settle
 
 
-async def _body_of(request: web.Request) -> bytes:
-    if request.content_type != "application/json":
-        raise Refused(Refusal.UNSUPPORTED_MEDIA_TYPE)
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
-            body = await request.read()
-        body.decode()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise Refused(Refusal.TOO_LARGE) from error
-    except UnicodeDecodeError as error:
-        raise Refused(Refusal.MALFORMED, "The body is not UTF-8.") from error
-    except (web.RequestPayloadError, HttpProcessingError) as error:
-        raise Refused(Refusal.MALFORMED, "The body is not encoded as its headers say.") from error
-    except TimeoutError as error:
-        raise Refused(Refusal.MALFORMED, "The body did not arrive in time.") from error
-    return body
-
-
 def _items_of(body: bytes) -> list[Raw]:
     try:
         items = _decode_items(body)
@@ -162,13 +134,6 @@ def _item_of(raw: Raw) -> Item:
         return _decode_item(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Refused(Refusal.MALFORMED, f"Not an event: {error}") from error
-
-
-def _idempotency_key_of(request: web.Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= KEY_LIMIT_CHARACTERS and key.isprintable()):
-        raise Refused(Refusal.MALFORMED, "Idempotency-Key is 1 to 128 printable characters.")
-    return key
 
 
 def _told(room: str, receipt: Receipt) -> dict[str, Any]:

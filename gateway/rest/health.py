@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from gateway.broker.contract import Broker, BrokerUnavailable
 from gateway.metrics import Metrics, render
 from gateway.rest.problems import json_response
+from gateway.users.store import StoreUnavailable
 
 _PING_TIMEOUT_SECONDS: Final = 1.0
+
+
+class Store(Protocol):
+    """What is asked of the user store here."""
+
+    async def ping(self) -> None:
+        """Return when it answers; raise `StoreUnavailable` when it does not."""
 
 
 class HealthResource:
     """`/healthz`, `/readyz` and `/metrics`."""
 
-    def __init__(self, broker: Broker, metrics: Metrics) -> None:
+    def __init__(self, broker: Broker, store: Store, metrics: Metrics) -> None:
         self._broker = broker
+        self._store = store
         self._metrics = metrics
         self.is_draining = False
 
@@ -33,6 +42,8 @@ class HealthResource:
             "broker": await self._broker_state(),
         }
         is_ready = all(state == "ok" for state in checks.values())
+        # Sockets do without it, so a balancer has no reason to send them elsewhere.
+        checks["store"] = await self._store_state()
         status = "ready" if is_ready else "not ready"
         return json_response(
             {"data": {"status": status, "checks": checks}}, 200 if is_ready else 503
@@ -50,5 +61,13 @@ class HealthResource:
             async with asyncio.timeout(_PING_TIMEOUT_SECONDS):
                 await self._broker.ping()
         except (BrokerUnavailable, TimeoutError):
+            return "unavailable"
+        return "ok"
+
+    async def _store_state(self) -> str:
+        try:
+            async with asyncio.timeout(_PING_TIMEOUT_SECONDS):
+                await self._store.ping()
+        except (StoreUnavailable, TimeoutError):
             return "unavailable"
         return "ok"

@@ -15,12 +15,21 @@ from aiohttp import web
 from gateway.broker.contract import BrokerUnavailable
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.users.store import StoreUnavailable
 from protocol.refusals import Refusal, Refused
 
 logger = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ENDPOINT: Final = "/socket.io/"  # Engine.IO has answers of its own
+_PRIVATE: Final = "/api/"
+# On every answer; pages for people say themselves what they load.
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Server": "paceline",  # and not of which versions it is made
+}
 _UNAUTHORIZED: Final = 401
 _FIRST_PROBLEM: Final = 400  # below it there are successes and redirects
 
@@ -49,13 +58,18 @@ class Problems:
         if request.path == _ENDPOINT:
             return await handler(request)
         request_id = secrets.token_hex(8)
-        try:
-            response = await asyncio.shield(asyncio.ensure_future(handler(request)))
-        except Exception as error:  # noqa: BLE001 - each kind has its answer
-            response = self._answer_to(error, request, request_id)
+        # Every line that the handling writes says which request it was for.
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                response = await asyncio.shield(asyncio.ensure_future(handler(request)))
+            except Exception as error:  # noqa: BLE001 - each kind has its answer
+                response = self._answer_to(error, request, request_id)
         if not response.prepared:
             response.headers["X-Request-Id"] = request_id
-            response.headers["X-Content-Type-Options"] = "nosniff"
+            for name, value in _HEADERS.items():
+                response.headers.setdefault(name, value)
+            if request.path.startswith(_PRIVATE):
+                response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     def _answer_to(
@@ -65,13 +79,13 @@ class Problems:
             case Refused():
                 self._note(error, request)
                 return refusal_response(error)
-            case BrokerUnavailable():
+            case BrokerUnavailable() | StoreUnavailable():
                 return refusal_response(self._counted(not_now(error)))
             case web.HTTPException() if error.status < _FIRST_PROBLEM:
                 raise error
             case web.HTTPException():
                 return self._http_problem(error, request)
-        logger.error("! request failed", request_id=request_id, path=request.path, exc_info=error)
+        logger.error("! request failed", path=request.path, exc_info=error)
         details = {"requestId": request_id}
         return refusal_response(self._counted(Refused(Refusal.INTERNAL, details=details)))
 
@@ -95,7 +109,7 @@ class Problems:
         return refused
 
 
-def not_now(unavailable: BrokerUnavailable) -> Refused:
+def not_now(unavailable: BrokerUnavailable | StoreUnavailable) -> Refused:
     """The no that invites to try again."""
     return Refused(Refusal.UNAVAILABLE, retry_after_ms=unavailable.retry_after_ms)
 

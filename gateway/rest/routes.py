@@ -2,23 +2,63 @@
 
 from __future__ import annotations
 
+import msgspec
 from aiohttp import web
 
+from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.keys import KeysResource
+from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
+from gateway.rest.sessions import SessionsResource
+from gateway.rest.users import UsersResource
 
 
-def routes_of(
-    events: EventsResource, members: MembersResource, health: HealthResource
-) -> list[web.RouteDef]:
-    """Every URL but the Socket.IO endpoint."""
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """What the URLs lead to."""
+
+    health: HealthResource
+    events: EventsResource
+    members: MembersResource
+    users: UsersResource
+    me: MeResource
+    sessions: SessionsResource
+    keys: KeysResource
+    documents: DocumentsResource
+
+
+def routes_of(to: Resources) -> list[web.RouteDef]:
+    """Every URL but the Socket.IO endpoint. Of two that fit the first one counts."""
     return [
-        *health_routes_of(health),
-        web.post("/api/rooms/{roomId}/events", events.post),
-        web.get("/api/rooms/{roomId}/members", members.list),
-        web.delete("/api/rooms/{roomId}/members/{peerId}", members.remove),
-        web.delete("/api/peers", members.dismiss),
+        *health_routes_of(to.health),
+        web.get("/openapi.json", to.documents.openapi),
+        web.get("/docs", to.documents.docs),
+        web.post("/api/rooms/{roomId}/events", to.events.post),
+        web.get("/api/rooms/{roomId}/members", to.members.list),
+        web.delete("/api/rooms/{roomId}/members/{peerId}", to.members.remove),
+        web.delete("/api/peers", to.members.dismiss),
+        web.get("/api/users/me", to.me.get),
+        web.patch("/api/users/me", to.me.patch),
+        web.put("/api/users/me/password", to.sessions.put_own_password),
+        web.get("/api/users", to.users.get_many),
+        web.post("/api/users", to.users.post),
+        web.get("/api/users/{userId}", to.users.get),
+        web.patch("/api/users/{userId}", to.users.patch),
+        web.delete("/api/users/{userId}", to.users.delete),
+        web.put("/api/users/{userId}/password", to.sessions.put_password),
+        web.get("/api/users/{userId}/sessions", to.sessions.get_of_user),
+        web.delete("/api/users/{userId}/sessions", to.sessions.delete_of_user),
+        web.post("/api/sessions", to.sessions.post),
+        web.get("/api/sessions", to.sessions.get_own),
+        web.post("/api/sessions/refresh", to.sessions.refresh),
+        web.delete("/api/sessions/current", to.sessions.delete_current),
+        web.delete("/api/sessions/{sessionId}", to.sessions.delete),
+        web.get("/api/keys", to.keys.get_all),
+        web.post("/api/keys", to.keys.post),
+        web.get("/api/keys/{keyId}", to.keys.get),
+        web.delete("/api/keys/{keyId}", to.keys.delete),
+        web.post("/api/keys/{keyId}/rotate", to.keys.rotate),
     ]
 
 

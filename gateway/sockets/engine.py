@@ -13,10 +13,11 @@ import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gateway.addresses import Network
 from gateway.sockets import answers, polling
 from gateway.sockets.connection import TRANSPORT_CLOSED, TRANSPORT_FAILED, Connection
 from gateway.sockets.handover import HandOver
-from gateway.sockets.handshake import Network, handshake_of, is_origin_allowed
+from gateway.sockets.handshake import handshake_of, is_origin_allowed
 from gateway.sockets.internals import FrameQueue
 from gateway.sockets.polling import Pollbox
 from gateway.sockets.sink import LibrarySink, Sink

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import socket
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -24,6 +25,12 @@ NOT_HTTP = [
     b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{",
 ]
 ENVIRON = {"PACELINE_ENV": "development", "PORT": "0"}
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a gateway may leave its database."""
+    monkeypatch.chdir(tmp_path)
 
 
 def settings(**changes: str) -> Settings:

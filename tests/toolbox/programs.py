@@ -1,4 +1,4 @@
-"""This module owns where the programs are that tests drive: Node, npm, Redis and Chromium.
+"""This module owns where the programs are that tests drive: Node, npm, databases and Chromium.
 
 The machine's own come first, then what `python -m tests.toolbox.install` has fetched.
 """
@@ -13,6 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CLIENTS = REPOSITORY / "tests" / "clients"
 FETCHED_REDIS = REPOSITORY / ".cache" / "redis"
 NODE_MAJOR_VERSION_LEAST = 18
+_POSTGRES = Path("/usr/lib/postgresql")
 
 
 class ProgramMissing(Exception):
@@ -28,6 +29,20 @@ def redis_server() -> Path:
     if found is None:
         raise ProgramMissing("No redis-server. Install it (Debian: apt-get install redis-server).")
     return found
+
+
+def postgres(program: str = "postgres") -> Path:
+    """A program of PostgreSQL; `POSTGRES_BIN`, a folder, wins; raises `ProgramMissing`.
+
+    Debian keeps the server's programs out of `PATH`, in a folder for each version: the newest wins.
+    """
+    folders = sorted(_POSTGRES.glob("*/bin"), key=lambda path: float(path.parent.name))
+    candidates = [os.environ.get("POSTGRES_BIN"), *map(str, reversed(folders)), None]
+    for folder in candidates:
+        found = shutil.which(program, path=folder)
+        if found is not None:
+            return Path(found)
+    raise ProgramMissing("No PostgreSQL server. Install it (Debian: apt-get install postgresql).")
 
 
 def chromium() -> Path:

@@ -261,3 +261,15 @@ def test_checking_a_token_costs_little() -> None:
         costs_seconds.append((time.process_time() - began_seconds) / rounds)
     # 30 us on the machine this was written on; ten times that would be another algorithm.
     assert min(costs_seconds) < 300e-6
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.0004, 0.0006, 0.9999])
+def test_a_token_is_valid_at_once_and_tells_the_millisecond_it_is_from(fraction: float) -> None:
+    now = NOW + fraction
+    keys = KeySet.of([SECRET])
+    token = sign_token(keys, subject="ada", role=Role.RIDER, now_seconds=now, lifetime_seconds=60)
+
+    identity = identity_of_token(token, keys, now, TokenRules(leeway_seconds=0.0))
+
+    assert identity.issued_at_seconds is not None
+    assert 0 <= now - identity.issued_at_seconds < 0.001

@@ -6,13 +6,15 @@ import dataclasses
 import io
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 from pytest_aiohttp import AiohttpClient
+from yarl import URL
 
 from gateway.authentication import Authenticator
 from gateway.broker.contract import Broker, Delivery
@@ -23,14 +25,30 @@ from gateway.identity import Grants, KeySet, Role, sign_token
 from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.removals import Removals
+from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.keys import KeysResource
+from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
+from gateway.rest.origins import Origins
 from gateway.rest.problems import Problems
-from gateway.rest.routes import routes_of
+from gateway.rest.routes import Resources, routes_of
+from gateway.rest.sessions import SessionsResource
+from gateway.rest.users import UsersResource
 from gateway.rooms.publication import Publication
 from gateway.settings import Settings
 from gateway.sockets.lanes import Lanes
+from gateway.users.accounts import Accounts
+from gateway.users.api_keys import ApiKeys
+from gateway.users.database import Database
+from gateway.users.passwords import Passwords
+from gateway.users.sessions import SessionRules, Sessions
+from gateway.users.sql import SqlUserStore
+from gateway.users.sql_api_keys import SqlKeyStore
+from gateway.users.sql_changes import SqlChangeStore
+from gateway.users.sql_sessions import SqlSessionStore
+from gateway.users.standings import Standings
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 DEVELOPMENT = {"PACELINE_ENV": "development"}
@@ -38,6 +56,27 @@ PRODUCTION = {"PACELINE_JWT_SECRET": SECRET}
 
 Client = TestClient[web.Request, web.Application]
 BrokerOf = Callable[[MemoryRooms], Broker]
+
+
+class Answer(NamedTuple):
+    """What came back: status, envelope, headers."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    @property
+    def data(self) -> Any:  # noqa: ANN401 - whatever the resource shows
+        return self.body["data"]
+
+    @property
+    def code(self) -> str:
+        return str(self.body["error"]["code"])
+
+    @property
+    def bad_fields(self) -> dict[str, str]:
+        """The fields that were named as bad, and what was said of each."""
+        return dict(self.body["error"]["details"]["fields"])
 
 
 @dataclasses.dataclass
@@ -49,6 +88,7 @@ class Door:
     health: HealthResource
     other_worker: MemoryBroker
     heard: list[Publication]
+    database: Database
     hub: Hub
 
     async def post(
@@ -61,6 +101,28 @@ class Door:
         async with self.client.post(path, headers=headers, data=data) as response:
             return response.status, await response.json()
 
+    async def ask(  # noqa: PLR0913 - a request has so many parts
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: dict[str, str] | None = None,
+        *,
+        role: Role | None = Role.ADMIN,
+        subject: str = "an admin",
+    ) -> Answer:
+        """Any request, with a token of that role (None: with none)."""
+        headers = dict(headers or {})
+        if role is not None:
+            headers.setdefault("Authorization", bearer(role, subject=subject))
+        data = None if body is None else io.BytesIO(_encoded(body))
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+        url = URL(path, encoded=True)
+        async with self.client.request(method, url, headers=headers, data=data) as response:
+            raw = await response.read()
+            return Answer(response.status, json.loads(raw) if raw else None, response.headers)
+
     async def listen(self, room: str) -> list[Publication]:
         """What the room is told from now on; the list grows."""
         await self.other_worker.follow(room)
@@ -71,12 +133,14 @@ OpenDoor = Callable[..., Awaitable[Door]]
 
 
 @pytest.fixture
-async def open_door(aiohttp_client: AiohttpClient) -> AsyncIterator[OpenDoor]:
+async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncIterator[OpenDoor]:
     """What opens a door under some settings, and all of them are closed after the test."""
-    started: list[MemoryBroker | Hub] = []
+    started: list[MemoryBroker | Hub | Standings | ApiKeys | Database] = []
+    stopping: list[Callable[[], None]] = []
 
     async def open_(environ: dict[str, str], broker_of: BrokerOf = MemoryBroker) -> Door:
-        settings = Settings.from_env(environ)
+        elsewhere = {"DATABASE_URL": f"sqlite:///{tmp_path}/users.db"}
+        settings = Settings.from_env(elsewhere | environ)
         metrics, rooms = Metrics(), MemoryRooms(settings.kind_of)
         broker = broker_of(rooms)
         lanes = Lanes(settings.outbox_limit_bytes, settings.write_high_water_bytes, metrics)
@@ -86,22 +150,53 @@ async def open_door(aiohttp_client: AiohttpClient) -> AsyncIterator[OpenDoor]:
         other_worker = MemoryBroker(rooms)
         heard: list[Publication] = []
         await other_worker.start(lambda deliveries: _keep(heard, deliveries))
-        started.extend([hub, other_worker])
-        health = HealthResource(broker, metrics)
+        database = Database(settings.database_url)
+        await database.start()
+        started.extend([hub, other_worker, database])
+        health = HealthResource(broker, database, metrics)
         problems = Problems(metrics, Offences())
         app = web.Application(
-            middlewares=[problems.answer], client_max_size=settings.body_limit_bytes
+            middlewares=[Origins(settings.allowed_origins).answer, problems.answer],
+            client_max_size=settings.body_limit_bytes,
         )
-        authenticator = Authenticator(settings)
-        events = EventsResource(hub, authenticator, metrics)
-        removals = Removals(hub, MemoryIntercom({}))
-        members = MembersResource(hub, authenticator, removals)
-        app.add_routes(routes_of(events, members, health))
-        return Door(await aiohttp_client(app), metrics, health, other_worker, heard, hub)
+        users, kept_sessions = SqlUserStore(database), SqlSessionStore(database)
+        keys = SqlKeyStore(database)
+        standings = Standings(users, kept_sessions, keys, SqlChangeStore(database))
+        await standings.start()
+        started.append(standings)
+        api_keys = ApiKeys(keys, standings)
+        started.append(api_keys)
+        authenticator = Authenticator(settings, standings, api_keys.note_use)
+        accounts = Accounts(users, standings)
+        passwords = Passwords()
+        stopping.append(passwords.stop)
+        sessions = Sessions(
+            users,
+            kept_sessions,
+            passwords,
+            authenticator.keys,
+            authenticator.rules,
+            SessionRules(settings.access_token_seconds, settings.session_seconds),
+            standings,
+        )
+        resources = Resources(
+            health=health,
+            events=EventsResource(hub, authenticator, metrics),
+            members=MembersResource(hub, authenticator, Removals(hub, MemoryIntercom({}))),
+            users=UsersResource(accounts, authenticator),
+            me=MeResource(accounts, authenticator),
+            keys=KeysResource(api_keys, authenticator),
+            documents=DocumentsResource(),
+            sessions=SessionsResource(sessions, accounts, authenticator, settings.trusted_networks),
+        )
+        app.add_routes(routes_of(resources))
+        return Door(await aiohttp_client(app), metrics, health, other_worker, heard, database, hub)
 
     yield open_
-    for part in started:
+    for part in reversed(started):
         await part.stop()
+    for stop in stopping:
+        stop()
 
 
 @pytest.fixture
@@ -110,11 +205,17 @@ async def door(open_door: OpenDoor) -> Door:
     return await open_door(DEVELOPMENT)
 
 
-def bearer(role: Role = Role.SERVICE, *, seconds: float = 60, **grants: tuple[str, ...]) -> str:
+def bearer(
+    role: Role = Role.SERVICE,
+    *,
+    subject: str = "a backend",
+    seconds: float = 60,
+    **grants: tuple[str, ...],
+) -> str:
     """An `Authorization` header's value."""
     token = sign_token(
         KeySet.of([SECRET]),
-        subject="a backend",
+        subject=subject,
         role=role,
         now_seconds=time.time(),
         lifetime_seconds=seconds,

@@ -14,7 +14,7 @@ from yarl import URL
 from gateway.broker.contract import BrokerUnavailable, Settle
 from gateway.broker.memory import MemoryBroker
 from gateway.identity import Role
-from gateway.rest import events
+from gateway.rest import requests
 from gateway.rooms.publication import Draft
 from protocol.cursor import Cursor
 from tests.gateway.rest.conftest import DEVELOPMENT, PRODUCTION, Door, OpenDoor, bearer
@@ -309,7 +309,7 @@ async def test_a_small_body_that_unfolds_into_a_large_one_is_too_large(door: Doo
 async def test_a_body_that_does_not_arrive_is_not_waited_for(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "BODY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(requests, "BODY_TIMEOUT_SECONDS", 0.05)
     assert door.client.port is not None
     reader, writer = await asyncio.open_connection("127.0.0.1", door.client.port)
     writer.write(

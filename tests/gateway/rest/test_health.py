@@ -11,6 +11,7 @@ from gateway.broker.contract import BrokerUnavailable
 from gateway.broker.memory import MemoryBroker
 from gateway.rest import health
 from tests.gateway.rest.conftest import DEVELOPMENT, Door, OpenDoor
+from tests.toolbox.ports import free_port
 
 
 class BrokerAway(MemoryBroker):
@@ -35,7 +36,7 @@ async def test_a_gateway_in_good_order_is_ready(door: Door) -> None:
     async with door.client.get("/readyz") as response:
         answer = await response.json()
 
-    checks = {"accepting": "ok", "broker": "ok"}
+    checks = {"accepting": "ok", "broker": "ok", "store": "ok"}
     assert response.status == 200
     assert answer == {"data": {"status": "ready", "checks": checks}}
 
@@ -46,7 +47,7 @@ async def test_a_gateway_that_is_going_away_says_so(door: Door) -> None:
     async with door.client.get("/readyz") as response:
         answer = await response.json()
 
-    checks = {"accepting": "draining", "broker": "ok"}
+    checks = {"accepting": "draining", "broker": "ok", "store": "ok"}
     assert response.status == 503
     assert answer == {"data": {"status": "not ready", "checks": checks}}
 
@@ -62,7 +63,8 @@ async def test_without_its_broker_a_gateway_is_not_ready(
         answer = await response.json()
 
     assert response.status == 503
-    assert answer["data"]["checks"] == {"accepting": "ok", "broker": "unavailable"}
+    checks = {"accepting": "ok", "broker": "unavailable", "store": "ok"}
+    assert answer["data"]["checks"] == checks
 
 
 async def test_prometheus_can_read_the_numbers(door: Door) -> None:
@@ -84,3 +86,15 @@ async def test_prometheus_can_read_the_numbers(door: Door) -> None:
 async def test_head_is_answered_without_a_body(door: Door) -> None:
     async with door.client.head("/readyz") as response:
         assert (response.status, await response.read()) == (200, b"")
+
+
+async def test_without_its_user_store_a_gateway_is_ready_for_sockets(open_door: OpenDoor) -> None:
+    nowhere = f"postgresql://paceline@127.0.0.1:{free_port()}/users"
+    door = await open_door(DEVELOPMENT | {"DATABASE_URL": nowhere})
+
+    async with door.client.get("/readyz") as response:
+        answer = await response.json()
+
+    assert response.status == 200
+    checks = {"accepting": "ok", "broker": "ok", "store": "unavailable"}
+    assert answer == {"data": {"status": "ready", "checks": checks}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from protocol.operations import OPERATIONS
 from tests.gateway.rest.conftest import Door
 
 
@@ -20,9 +21,53 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("HEAD", "/readyz"),
         ("GET", "/metrics"),
         ("HEAD", "/metrics"),
+        ("GET", "/openapi.json"),
+        ("HEAD", "/openapi.json"),
+        ("GET", "/docs"),
+        ("HEAD", "/docs"),
         ("POST", "/api/rooms/{roomId}/events"),
         ("GET", "/api/rooms/{roomId}/members"),
         ("HEAD", "/api/rooms/{roomId}/members"),
         ("DELETE", "/api/rooms/{roomId}/members/{peerId}"),
         ("DELETE", "/api/peers"),
+        ("GET", "/api/users"),
+        ("HEAD", "/api/users"),
+        ("POST", "/api/users"),
+        ("GET", "/api/users/me"),
+        ("HEAD", "/api/users/me"),
+        ("PATCH", "/api/users/me"),
+        ("GET", "/api/users/{userId}"),
+        ("HEAD", "/api/users/{userId}"),
+        ("PATCH", "/api/users/{userId}"),
+        ("DELETE", "/api/users/{userId}"),
+        ("PUT", "/api/users/me/password"),
+        ("PUT", "/api/users/{userId}/password"),
+        ("GET", "/api/users/{userId}/sessions"),
+        ("HEAD", "/api/users/{userId}/sessions"),
+        ("DELETE", "/api/users/{userId}/sessions"),
+        ("GET", "/api/sessions"),
+        ("HEAD", "/api/sessions"),
+        ("POST", "/api/sessions"),
+        ("POST", "/api/sessions/refresh"),
+        ("DELETE", "/api/sessions/current"),
+        ("DELETE", "/api/sessions/{sessionId}"),
+        ("GET", "/api/keys"),
+        ("HEAD", "/api/keys"),
+        ("POST", "/api/keys"),
+        ("GET", "/api/keys/{keyId}"),
+        ("HEAD", "/api/keys/{keyId}"),
+        ("DELETE", "/api/keys/{keyId}"),
+        ("POST", "/api/keys/{keyId}/rotate"),
     }
+
+
+async def test_the_table_of_operations_is_the_table_of_urls(door: Door) -> None:
+    assert door.client.app is not None
+    served = {
+        (route.method, route.resource.canonical)
+        for route in door.client.app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+
+    of_the_api = {each for each in served if each[1].startswith("/api/")}
+    assert of_the_api == {(row.method, row.path) for row in OPERATIONS}

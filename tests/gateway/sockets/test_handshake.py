@@ -5,7 +5,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from gateway.sockets.handshake import Handshake, address_of, handshake_of, is_origin_allowed
+from gateway.sockets.handshake import Handshake, handshake_of, is_origin_allowed
 
 PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
 ALLOWED = ["https://app.example", "https://ops.example:8443"]
@@ -14,41 +14,6 @@ ALLOWED = ["https://app.example", "https://ops.example:8443"]
 def request_of(remote: str = "192.0.2.1", *headers: tuple[str, str]) -> web.Request:
     request = make_mocked_request("GET", "/socket.io/", CIMultiDict(headers))
     return request.clone(remote=remote)
-
-
-@pytest.mark.parametrize(
-    ("remote", "forwarded", "address"),
-    [
-        ("192.0.2.1", (), "192.0.2.1"),
-        # whoever is no proxy of ours may write what it likes
-        ("192.0.2.1", ("203.0.113.9",), "192.0.2.1"),
-        ("10.0.0.1", (), "10.0.0.1"),
-        ("10.0.0.1", ("203.0.113.9",), "203.0.113.9"),
-        # the client wrote the first one itself
-        ("10.0.0.1", ("198.51.100.1, 203.0.113.9",), "203.0.113.9"),
-        ("10.0.0.1", ("198.51.100.1", "203.0.113.9, 10.0.0.2"), "203.0.113.9"),
-        ("10.0.0.1", ("203.0.113.9, 10.0.0.3, 10.0.0.2",), "203.0.113.9"),
-        ("10.0.0.1", ("10.9.9.9, 10.0.0.2",), "10.9.9.9"),
-        ("fd00::1", ("2001:db8::7",), "2001:db8::7"),
-        # no address: not taken over into limits and logs
-        ("10.0.0.1", ("nonsense",), "10.0.0.1"),
-        ("10.0.0.1", ("203.0.113.9, <script>",), "10.0.0.1"),
-        ("10.0.0.1", ("203.0.113.9, nonsense, 10.0.0.2",), "10.0.0.2"),
-        ("10.0.0.1", (" , ,203.0.113.9,",), "203.0.113.9"),
-    ],
-)
-def test_the_address_is_the_last_one_that_no_proxy_of_ours_owns(
-    remote: str, forwarded: tuple[str, ...], address: str
-) -> None:
-    headers = [("X-Forwarded-For", hops) for hops in forwarded]
-
-    assert address_of(request_of(remote, *headers), PROXIES) == address
-
-
-def test_without_trusted_proxies_nothing_forwarded_is_believed() -> None:
-    request = request_of("10.0.0.1", ("X-Forwarded-For", "203.0.113.9"))
-
-    assert address_of(request, []) == "10.0.0.1"
 
 
 @pytest.mark.parametrize(

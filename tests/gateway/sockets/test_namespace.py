@@ -3,6 +3,7 @@ import itertools
 import json
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,12 @@ from protocol.cursor import Cursor
 from tests.toolbox.raw_client import Ended, RawSocket, connect, request
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a gateway may leave its database."""
+    monkeypatch.chdir(tmp_path)
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,103 @@
+"""This module owns which backends there are: the only one that names them, by what is set."""
+
+from __future__ import annotations
+
+import functools
+import time
+
+import msgspec
+
+from gateway.broker.contract import Broker
+from gateway.broker.memory import MemoryBroker, MemoryRooms
+from gateway.broker.memory_sessions import MemoryIntercom, MemorySessions
+from gateway.broker.redis.broker import RedisBroker
+from gateway.broker.redis.sessions import RedisSessions
+from gateway.broker.sessions import Intercom, Sessions
+from gateway.feeds.ingest import Ingest
+from gateway.hub import Hub
+from gateway.metrics import Metrics
+from gateway.redis.client import call
+from gateway.settings import Settings, SettingsInvalid
+from gateway.settings.redis_url import address_of
+from gateway.sockets.recovery import RENEWALS
+from gateway.users.api_key import KeyStore
+from gateway.users.changes import ChangeStore
+from gateway.users.database import Database
+from gateway.users.session import SessionStore
+from gateway.users.sql import SqlUserStore
+from gateway.users.sql_api_keys import SqlKeyStore
+from gateway.users.sql_changes import SqlChangeStore
+from gateway.users.sql_sessions import SqlSessionStore
+from gateway.users.store import UserStore
+from gateway.workers.registry import Registry
+from gateway.workers.shared import SharedRegistry
+
+
+class BetweenWorkers(msgspec.Struct, frozen=True):
+    """What workers share: rooms, the sessions of sockets, and a way to talk to each other.
+
+    `hosts` is where workers of other hosts are found; with the embedded broker there are none.
+    """
+
+    broker: Broker
+    sessions: Sessions
+    intercom: Intercom
+    hosts: Registry | None = None
+
+
+def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
+    """Redis, or what one process needs."""
+    # A session that was saved just before its connection was lost is still there for so long.
+    keep_seconds = settings.recovery_seconds * (1 + 1 / RENEWALS)
+    if settings.redis_url is None:
+        return BetweenWorkers(
+            MemoryBroker(MemoryRooms(settings.kind_of)),
+            MemorySessions(keep_seconds, time.monotonic),
+            MemoryIntercom({}),
+        )
+    address, prefix = address_of(settings.redis_url), settings.redis_prefix
+    broker = RedisBroker(address, settings.kind_of, prefix=prefix, worker_id=worker_id)
+    return BetweenWorkers(
+        broker,
+        RedisSessions(broker.redis, prefix, keep_seconds),
+        broker.intercom,
+        SharedRegistry(functools.partial(call, broker.redis), prefix),
+    )
+
+
+def ingest_of(
+    settings: Settings, broker: Broker, hub: Hub, metrics: Metrics, worker_id: str
+) -> Ingest | None:
+    """The way in through Redis, where there is one."""
+    if not settings.ingest or not isinstance(broker, RedisBroker):
+        return None
+    ingest = Ingest(broker.redis, hub, metrics, f"{settings.redis_prefix}:ingest", worker_id)
+    metrics.gauge("ingest_backlog", lambda: ingest.backlog)
+    return ingest
+
+
+def database_of(settings: Settings) -> Database:
+    """Where users are kept, not started yet. Raises `SettingsInvalid`."""
+    try:
+        return Database(settings.database_url)
+    except ValueError as error:
+        raise SettingsInvalid([f"{error}."]) from error
+
+
+class Stores(msgspec.Struct, frozen=True):
+    """What is kept in one database."""
+
+    users: UserStore
+    sessions: SessionStore
+    keys: KeyStore
+    changes: ChangeStore
+
+
+def stores_of(database: Database) -> Stores:
+    """The stores of a database."""
+    return Stores(
+        SqlUserStore(database),
+        SqlSessionStore(database),
+        SqlKeyStore(database),
+        SqlChangeStore(database),
+    )

@@ -1,0 +1,77 @@
+"""This module owns `paceline db`: backups of the user store, taken while the gateway runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from gateway import backends
+from gateway.cli.running import OK, CommandFailed, Commands, run_to_end, settings_of
+from gateway.users.backup import BackupUnusable, restore_backup, write_backup
+
+
+def add_to(commands: Commands) -> None:
+    """What the command understands."""
+    db = commands.add_parser("db", help="back the user store up, and restore it")
+    db_commands = db.add_subparsers(required=True, metavar="COMMAND")
+    backup = db_commands.add_parser("backup", help="write one moment of all users to a file")
+    backup.add_argument("file", metavar="FILE", type=Path)
+    backup.set_defaults(command=_backup)
+    restore = db_commands.add_parser("restore", help="fill an empty database from such a file")
+    restore.add_argument("file", metavar="FILE", type=Path)
+    restore.set_defaults(command=_restore)
+
+
+def _backup(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    database = backends.database_of(settings_of(environ))
+    path: Path = namespace.file
+    unfinished = path.with_name(path.name + ".unfinished")
+
+    async def work() -> dict[str, int]:
+        try:
+            # It holds hashes of passwords and keys: nobody else on the machine reads it.
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                counts = await write_backup(database, file)
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            await database.stop()
+        unfinished.replace(path)
+        return counts
+
+    try:
+        return _told("Backed up", work)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _restore(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    database = backends.database_of(settings_of(environ))
+
+    async def work() -> dict[str, int]:
+        try:
+            with namespace.file.open("rb") as file:
+                return await restore_backup(database, file)
+        finally:
+            await database.stop()
+
+    return _told("Restored", work)
+
+
+def _told(done: str, work: Callable[[], Coroutine[Any, Any, dict[str, int]]]) -> int:
+    began_seconds = time.monotonic()
+    try:
+        counts = run_to_end(work())
+    except OSError as error:
+        raise CommandFailed(f"{error.filename}: {error.strerror}.") from error
+    except BackupUnusable as unusable:
+        raise CommandFailed(str(unusable)) from unusable
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    sys.stdout.write(f"{done} in {time.monotonic() - began_seconds:.1f} s: {told}.\n")
+    return OK

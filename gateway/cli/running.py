@@ -1,0 +1,47 @@
+"""This module owns how every command meets the world: settings, event loop, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, TypeAlias
+
+from gateway.settings import Settings
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2  # argparse's own: the arguments or the settings are wrong
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+_OF_OTHER_COMMANDS: Final = frozenset({"PACELINE_URL", "PACELINE_TOKEN"})
+
+Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse has no other name for it
+
+
+class ArgumentsInvalid(Exception):
+    """What was asked for makes no sense; the message lists every mistake, one a line."""
+
+
+class CommandFailed(Exception):
+    """What was asked for could not be done; the message is for whoever asked."""
+
+
+def settings_of(environ: Mapping[str, str]) -> Settings:
+    """The gateway's settings; variables of the other commands are none of them, and no mistake."""
+    return Settings.from_env(
+        {name: value for name, value in environ.items() if name not in _OF_OTHER_COMMANDS}
+    )
+
+
+def run_to_end(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever the work returns
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def complain(*lines: str) -> None:
+    sys.stderr.write("\n".join(lines) + "\n")

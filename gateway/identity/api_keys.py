@@ -1,0 +1,93 @@
+"""This module owns API keys as texts: how they are made, told from tokens, and checked for typing.
+
+`pcl_<id>_<secret><check>`: a prefix by which scanners know what they have found, an id to look it
+up by, 190 random bits, and a check that tells a typing error from a key without asking anybody.
+What is kept of a key is its SHA-256: nobody guesses that much, so no slow hash is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from protocol.refusals import Refusal, Refused
+
+PREFIX: Final = "pcl_"
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ID_CHARACTERS: Final = 12
+_SECRET_CHARACTERS: Final = 32
+_CHECK_CHARACTERS: Final = 6  # 32 bits
+_SUBJECT_PREFIX: Final = "key:"
+_SHAPE: Final = re.compile(
+    rf"{PREFIX}([0-9A-Za-z]{{{_ID_CHARACTERS}}})_"
+    rf"[0-9A-Za-z]{{{_SECRET_CHARACTERS}}}([0-9A-Za-z]{{{_CHECK_CHARACTERS}}})",
+    re.ASCII,
+)
+_ID: Final = re.compile(rf"[0-9A-Za-z]{{{_ID_CHARACTERS}}}", re.ASCII)
+
+
+class PresentedKey(msgspec.Struct, frozen=True):
+    """A key that somebody shows: whose it claims to be, and what is to be compared."""
+
+    id: str
+    digest: str
+
+    @property
+    def subject(self) -> str:
+        """The subject of who has the key."""
+        return subject_of_key(self.id)
+
+
+def new_key_id(choose: Callable[[str], str]) -> str:
+    """An id; `choose` takes one character out of a text, by chance that nobody can foresee."""
+    return "".join(choose(_ALPHABET) for _ in range(_ID_CHARACTERS))
+
+
+def new_key_text(key_id: str, choose: Callable[[str], str]) -> str:
+    """A key with a new secret."""
+    secret = "".join(choose(_ALPHABET) for _ in range(_SECRET_CHARACTERS))
+    body = f"{PREFIX}{key_id}_{secret}"
+    return body + _check_of(body)
+
+
+def is_api_key(text: str) -> bool:
+    """Whether it is meant as an API key; no JWT begins so."""
+    return text.startswith(PREFIX)
+
+
+def presented_key(text: str) -> PresentedKey:
+    """What the text claims; raises `Refused` (TOKEN_INVALID) when nobody can have been given it."""
+    found = _SHAPE.fullmatch(text)
+    if found is None or _check_of(text[:-_CHECK_CHARACTERS]) != found[2]:
+        raise Refused(Refusal.TOKEN_INVALID, "The API key is not whole, or mistyped.")
+    return PresentedKey(found[1], digest_of(text))
+
+
+def digest_of(text: str) -> str:
+    """What is kept of a key."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def subject_of_key(key_id: str) -> str:
+    """The subject of who has the key of that id."""
+    return f"{_SUBJECT_PREFIX}{key_id}"
+
+
+def key_id_of(subject: str) -> str | None:
+    """The id of the key that the subject stands for; None when it stands for something else."""
+    key_id = subject.removeprefix(_SUBJECT_PREFIX)
+    is_key = subject.startswith(_SUBJECT_PREFIX) and _ID.fullmatch(key_id) is not None
+    return key_id if is_key else None
+
+
+def _check_of(body: str) -> str:
+    number, text = zlib.crc32(body.encode()), ""
+    for _ in range(_CHECK_CHARACTERS):
+        number, digit = divmod(number, len(_ALPHABET))
+        text = _ALPHABET[digit] + text
+    return text

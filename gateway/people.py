@@ -1,0 +1,51 @@
+"""This module owns the accounts' side of a worker, built from its parts: who may come in."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from gateway.authentication import Authenticator
+from gateway.backends import Stores
+from gateway.settings import Settings
+from gateway.users.accounts import Accounts
+from gateway.users.api_keys import ApiKeys
+from gateway.users.database import Database
+from gateway.users.passwords import Passwords
+from gateway.users.sessions import SessionRules, Sessions
+from gateway.users.standings import Standings
+
+
+class People:
+    """Accounts, sessions and keys over one database, and the authenticator that asks them."""
+
+    def __init__(self, settings: Settings, database: Database, stores: Stores) -> None:
+        self.database = database
+        self.standings = Standings(stores.users, stores.sessions, stores.keys, stores.changes)
+        self.keys = ApiKeys(stores.keys, self.standings)
+        self.authenticator = Authenticator(settings, self.standings, self.keys.note_use)
+        self.accounts = Accounts(stores.users, self.standings)
+        self.passwords = Passwords()
+        self.sessions = Sessions(
+            stores.users,
+            stores.sessions,
+            self.passwords,
+            self.authenticator.keys,
+            self.authenticator.rules,
+            SessionRules(settings.access_token_seconds, settings.session_seconds),
+            self.standings,
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Started, while the context is open. A database that is away is waited for."""
+        async with contextlib.AsyncExitStack() as stack:
+            await self.authenticator.start()
+            stack.push_async_callback(self.authenticator.stop)
+            await self.database.start()
+            stack.push_async_callback(self.database.stop)
+            stack.callback(self.passwords.stop)
+            await self.standings.start()
+            stack.push_async_callback(self.standings.stop)
+            stack.push_async_callback(self.keys.stop)
+            yield

@@ -1,0 +1,34 @@
+"""This module owns `/api/users/me`: what everybody may know and change of themselves."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.authentication import Authenticator
+from gateway.rest import preconditions
+from gateway.rest.requests import JSON, MERGE_PATCH, body_bytes_of, identity_of
+from gateway.rest.users import now_ms, shown_user, user_response
+from gateway.users.accounts import Accounts
+from protocol.bodies import body_of
+from protocol.users import OwnChanges
+
+
+class MeResource:
+    """The user whose id is the subject of the token; a token may also be of nobody who is kept."""
+
+    def __init__(self, accounts: Accounts, authenticator: Authenticator) -> None:
+        self._accounts = accounts
+        self._authenticator = authenticator
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Who is asking."""
+        identity = await identity_of(request, self._authenticator)
+        return shown_user(request, await self._accounts.get(identity.subject))
+
+    async def patch(self, request: web.Request) -> web.Response:
+        """Change one's own fields."""
+        identity = await identity_of(request, self._authenticator)
+        versions = preconditions.versions_wanted(request)
+        changes = body_of(await body_bytes_of(request, JSON, MERGE_PATCH), OwnChanges)
+        user = await self._accounts.change(identity.subject, changes, now_ms(), versions)
+        return user_response(user)

@@ -1,0 +1,93 @@
+"""This module owns pages of users over HTTP: from parameters to a query, and how to go on."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+
+from gateway.users.sorting import place_of
+from gateway.users.store import SortField, UserPage, UserQuery
+from protocol.bodies import invalid
+from protocol.refusals import Refusal, Refused
+from protocol.users import Pagination, UserListing
+
+# To skip users a database has to read them; a cursor costs the same wherever it stands.
+_SKIPPED_MOST: Final = 10_000
+
+
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page has ended, and in which order."""
+
+    sort: str
+    value: int | str
+    user_id: str
+
+
+_decode_place = msgspec.json.Decoder(_Place).decode
+_encode_place = msgspec.json.Encoder().encode
+
+
+def query_of(listing: UserListing) -> UserQuery:
+    """What the store is asked; raises `Refused` for a cursor or page that cannot be."""
+    page = listing.page or 1
+    skipped = (page - 1) * listing.limit
+    if listing.page is not None and listing.cursor is not None:
+        raise invalid({"page": "Give a cursor or a page, not both."})
+    if skipped > _SKIPPED_MOST:
+        raise invalid({"page": f"Only {_SKIPPED_MOST} users can be skipped; use the cursor."})
+    return UserQuery(
+        role=listing.role,
+        disabled=listing.disabled,
+        email=listing.email,
+        name_prefix=listing.name,
+        sort=_field_of(listing),
+        is_descending=listing.sort.startswith("-"),
+        after=None if listing.cursor is None else _place_in(listing.cursor, listing),
+        offset=skipped,
+        limit=listing.limit,
+    )
+
+
+def pagination_of(listing: UserListing, page: UserPage) -> Pagination:
+    """How to go on from this page."""
+    cursor = None
+    if page.has_more:
+        place = place_of(page.users[-1], _field_of(listing))
+        encoded = base64.urlsafe_b64encode(_encode_place(_Place(listing.sort, *place)))
+        cursor = encoded.decode().rstrip("=")
+    by_number = listing.page is not None
+    return Pagination(
+        limit=listing.limit,
+        next_cursor=cursor,
+        page=listing.page if listing.page is not None else UNSET,
+        pages=-(-page.total // listing.limit) if by_number else UNSET,
+    )
+
+
+def _field_of(listing: UserListing) -> SortField:
+    match listing.sort.removeprefix("-"):
+        case "name":
+            return "name"
+        case "email":
+            return "email"
+    return "createdAt"
+
+
+def _place_in(cursor: str, listing: UserListing) -> tuple[int | str, str]:
+    """A cursor is of one order; a stranger's invention may at most begin a page anywhere."""
+    refused = Refused(Refusal.INVALID_CURSOR, "`cursor` is not of this list in this order.")
+    try:
+        place = _decode_place(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError) as error:
+        raise refused from error
+    is_number = isinstance(place.value, int)
+    is_kept = is_number or "\0" not in f"{place.value}"
+    if place.sort != listing.sort or is_number != (_field_of(listing) == "createdAt"):
+        raise refused
+    if not is_kept or "\0" in place.user_id or (is_number and not 0 <= int(place.value) < 2**63):
+        raise refused
+    return place.value, place.user_id

@@ -1,0 +1,58 @@
+"""This module owns what every resource reads of a request: body, key, and who is asking."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from gateway.authentication import Authenticator, bearer_of
+from gateway.identity import Identity, Permission
+from protocol.refusals import Refusal, Refused
+
+KEY_LIMIT_CHARACTERS: Final = 128
+BODY_TIMEOUT_SECONDS: Final = 10.0
+JSON: Final = "application/json"
+MERGE_PATCH: Final = "application/merge-patch+json"  # RFC 7396: what PATCH does here, by its name
+
+
+async def body_bytes_of(request: web.Request, *media_types: str) -> bytes:
+    """The body, UTF-8 of one of the media types (JSON unless told); raises `Refused`."""
+    if request.content_type not in (media_types or (JSON,)):
+        raise Refused(Refusal.UNSUPPORTED_MEDIA_TYPE)
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            body = await request.read()
+        body.decode()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise Refused(Refusal.TOO_LARGE) from error
+    except UnicodeDecodeError as error:
+        raise Refused(Refusal.MALFORMED, "The body is not UTF-8.") from error
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        raise Refused(Refusal.MALFORMED, "The body is not encoded as its headers say.") from error
+    except TimeoutError as error:
+        raise Refused(Refusal.MALFORMED, "The body did not arrive in time.") from error
+    return body
+
+
+def idempotency_key_of(request: web.Request) -> str | None:
+    """What makes a repeated request happen once; raises `Refused` (MALFORMED)."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= KEY_LIMIT_CHARACTERS and key.isprintable()):
+        raise Refused(Refusal.MALFORMED, "Idempotency-Key is 1 to 128 printable characters.")
+    return key
+
+
+async def identity_of(request: web.Request, authenticator: Authenticator) -> Identity:
+    """Who is asking, as its `Authorization` proves; raises `Refused`."""
+    return await authenticator.identify(bearer_of(request.headers.get("Authorization")))
+
+
+async def check_manager(request: web.Request, authenticator: Authenticator) -> Identity:
+    """The administrator who is asking; raises `Refused` when it is somebody else."""
+    identity = await identity_of(request, authenticator)
+    if not identity.may(Permission.MANAGE):
+        raise Refused(Refusal.FORBIDDEN)
+    return identity

@@ -1,0 +1,203 @@
+"""This module owns signing in and out: from a password to tokens, from each token to the next."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from gateway.identity import (
+    KeySet,
+    KeyUnusable,
+    RefreshClaims,
+    TokenRules,
+    refresh_claims_of,
+    sign_refresh_token,
+    sign_token,
+)
+from gateway.rooms.pacing import network_of, too_fast
+from gateway.users.passwords import Passwords, check_password
+from gateway.users.patience import Patience
+from gateway.users.session import Origin, Session, SessionStore, new_session, next_turn
+from gateway.users.standings import Standings
+from gateway.users.store import UserStore
+from gateway.users.user import ID_RANDOM_BYTES, User, folded
+from protocol.bodies import invalid
+from protocol.refusals import Refusal, Refused
+
+logger = structlog.get_logger(__name__)
+
+
+class SessionRules(msgspec.Struct, frozen=True):
+    """How long what is given out is good for."""
+
+    access_seconds: float
+    session_seconds: float
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """What somebody gets who has proved who they are."""
+
+    user: User
+    session: Session
+    access_token: str
+    refresh_token: str
+    expires_in_seconds: int
+
+    def __repr__(self) -> str:
+        """Without the tokens."""
+        return f"SignedIn({self.user.id}, {self.session.id})"
+
+
+class Sessions:
+    """Raises `Refused` for a no and `StoreUnavailable` for not now."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - these are the parts that meet here
+        self,
+        users: UserStore,
+        store: SessionStore,
+        passwords: Passwords,
+        keys: KeySet,
+        token_rules: TokenRules,
+        rules: SessionRules,
+        standings: Standings | None = None,
+    ) -> None:
+        self._standings = standings
+        self._users = users
+        self._store = store
+        self._passwords = passwords
+        self._keys = keys
+        self._token_rules = token_rules
+        self._rules = rules
+        self._patience = Patience()
+
+    async def sign_in(self, email: str, password: str, origin: Origin) -> SignedIn:
+        """Begin a session.
+
+        Nobody learns from a no, nor from the time it takes, whether there is such a user. Raises
+        `Refused` (CREDENTIALS_WRONG, FORBIDDEN, TOO_FAST; NOT_FOUND without a signing key).
+        """
+        self._check_signing()
+        account = folded(email)
+        self._take_try(account, origin)
+        found = await self._store.credentials_of(email)
+        user, password_hash = found or (None, None)
+        is_right = await self._passwords.is_right(password, password_hash)
+        if user is None or password_hash is None or not is_right:
+            logger.warning("! sign-in failed", address=origin.address)
+            raise Refused(Refusal.CREDENTIALS_WRONG)
+        self._patience.forgive(account)
+        if user.disabled:
+            raise Refused(Refusal.FORBIDDEN, "The account is disabled.")
+        if self._passwords.is_outdated(password_hash):
+            after = await self._passwords.hash(password)
+            await self._store.replace_hash(user.id, password_hash, after)
+        randomness = secrets.token_bytes(ID_RANDOM_BYTES)
+        session = new_session(user.id, origin, _now_ms(), self._lifetime_ms, randomness)
+        await self._store.open(session)
+        await self._changed(user.id)
+        logger.info("= signed in", user=user.id, session=session.id, address=origin.address)
+        return self._signed_in(user, session)
+
+    async def refresh(self, refresh_token: str) -> SignedIn:
+        """Give new tokens for one that is good once; a second use of it ends the session.
+
+        One of the two who have used it is a thief, and nobody can tell which one.
+        """
+        claims = refresh_claims_of(refresh_token, self._keys, time.time())
+        now_ms = _now_ms()
+        session = await self._store.find(claims.sid, now_ms)
+        if session is None:
+            raise Refused(Refusal.TOKEN_INVALID, "The session has ended.")
+        user = await self._users.find_by_id(session.user_id)
+        if user is None or user.disabled:
+            raise Refused(Refusal.FORBIDDEN, "The account is disabled.")
+        after = next_turn(session, now_ms, self._lifetime_ms)
+        if claims.turn != session.turn or not await self._store.turn(session, after):
+            await self._store.close(session.id, now_ms)
+            await self._changed(user.id)
+            logger.warning("! refresh token used twice", user=user.id, session=session.id)
+            raise Refused(Refusal.TOKEN_INVALID, "The token was used before; sign in again.")
+        return self._signed_in(user, after)
+
+    async def of_user(self, user_id: str) -> Sequence[Session]:
+        """The sessions of a user, the one used last first."""
+        return await self._store.of_user(user_id, _now_ms())
+
+    async def close(self, session_id: str, user_id: str | None = None) -> None:
+        """End a session, of that user if one is given; raises `Refused` (NOT_FOUND)."""
+        session = await self._store.find(session_id, 0)
+        if session is None or user_id not in {None, session.user_id}:
+            raise Refused(Refusal.NOT_FOUND, "There is no such session.")
+        await self._store.close(session_id, _now_ms())
+        await self._changed(session.user_id)
+
+    async def close_all(self, user_id: str) -> int:
+        """End all sessions of a user; how many there were."""
+        count = await self._store.close_all(user_id, _now_ms())
+        await self._changed(user_id)
+        return count
+
+    async def change_password(
+        self, user: User, current: str, new: str, origin: Origin, kept_id: str | None
+    ) -> None:
+        """Set a password by who knows the present one; all other sessions end."""
+        account = folded(user.email)
+        self._take_try(account, origin)
+        present = await self._store.find_password(user.id)
+        if not await self._passwords.is_right(current, present):
+            raise invalid({"currentPassword": "Not the present password."})
+        self._patience.forgive(account)
+        await self.set_password(user, new, kept_id)
+
+    async def set_password(self, user: User, new: str, kept_id: str | None = None) -> None:
+        """Set a password; all sessions end but the one to be kept."""
+        check_password(new, user.email, user.name)
+        password_hash = await self._passwords.hash(new)
+        if not await self._store.set_password(user.id, password_hash, _now_ms(), kept_id):
+            raise Refused(Refusal.NOT_FOUND, "There is no such user.")
+        await self._changed(user.id)
+
+    async def _changed(self, user_id: str) -> None:
+        if self._standings is not None:
+            await self._standings.changed({user_id})
+
+    @property
+    def _lifetime_ms(self) -> int:
+        return int(self._rules.session_seconds * 1000)
+
+    def _take_try(self, account: str, origin: Origin) -> None:
+        address = network_of(origin.address)
+        if wait_seconds := self._patience.take(account, address, time.monotonic()):
+            logger.warning("! sign-in slowed down", address=origin.address)
+            raise too_fast(wait_seconds)
+
+    def _check_signing(self) -> None:
+        try:
+            self._keys.signing_secret  # noqa: B018 - it raises when there is none
+        except KeyUnusable:
+            said = "This gateway signs no tokens: sign in where they are issued."
+            raise Refused(Refusal.NOT_FOUND, said) from None
+
+    def _signed_in(self, user: User, session: Session) -> SignedIn:
+        now_seconds = time.time()
+        access_token = sign_token(
+            self._keys,
+            subject=user.id,
+            role=user.as_role,
+            now_seconds=now_seconds,
+            lifetime_seconds=self._rules.access_seconds,
+            rules=self._token_rules,
+            session_id=session.id,
+        )
+        claims = RefreshClaims(session.id, session.turn, session.expires_at_ms / 1000)
+        refresh_token = sign_refresh_token(self._keys, claims)
+        expires_in_seconds = int(self._rules.access_seconds)
+        return SignedIn(user, session, access_token, refresh_token, expires_in_seconds)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,207 @@
+"""This module owns users in SQL: the store's contract over SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.users.database import Database
+from gateway.users.sql_changes import note_change
+from gateway.users.store import (
+    KEY_LIFETIME_SECONDS,
+    Creation,
+    EmailTaken,
+    KeyReused,
+    SortField,
+    UserPage,
+    UserQuery,
+    VersionStale,
+)
+from gateway.users.tables import creations, users
+from gateway.users.user import User, folded
+
+_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(User))
+USER_COLUMNS: Final = tuple(users.c[name] for name in _FIELDS)
+_SORT_COLUMNS: Final[dict[SortField, ColumnElement[Any]]] = {
+    "createdAt": users.c.created_at_ms,
+    "name": users.c.name_folded,
+    "email": users.c.email_folded,
+}
+_LAST_CHARACTER: Final = "\U0010ffff"
+
+_encode_user = msgspec.json.Encoder().encode
+_decode_user = msgspec.json.Decoder(User).decode
+
+
+class SqlUserStore:
+    """Fulfils `UserStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(self, user: User) -> None:
+        try:
+            async with self._database.writing() as connection:
+                await _save(connection, user)
+        except IntegrityError as error:
+            raise _conflict_of(error) from error
+
+    async def create(self, user: User, creation: Creation) -> User:
+        async with self._database.writing() as connection:
+            earliest_ms = creation.now_ms - int(KEY_LIFETIME_SECONDS * 1000)
+            await connection.execute(
+                delete(creations).where(creations.c.created_at_ms < earliest_ms)
+            )
+        try:
+            async with self._database.writing() as connection:
+                # Who asks at the same time waits here until this transaction has ended.
+                await connection.execute(insert(creations).values(_row_of_creation(user, creation)))
+                await _save(connection, user)
+        except IntegrityError as error:
+            return await self._created_before(creation, error)
+        return user
+
+    async def save_new(self, people: Sequence[User]) -> set[str]:
+        if not people:
+            return set()
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        statement = (
+            dialect.insert(users)
+            .values([_row_of(user) for user in people])
+            .on_conflict_do_nothing()
+            .returning(users.c.id)
+        )
+        async with self._database.writing_for_long() as connection:
+            return set((await connection.execute(statement)).scalars().all())
+
+    async def _created_before(self, creation: Creation, error: IntegrityError) -> User:
+        """What the key has made; without that it was the e-mail that was in the way."""
+        statement = select(creations).where(creations.c.key == creation.key)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        if row is None:
+            raise _conflict_of(error) from error
+        if row.fingerprint != creation.fingerprint:
+            raise KeyReused from error
+        return _decode_user(row.user)
+
+    async def find_by_id(self, user_id: str) -> User | None:
+        return await self._find(users.c.id == user_id)
+
+    async def find_by_email(self, email: str) -> User | None:
+        return await self._find(users.c.email_folded == folded(email))
+
+    async def _find(self, condition: ColumnElement[bool]) -> User | None:
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(*USER_COLUMNS).where(condition))).one_or_none()
+        return None if row is None else user_of(row)
+
+    async def delete(self, user_id: str, now_ms: int, version: int | None = None) -> bool:
+        statement = delete(users).where(users.c.id == user_id)
+        if version is not None:
+            statement = statement.where(users.c.version == version)
+        async with self._database.writing() as connection:
+            if (await connection.execute(statement)).rowcount:
+                await note_change(connection, user_id, now_ms)
+                return True
+            present = select(users.c.id).where(users.c.id == user_id)
+            if (await connection.execute(present)).one_or_none() is None:
+                return False
+        raise VersionStale
+
+    async def page(self, query: UserQuery) -> UserPage:
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(statement_of(query))).all()
+            total = (await connection.execute(count_of(query))).scalar_one()
+        found = [user_of(row) for row in rows]
+        return UserPage(found[: query.limit], total, has_more=len(found) > query.limit)
+
+
+def statement_of(query: UserQuery) -> Select[Any]:
+    """A page of the query, and one user more to see whether there are any."""
+    column = _SORT_COLUMNS[query.sort]
+    order = [column, users.c.id]
+    statement = select(*USER_COLUMNS).where(*_conditions_of(query))
+    if query.after is not None:
+        here, there = tuple_(*order), tuple_(*query.after)
+        statement = statement.where(here < there if query.is_descending else here > there)
+    if query.is_descending:
+        order = [each.desc() for each in order]
+    return statement.order_by(*order).limit(query.limit + 1).offset(query.offset or None)
+
+
+def count_of(query: UserQuery) -> Select[int]:
+    """How many users the query has, on all pages."""
+    return select(func.count()).select_from(users).where(*_conditions_of(query))
+
+
+def _conditions_of(query: UserQuery) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if query.role is not None:
+        conditions.append(users.c.role == query.role)
+    if query.disabled is not None:
+        conditions.append(users.c.disabled.is_(query.disabled))
+    if query.email is not None:
+        conditions.append(users.c.email_folded == folded(query.email))
+    if query.name_prefix is not None:
+        # A range and not LIKE: an index serves it, whatever a prefix has in it.
+        prefix = folded(query.name_prefix)
+        conditions.append(users.c.name_folded >= prefix)
+        conditions.append(users.c.name_folded < prefix + _LAST_CHARACTER)
+    return conditions
+
+
+async def _save(connection: AsyncConnection, user: User) -> None:
+    row = _row_of(user)
+    if user.version == 1:  # nobody has heard of it, so nobody has to be told
+        await connection.execute(insert(users).values(row))
+        return
+    before = (users.c.id == user.id, users.c.version == user.version - 1)
+    if not (await connection.execute(update(users).where(*before).values(row))).rowcount:
+        raise VersionStale
+    await note_change(connection, user.id, user.updated_at_ms)
+
+
+def _row_of(user: User) -> dict[str, Any]:
+    return {
+        **msgspec.structs.asdict(user),
+        "email_folded": folded(user.email),
+        "name_folded": folded(user.name),
+    }
+
+
+def _row_of_creation(user: User, creation: Creation) -> dict[str, Any]:
+    return {
+        "key": creation.key,
+        "fingerprint": creation.fingerprint,
+        "user": _encode_user(user).decode(),
+        "created_at_ms": creation.now_ms,
+    }
+
+
+def user_of(row: Row[Any]) -> User:
+    """The user in a row of `USER_COLUMNS`."""
+    return User(**row._mapping)  # noqa: SLF001 - the documented way, in spite of its name
+
+
+def _conflict_of(error: IntegrityError) -> EmailTaken | VersionStale:
+    """SQLite names the columns of what is unique, PostgreSQL the index."""
+    text = str(error.orig)
+    is_email = "users_by_email" in text or "users.email_folded" in text
+    return EmailTaken() if is_email else VersionStale()

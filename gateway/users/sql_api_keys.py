@@ -1,0 +1,63 @@
+"""This module owns API keys in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, delete, insert, select, update
+
+from gateway.identity import subject_of_key
+from gateway.users.api_key import ApiKey
+from gateway.users.database import Database
+from gateway.users.sql_changes import note_change
+from gateway.users.tables import api_keys
+
+
+class SqlKeyStore:
+    """Fulfils `KeyStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(self, key: ApiKey, now_ms: int) -> None:
+        row = {
+            **msgspec.structs.asdict(key),
+            "join": msgspec.json.encode(key.join).decode(),
+            "publish": msgspec.json.encode(key.publish).decode(),
+        }
+        async with self._database.writing() as connection:
+            await connection.execute(delete(api_keys).where(api_keys.c.id == key.id))
+            await connection.execute(insert(api_keys).values(row))
+            await note_change(connection, subject_of_key(key.id), now_ms)
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        statement = select(api_keys).where(api_keys.c.id == key_id)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        return None if row is None else _key_of(row)
+
+    async def all(self) -> Sequence[ApiKey]:
+        statement = select(api_keys).order_by(api_keys.c.created_at_ms.desc(), api_keys.c.id)
+        async with self._database.reading() as connection:
+            return [_key_of(row) for row in (await connection.execute(statement)).all()]
+
+    async def delete(self, key_id: str, now_ms: int) -> bool:
+        statement = delete(api_keys).where(api_keys.c.id == key_id)
+        async with self._database.writing() as connection:
+            is_deleted = bool((await connection.execute(statement)).rowcount)
+            await note_change(connection, subject_of_key(key_id), now_ms)
+        return is_deleted
+
+    async def note_use(self, key_id: str, now_ms: int) -> None:
+        statement = update(api_keys).where(api_keys.c.id == key_id).values(used_at_ms=now_ms)
+        async with self._database.writing() as connection:
+            await connection.execute(statement)
+
+
+def _key_of(row: Row[Any]) -> ApiKey:
+    values = dict(row._mapping)  # noqa: SLF001 - the documented way, in spite of its name
+    for name in ("join", "publish"):
+        values[name] = msgspec.json.decode(values[name], type=tuple[str, ...])
+    return ApiKey(**values)

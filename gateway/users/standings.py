@@ -1,0 +1,171 @@
+"""This module owns how subjects stand right now: remembered, and made to count when they change."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Container
+from typing import Final
+
+import structlog
+
+from gateway.identity import Identity, PresentedKey, key_id_of
+from gateway.users.api_key import KeyStore, identity_of_key
+from gateway.users.cache import ENTRIES_LIMIT, Cache
+from gateway.users.changes import ChangeStore, ChangeWatch
+from gateway.users.session import SessionStore
+from gateway.users.standing import Standing, check_standing, goodbye_of
+from gateway.users.store import StoreUnavailable, UserStore
+from gateway.users.user import is_user_id
+from protocol.refusals import Goodbye, Refusal, Refused
+
+logger = structlog.get_logger(__name__)
+
+_SUBJECTS_AT_ONCE: Final = 8  # questions to the store
+
+# For each peer of the subjects: the goodbye that it gets, if any.
+Judge = Callable[[Container[str], Callable[[Identity], Goodbye | None]], list[str]]
+
+
+class Standings:
+    """What the doors ask before they believe a token.
+
+    While the store is away a token is believed by what was known before, or else by itself, until
+    it expires; whoever came in so is judged when the store is back.
+    """
+
+    def __init__(
+        self, users: UserStore, sessions: SessionStore, keys: KeyStore, changes: ChangeStore
+    ) -> None:
+        self._users = users
+        self._sessions = sessions
+        self._keys = keys
+        self._cache: Cache[Standing] = Cache(self._load)
+        self._watch = ChangeWatch(changes, self._hear)
+        self._judge: Judge | None = None
+        self._present: Callable[[], set[str]] = set
+        self._doubtful: set[str] = set()  # believed by their tokens alone
+
+    def judge_by(self, judge: Judge, present: Callable[[], set[str]]) -> None:
+        """Whom to tell when somebody has to go; `present` are the subjects that are connected."""
+        self._judge = judge
+        self._present = present
+
+    async def start(self) -> None:
+        """Begin to hear of changes; a store that is away is waited for."""
+        await self._watch.start()
+
+    async def stop(self) -> None:
+        """End; a second call does nothing."""
+        await self._watch.stop()
+
+    @property
+    def are_up_to_date(self) -> bool:
+        """Whether everything that others have changed more than a second ago is known here."""
+        return self._watch.is_up_to_date
+
+    @property
+    def hits(self) -> int:
+        """Questions that the memory answered."""
+        return self._cache.hits
+
+    @property
+    def misses(self) -> int:
+        """Questions that went to the store."""
+        return self._cache.misses
+
+    async def get(self, subject: str) -> Standing:
+        """How somebody stands; raises `StoreUnavailable`."""
+        return await self._cache.get(subject)
+
+    def check_now(self, identity: Identity) -> bool:
+        """Whether it is known right now that the token holds; raises `Refused` when it does not.
+
+        False: it takes a question to the store to know; ask `check`.
+        """
+        if not is_user_id(identity.subject):
+            return True
+        standing = self._cache.find(identity.subject)
+        if standing is None:
+            return False
+        check_standing(identity, standing)
+        return True
+
+    async def check(self, identity: Identity) -> None:
+        """Raise `Refused` when the token does not hold any more."""
+        if not is_user_id(identity.subject):
+            return
+        try:
+            standing = await self._cache.get(identity.subject)
+        except StoreUnavailable:
+            if len(self._doubtful) < ENTRIES_LIMIT:
+                self._doubtful.add(identity.subject)
+            logger.warning("! token believed by itself", subject=identity.subject)
+            return
+        check_standing(identity, standing)
+
+    def identity_of_key_now(self, presented: PresentedKey) -> Identity | None:
+        """Who shows an API key; None when it takes a question to the store to know.
+
+        Raises `Refused`.
+        """
+        standing = self._cache.find(presented.subject)
+        if standing is None:
+            return None
+        return identity_of_key(presented, standing.key, _now_ms())
+
+    async def identity_of_key(self, presented: PresentedKey) -> Identity:
+        """Who shows an API key; raises `Refused`: a key proves nothing by itself."""
+        try:
+            standing = await self._cache.get(presented.subject)
+        except StoreUnavailable as unavailable:
+            retry_after_ms = unavailable.retry_after_ms
+            raise Refused(Refusal.UNAVAILABLE, retry_after_ms=retry_after_ms) from unavailable
+        return identity_of_key(presented, standing.key, _now_ms())
+
+    async def changed(self, subjects: set[str]) -> None:
+        """Make a change count on this worker: what was known is forgotten, who has to go goes."""
+        for subject in subjects:
+            self._cache.forget(subject)
+        await self._judge_peers(subjects)
+
+    async def _hear(self, subjects: set[str] | None) -> None:
+        if subjects is None:
+            self._cache.forget_all()
+            await self._judge_peers(self._present())
+        else:
+            await self.changed(subjects | self._doubtful)
+        self._doubtful.clear()
+
+    async def _judge_peers(self, subjects: set[str]) -> None:
+        concerned = [each for each in self._present() & subjects if _is_ours(each)]
+        for start in range(0, len(concerned), _SUBJECTS_AT_ONCE):
+            await self._judge_some(concerned[start : start + _SUBJECTS_AT_ONCE])
+
+    async def _judge_some(self, subjects: list[str]) -> None:
+        found = await asyncio.gather(*map(self._cache.get, subjects))
+        standings = dict(zip(subjects, found, strict=True))
+        assert self._judge is not None, "who is present is known by who judges"
+        gone = self._judge(
+            standings, lambda identity: goodbye_of(identity, standings[identity.subject])
+        )
+        if gone:
+            logger.info("= sent off, the account has changed", peers=len(gone))
+
+    async def _load(self, subject: str) -> Standing:
+        key_id = key_id_of(subject)
+        if key_id is not None:
+            return Standing(key=await self._keys.find(key_id))
+        user = await self._users.find_by_id(subject)
+        if user is None:
+            return Standing()
+        sessions = await self._sessions.of_user(subject, _now_ms())
+        return Standing(user, session_ids=frozenset(session.id for session in sessions))
+
+
+def _is_ours(subject: str) -> bool:
+    return is_user_id(subject) or key_id_of(subject) is not None
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

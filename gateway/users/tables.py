@@ -1,0 +1,107 @@
+"""This module owns the tables, as the queries see them; migrations make them.
+
+A test compares the two. Texts are compared byte for byte on every database (collation "C" is what
+SQLite does anyway), so that pages have one order everywhere and an index serves ranges of names.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+)
+
+metadata = MetaData()
+
+_Text = String().with_variant(String(collation="C"), "postgresql")
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("email", _Text, nullable=False),
+    Column("email_folded", _Text, nullable=False),
+    Column("name", _Text, nullable=False),
+    Column("name_folded", _Text, nullable=False),
+    Column("age", Integer),
+    Column("role", _Text, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("tokens_valid_after_ms", BigInteger, nullable=False),
+    Index("users_by_email", "email_folded", unique=True),
+    Index("users_by_creation", "created_at_ms", "id"),
+    Index("users_by_name", "name_folded", "id"),
+    Index("users_by_role", "role", "disabled", "created_at_ms", "id"),
+    Index("users_by_disabled", "disabled", "created_at_ms", "id"),
+    Index("users_counted", "role", "disabled"),  # so few values that totals read a small index
+)
+
+creations = Table(
+    "creations",
+    metadata,
+    Column("key", _Text, primary_key=True),
+    Column("fingerprint", _Text, nullable=False),
+    Column("user", _Text, nullable=False),  # as it was created, in JSON: it may change or go
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index("creations_by_age", "created_at_ms"),
+)
+
+# What a user has beside it goes with it.
+
+passwords = Table(
+    "passwords",
+    metadata,
+    Column("user_id", _Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("hash", _Text, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("user_id", _Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("turn", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("used_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("agent", _Text, nullable=False),
+    Column("address", _Text, nullable=False),
+    Index("sessions_by_user", "user_id", "used_at_ms"),
+    Index("sessions_by_end", "expires_at_ms"),
+)
+
+# What workers have to hear of: somebody's rights or sessions are not what they were.
+changes = Table(
+    "changes",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
+    Column("subject", _Text, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+    Index("changes_by_age", "changed_at_ms"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("name", _Text, nullable=False),
+    Column("digest", _Text, nullable=False),
+    Column("previous_digest", _Text),
+    Column("previous_until_ms", BigInteger),
+    Column("join", _Text, nullable=False),  # patterns of rooms, in JSON
+    Column("publish", _Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("used_at_ms", BigInteger),
+)

@@ -1,0 +1,162 @@
+"""This module owns the OpenAPI 3.1 description of the REST side, for tools."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from typing import Any, Final
+
+import msgspec
+
+from protocol.catalogue import CONTRACT_VERSION
+from protocol.operations import HEADERS, OPERATIONS, Operation, refusals_of, shapes
+from protocol.refusals import Refusal
+
+_SCHEMAS: Final = "#/components/schemas/"
+_DESCRIPTION: Final = """\
+Users, sessions, API keys and publishing of Paceline. Generated from the classes that decode the
+bodies. Answers are `{"data", "meta"?}` or `{"error": {"code", "message", "details"?}}`."""
+_NOT_MODIFIED: Final = 304
+
+Document = dict[str, Any]
+
+
+def openapi_document() -> Document:
+    """The whole description, as what JSON and YAML can hold."""
+    _, schemas = msgspec.json.schema_components(shapes(), ref_template=f"{_SCHEMAS}{{name}}")
+    paths: Document = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
+            operation, schemas
+        )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Paceline", "version": CONTRACT_VERSION, "description": _DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas, "Problem": _problem()},
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An access token, or an API key.",
+                }
+            },
+        },
+    }
+
+
+def _operation(operation: Operation, schemas: Document) -> Document:
+    described: Document = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "tags": [operation.path.split("/")[2]],
+        "security": [] if operation.access == "anybody" else [{"bearer": []}],
+        "parameters": [*_path_parameters(operation), *_parameters(operation, schemas)],
+        "responses": _responses(operation),
+    }
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _body(operation)}},
+        }
+    return described
+
+
+def _path_parameters(operation: Operation) -> list[Document]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", operation.path)
+    ]
+
+
+def _parameters(operation: Operation, schemas: Document) -> list[Document]:
+    query: list[Document] = []
+    if operation.parameters is not None:
+        properties = schemas[operation.parameters.__name__]["properties"]
+        query = [
+            {"name": name, "in": "query", "schema": _of_text(schema)}
+            for name, schema in properties.items()
+        ]
+    headers = [
+        {
+            "name": name,
+            "in": "header",
+            "description": HEADERS[name],
+            "schema": {"type": "string"},
+        }
+        for name in operation.headers
+    ]
+    return [*query, *headers]
+
+
+def _of_text(schema: Document) -> Document:
+    """A parameter that is left out is left out; there is no null in a URL."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        return dict(kinds[0])
+    return {name: value for name, value in schema.items() if name != "default" or value is not None}
+
+
+def _body(operation: Operation) -> Document:
+    assert operation.body is not None
+    one = {"$ref": f"{_SCHEMAS}{operation.body.__name__}"}
+    return {"anyOf": [one, {"type": "array", "items": one}]} if operation.may_be_many else one
+
+
+def _responses(operation: Operation) -> Document:
+    done: Document = {"description": "Done."}
+    if operation.answer is not None:
+        done["content"] = {"application/json": {"schema": _envelope(operation)}}
+    responses = {str(operation.status): done}
+    if "If-None-Match" in operation.headers:
+        responses[str(_NOT_MODIFIED)] = {"description": "The version is the one that is known."}
+    by_status = sorted(refusals_of(operation), key=_status_of)
+    for status, refusals in groupby(by_status, _status_of):
+        told = " ".join(f"`{refusal.code}`: {refusal.sentence}" for refusal in refusals)
+        responses[str(status)] = {
+            "description": told,
+            "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
+        }
+    return responses
+
+
+def _envelope(operation: Operation) -> Document:
+    assert operation.answer is not None
+    one: Document = {"$ref": f"{_SCHEMAS}{operation.answer.__name__}"}
+    if operation.parameters is not None and "fields" in operation.parameters.__struct_fields__:
+        one = {"type": "object"}  # with the fields that were asked for
+        one["description"] = f"`{operation.answer.__name__}`, or the fields of it in `fields`"
+    many = {"type": "array", "items": one}
+    data = many if operation.is_list else one
+    if operation.may_be_many:
+        data = {"anyOf": [one, {"type": "array", "items": {"type": "object"}}]}
+    properties: Document = {"data": data, "meta": {"type": "object"}}
+    if operation.is_list:
+        meta: Document = {"total": {"type": "integer", "minimum": 0}}
+        if operation.pages is not None:
+            meta["pagination"] = {"$ref": f"{_SCHEMAS}{operation.pages.__name__}"}
+        properties["meta"] = {"type": "object", "properties": meta, "required": list(meta)}
+    required = ["data", "meta"] if operation.is_list else ["data"]
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def _problem() -> Document:
+    error = {
+        "type": "object",
+        "properties": {
+            "code": {"enum": [refusal.code for refusal in Refusal]},
+            "message": {"type": "string"},
+            "details": {
+                "type": "object",
+                "description": "`fields` says of each bad field what is wrong with it.",
+            },
+        },
+        "required": ["code", "message"],
+    }
+    return {"type": "object", "properties": {"error": error}, "required": ["error"]}
+
+
+def _status_of(refusal: Refusal) -> int:
+    return refusal.status

@@ -1,0 +1,31 @@
+"""`/openapi.json` and `/docs`."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from protocol.openapi import openapi_document
+from protocol.operations import OPERATIONS
+from tests.gateway.rest.conftest import PRODUCTION, Door, OpenDoor
+
+
+async def test_the_description_is_served_to_anybody(open_door: OpenDoor) -> None:
+    door = await open_door(PRODUCTION)
+
+    answer = await door.ask("GET", "/openapi.json", role=None)
+
+    assert (answer.status, answer.body) == (200, json.loads(json.dumps(openapi_document())))
+
+
+async def test_the_page_has_every_operation_and_needs_nobody_else(door: Door) -> None:
+    async with door.client.get("/docs") as response:
+        page = await response.text()
+
+    assert response.content_type == "text/html"
+    assert "script" not in response.headers["Content-Security-Policy"]
+    assert re.findall(r'(?:src|href|action)="(?!/openapi)', page) == []
+    assert "<script" not in page
+    assert "//" not in page.replace("</", "")
+    for operation in OPERATIONS:
+        assert operation.summary.replace("'", "&#x27;") in page

@@ -1,0 +1,63 @@
+"""The databases that the suites of the user store run over; a new one is a function and a row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import pytest
+
+from gateway.users.database import Database
+from tests.toolbox.postgres_server import PostgresServer
+
+PostgresOf = Callable[[], PostgresServer]
+
+
+def sqlite(request: pytest.FixtureRequest, name: str) -> str:
+    folder: Path = request.getfixturevalue("tmp_path")
+    return f"sqlite:///{folder / name}.db"
+
+
+def postgresql(request: pytest.FixtureRequest, name: str) -> str:
+    """A database of the shared server, emptied; made when it is asked for the first time."""
+    server: PostgresServer = request.getfixturevalue("shared_postgres_server")
+    asyncio.run(_emptied(server, name))
+    return server.url_of(name)
+
+
+BACKENDS: Final[dict[str, Callable[[pytest.FixtureRequest, str], str]]] = {
+    "sqlite": sqlite,
+    "postgresql": postgresql,
+}
+
+
+async def opened(url: str) -> Database:
+    """The database, its schema the newest, started."""
+    database = Database(url)
+    await database.migrate()
+    await database.start()
+    return database
+
+
+async def _emptied(server: PostgresServer, name: str) -> None:
+    admin = await asyncpg.connect(server.url_of("postgres"))
+    try:
+        known = await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name)
+        if not known:
+            await admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    finally:
+        await admin.close()
+    if known:
+        await _reset(server.url_of(name), ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"])
+
+
+async def _reset(url: str, statements: Sequence[str]) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()

@@ -1,0 +1,167 @@
+"""The way to a database, and what it means to fail."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from gateway.users import database as module
+from gateway.users.database import Database, url_of
+from gateway.users.sql import SqlUserStore
+from gateway.users.store import StoreUnavailable
+from tests.gateway.users.backends import opened
+from tests.gateway.users.people import person
+from tests.toolbox.ports import free_port
+from tests.toolbox.postgres_server import PostgresServer
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("sqlite:///paceline.db", "sqlite+aiosqlite:///paceline.db"),
+        ("postgres://u@h/d", "postgresql+asyncpg://u@h/d"),
+        ("postgresql+psycopg://u@h/d", "postgresql+asyncpg://u@h/d"),
+        ("postgresql://u@h/d?sslmode=require", "postgresql+asyncpg://u@h/d?ssl=require"),
+    ],
+)
+def test_a_url_may_be_written_as_platforms_write_it(given: str, wanted: str) -> None:
+    assert url_of(given).render_as_string() == wanted
+
+
+@pytest.mark.parametrize("given", ["mysql://h/d", "nonsense", "nosuch://h/d"])
+def test_a_url_of_anything_else_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="DATABASE_URL"):
+        url_of(given)
+
+
+async def test_what_was_not_started_is_unavailable(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/x.db")
+
+    with pytest.raises(StoreUnavailable, match="it was not started"):
+        await database.ping()
+    await database.stop()
+
+
+async def test_a_folder_that_is_not_there_is_unavailable_until_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    database = Database(f"sqlite:///{tmp_path}/later/x.db")
+    await database.start()
+    with pytest.raises(StoreUnavailable, match="unable to open database file"):
+        await database.ping()
+
+    (tmp_path / "later").mkdir()
+
+    await _until_it_answers(database)
+    await database.stop()
+
+
+async def test_a_mistake_in_a_statement_is_a_bug_and_no_mood_of_the_database(
+    shared_postgres_server: PostgresServer,
+) -> None:
+    database = await _of_its_own(shared_postgres_server, "mistakes")
+    with pytest.raises(ProgrammingError):
+        async with database.reading() as connection:
+            await connection.execute(text("SELECT nonsense"))
+    await database.stop()
+
+
+async def test_sqlite_keeps_its_journal_beside_the_file_and_readers_do_not_wait(
+    tmp_path: Path,
+) -> None:
+    database = await opened(f"sqlite:///{tmp_path}/x.db")
+    store = SqlUserStore(database)
+    await store.save(person(1))
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE users SET name = 'half done'"))
+
+        seen = await store.find_by_id(person(1).id)
+
+    assert seen == person(1)
+    assert (tmp_path / "x.db-wal").exists()
+    await database.stop()
+
+
+async def test_a_locked_database_is_unavailable_in_bounded_time(
+    database: Database, database_url: str
+) -> None:
+    store = SqlUserStore(database)
+    async with locked(database_url):
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            await store.save(person())
+        assert time.monotonic() - began < 4
+
+    await store.save(person())
+
+
+@contextlib.asynccontextmanager
+async def locked(url: str) -> AsyncIterator[None]:
+    """Somebody else has the table for as long as they like."""
+    if url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+        return
+    other = await asyncpg.connect(url)
+    try:
+        async with other.transaction():
+            await other.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await other.close()
+
+
+async def test_a_server_that_restarts_is_unavailable_meanwhile_and_then_is_not(
+    postgres_server: PostgresServer,
+) -> None:
+    database = await _of_its_own(postgres_server, "restarting")
+    store = SqlUserStore(database)
+    await asyncio.gather(*(store.save(person(number)) for number in range(10)))
+
+    postgres_server.kill()
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        await store.find_by_id(person(1).id)
+    assert time.monotonic() - began < 3
+
+    postgres_server.restart()
+    found = await asyncio.gather(*(store.find_by_id(person(number).id) for number in range(10)))
+    assert found == [person(number) for number in range(10)]
+    await database.stop()
+
+
+async def test_a_server_that_comes_late_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    database = Database(f"postgresql://paceline@127.0.0.1:{free_port()}/x")
+
+    await database.start()
+
+    with pytest.raises(StoreUnavailable):
+        await database.ping()
+    await database.stop()
+
+
+async def _of_its_own(server: PostgresServer, name: str) -> Database:
+    return await opened(await asyncio.to_thread(server.create_database, name))
+
+
+async def _until_it_answers(database: Database) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await database.ping()
+            except StoreUnavailable:
+                await asyncio.sleep(0.01)
+            else:
+                return

@@ -1,0 +1,150 @@
+"""How subjects stand right now: remembered, and made to count when they change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Container
+
+import pytest
+
+from gateway.identity import Identity
+from gateway.users.database import Database
+from gateway.users.sql import SqlUserStore
+from gateway.users.sql_api_keys import SqlKeyStore
+from gateway.users.sql_changes import SqlChangeStore
+from gateway.users.sql_sessions import SqlSessionStore
+from gateway.users.standings import Standings
+from gateway.users.store import StoreUnavailable
+from gateway.users.user import User, changed
+from protocol.refusals import Goodbye, Refusal, Refused
+from protocol.users import UserChanges
+from tests.gateway.users.people import NOW_MS, person
+
+ADA = person(1)
+TOKEN = Identity(ADA.id, issued_at_seconds=NOW_MS / 1000)
+DISABLED = changed(ADA, UserChanges(disabled=True), NOW_MS + 5)
+
+
+class AwayNowAndThen(SqlUserStore):
+    """Users of a database that can be taken away."""
+
+    is_away = False
+
+    async def find_by_id(self, user_id: str) -> User | None:
+        if self.is_away:
+            raise StoreUnavailable
+        return await super().find_by_id(user_id)
+
+
+class Worker:
+    """One worker's standings, and who is connected to it."""
+
+    def __init__(self, database: Database) -> None:
+        self.users = AwayNowAndThen(database)
+        sessions, keys = SqlSessionStore(database), SqlKeyStore(database)
+        self.standings = Standings(self.users, sessions, keys, SqlChangeStore(database))
+        self.connected: list[Identity] = []
+        self.sent_off: list[Goodbye] = []
+        self.has_sent_off = asyncio.Event()
+        self.standings.judge_by(self.judge, lambda: {each.subject for each in self.connected})
+
+    def judge(
+        self, subjects: Container[str], goodbye_of: Callable[[Identity], Goodbye | None]
+    ) -> list[str]:
+        verdicts = [goodbye_of(each) for each in self.connected if each.subject in subjects]
+        gone = [goodbye for goodbye in verdicts if goodbye is not None]
+        self.sent_off += gone
+        if gone:
+            self.has_sent_off.set()
+        return [goodbye.name for goodbye in gone]
+
+
+@pytest.fixture
+async def workers(database: Database) -> AsyncIterator[list[Worker]]:
+    workers = [Worker(database) for _ in range(2)]
+    await workers[0].users.save(ADA)
+    for worker in workers:
+        await worker.standings.start()
+    yield workers
+    for worker in workers:
+        await worker.standings.stop()
+
+
+async def test_who_stands_well_is_let_in_and_remembered(workers: list[Worker]) -> None:
+    standings = workers[0].standings
+
+    assert not standings.check_now(TOKEN)
+    await standings.check(TOKEN)
+    assert standings.check_now(TOKEN)
+    assert (standings.hits, standings.misses) == (1, 1)
+
+
+async def test_subjects_of_other_issuers_are_nobody_s_business(workers: list[Worker]) -> None:
+    assert workers[0].standings.check_now(Identity("auth0|5f7c8ec7c33c6c004bbafe82"))
+    assert workers[0].standings.misses == 0
+
+
+async def test_a_change_counts_here_before_it_is_answered(workers: list[Worker]) -> None:
+    worker = workers[0]
+    await worker.standings.check(TOKEN)
+    worker.connected.append(TOKEN)
+
+    await worker.users.save(DISABLED)
+    await worker.standings.changed({ADA.id})
+
+    assert worker.sent_off == [Goodbye.DISABLED]
+    with pytest.raises(Refused):
+        worker.standings.check_now(TOKEN)
+
+
+async def test_a_change_counts_on_the_other_worker_within_a_second(workers: list[Worker]) -> None:
+    here, elsewhere = workers
+    await elsewhere.standings.check(TOKEN)
+    elsewhere.connected.append(TOKEN)
+
+    await here.users.save(DISABLED)
+    async with asyncio.timeout(1):
+        await elsewhere.has_sent_off.wait()
+
+    assert elsewhere.sent_off == [Goodbye.DISABLED]
+    with pytest.raises(Refused) as caught:
+        await elsewhere.standings.check(TOKEN)
+    assert caught.value.refusal is Refusal.FORBIDDEN
+
+
+async def test_without_a_store_a_token_is_believed_and_judged_when_it_is_back(
+    workers: list[Worker],
+) -> None:
+    worker = workers[0]
+    await worker.users.save(DISABLED)
+    await worker.standings._hear({ADA.id})  # noqa: SLF001 - what a look would bring about
+    worker.users.is_away = True
+    await worker.standings.check(TOKEN)
+    worker.connected.append(TOKEN)
+    worker.users.is_away = False
+
+    await worker.standings._hear(set())  # noqa: SLF001 - as above
+
+    assert worker.sent_off == [Goodbye.DISABLED]
+
+
+async def test_what_was_known_counts_while_the_store_is_away(workers: list[Worker]) -> None:
+    worker = workers[0]
+    await worker.users.save(DISABLED)
+    with pytest.raises(Refused):
+        await worker.standings.check(TOKEN)
+    worker.users.is_away = True
+
+    with pytest.raises(Refused):
+        await worker.standings.check(TOKEN)
+
+
+async def test_when_nothing_is_certain_everybody_is_judged(workers: list[Worker]) -> None:
+    worker = workers[0]
+    worker.connected += [Identity(person(number).id) for number in range(1, 30)]
+    for number in range(2, 30):
+        await worker.users.save(person(number, disabled=number % 2 == 0))
+
+    await worker.standings._hear(None)  # noqa: SLF001 - what a look would bring about
+
+    assert worker.sent_off == [Goodbye.DISABLED] * 14

@@ -1,0 +1,35 @@
+"""The table of the REST side; `tests/gateway/rest/test_routes.py` holds it against the URLs."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.operations import HEADERS, OPERATIONS, Operation, refusals_of
+from protocol.refusals import Refusal
+
+
+def test_no_two_operations_have_one_name() -> None:
+    assert len({row.name for row in OPERATIONS}) == len(OPERATIONS)
+
+
+@pytest.mark.parametrize("row", OPERATIONS, ids=lambda row: row.name)
+def test_a_row_makes_sense(row: Operation) -> None:
+    assert (row.answer is None) == (row.status == 204)
+    assert row.body is None or row.method != "GET"
+    assert set(row.headers) <= set(HEADERS)
+    assert ("{" not in row.path) or Refusal.NOT_FOUND in refusals_of(row) or "room" in row.path
+
+
+def test_what_access_and_body_bring_is_there_without_being_written() -> None:
+    row = next(row for row in OPERATIONS if row.name == "post-users")
+
+    assert {refusal.status for refusal in refusals_of(row)} == {
+        400,
+        401,
+        403,
+        409,
+        413,
+        415,
+        422,
+        503,
+    }
