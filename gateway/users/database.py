@@ -166,6 +166,8 @@ def url_of(text: str) -> URL:
     except (SQLAlchemyError, NoSuchModuleError, ValueError) as error:
         raise ValueError("DATABASE_URL is not a URL of a database") from error
     if name == "sqlite":
+        if url.database in {None, "", ":memory:"}:  # each connection would have one of its own
+            raise ValueError("DATABASE_URL must name a file: sqlite:///paceline.db")
         return url.set(drivername="sqlite+aiosqlite")
     if name not in {"postgres", "postgresql"}:
         raise ValueError("DATABASE_URL must begin with sqlite:// or postgresql://")

@@ -37,7 +37,9 @@ def test_a_url_may_be_written_as_platforms_write_it(given: str, wanted: str) -> 
     assert url_of(given).render_as_string() == wanted
 
 
-@pytest.mark.parametrize("given", ["mysql://h/d", "nonsense", "nosuch://h/d"])
+@pytest.mark.parametrize(
+    "given", ["mysql://h/d", "nonsense", "nosuch://h/d", "sqlite://", "sqlite:///:memory:"]
+)
 def test_a_url_of_anything_else_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match="DATABASE_URL"):
         url_of(given)
