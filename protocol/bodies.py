@@ -64,7 +64,7 @@ def _assembled(
     bad: dict[str, str],
 ) -> Body:
     values: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
+    for field in _fields_of(kind):
         name = field.encode_name
         if name not in given:
             if field.required:
@@ -78,6 +78,12 @@ def _assembled(
     if bad:
         raise invalid(bad)
     return kind(**values)
+
+
+@functools.cache
+def _fields_of(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Each time anew it would cost more than all the rest."""
+    return msgspec.structs.fields(kind)
 
 
 @functools.cache

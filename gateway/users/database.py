@@ -134,8 +134,7 @@ class Database:
 
     async def _try_to_prepare(self) -> None:
         try:
-            async with _translated():
-                await self._prepare()
+            await self._prepare()
         except StoreUnavailable as unavailable:
             self._trouble = str(unavailable.__cause__ or unavailable)
         except SchemaBehind:
@@ -144,7 +143,7 @@ class Database:
             self._trouble = ""
 
     async def _prepare(self) -> None:
-        async with self._reader.connect() as connection:
+        async with _translated(), self._reader.connect() as connection:
             is_behind = await connection.run_sync(schema.is_behind)
         if not is_behind:
             return
