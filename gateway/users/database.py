@@ -136,9 +136,13 @@ class Database:
         try:
             await self._prepare()
         except StoreUnavailable as unavailable:
-            self._trouble = str(unavailable.__cause__ or unavailable)
+            self._trouble = unavailable.reason or "it does not answer"
         except SchemaBehind:
             self._trouble = "its schema is behind; run `paceline migrate`"
+        except (
+            SQLAlchemyError
+        ) as error:  # rights that are missing, for instance: no reason to crash
+            self._trouble = _said_by(error)
         else:
             self._trouble = ""
 
