@@ -117,6 +117,8 @@ class Gateway:
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
+        self.metrics.gauge("account_cache_hits", lambda: self.standings.hits)
+        self.metrics.gauge("account_cache_misses", lambda: self.standings.misses)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[int]:

@@ -77,7 +77,7 @@ class Metrics:
 
     def gauge(self, name: str, read: Callable[[], int]) -> None:
         """Show `read()` as `paceline_<name>`; raises KeyError for a name that has no sentence."""
-        _GAUGES[name]
+        GAUGES[name]
         self._gauges[name] = read
 
 
@@ -138,10 +138,12 @@ _TABLE = (
         lambda metrics: metrics.log_lines_dropped,
     ),
 )
-_GAUGES = {
+GAUGES = {
     "connections": "Open Engine.IO connections.",
     "peers": "Connected peers.",
     "rooms": "Rooms that this worker has members in.",
+    "account_cache_hits": "Questions about accounts, since the start, that memory answered.",
+    "account_cache_misses": "Questions about accounts, since the start, that went to the store.",
 }
 
 
@@ -155,7 +157,7 @@ class _Exposition(Collector):
         for row in _TABLE:
             yield _counter(row, row.read(self._metrics))
         for name, read in self._metrics._gauges.items():  # noqa: SLF001 - both are of this module
-            yield GaugeMetricFamily(f"paceline_{name}", _GAUGES[name], value=read())
+            yield GaugeMetricFamily(f"paceline_{name}", GAUGES[name], value=read())
 
 
 def _counter(row: _Row, value: int | Mapping[str, int]) -> CounterMetricFamily:
