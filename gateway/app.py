@@ -139,6 +139,8 @@ class Gateway:
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
+        self.metrics.gauge("account_cache_hits", lambda: self.people.standings.hits)
+        self.metrics.gauge("account_cache_misses", lambda: self.people.standings.misses)
 
     @property
     def may_have_neighbours(self) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
 
 from gateway.identity import (
     Identity,
@@ -13,6 +13,7 @@ from gateway.identity import (
     KeyUnknown,
     PresentedKey,
     TokenRules,
+    VerifyingKey,
     development_identity,
     identity_of_token,
     is_api_key,
@@ -25,6 +26,10 @@ from protocol.refusals import Refusal, Refused
 if TYPE_CHECKING:
     from gateway.settings import Settings
     from gateway.users.standings import Standings
+
+
+_PROOFS_LIMIT: Final = 10_000  # of tokens, each of 8 KB at most and mostly far less
+_NO_KEYS: Final[Mapping[str, VerifyingKey]] = {}
 
 
 class Authenticator:
@@ -54,6 +59,9 @@ class Authenticator:
             settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_seconds
         )
         self._issuer = None if settings.jwks_url is None else JwksCache(settings.jwks_url)
+        # By token: who it proved its bearer to be, and until when, in seconds since 1970.
+        self._proofs: dict[str, tuple[Identity, float]] = {}
+        self._published: Mapping[str, VerifyingKey] = _NO_KEYS
 
     async def start(self) -> None:
         """Begin to keep the issuer's keys fresh, when there is one."""
@@ -71,10 +79,8 @@ class Authenticator:
             return self._identity_without_token()
         if is_api_key(token):
             return self._identity_of_key_now(presented_key(token))
-        published = {} if self._issuer is None else self._issuer.keys
-        keys = self.keys.with_published(published) if published else self.keys
         try:
-            identity = identity_of_token(token, keys, time.time(), self.rules)
+            identity = self._identity_of_token(token)
         except KeyUnknown:
             return None
         is_known = self._standings is None or self._standings.check_now(identity)
@@ -91,6 +97,24 @@ class Authenticator:
         identity = await self._proved(token)
         if self._standings is not None:
             await self._standings.check(identity)
+        return identity
+
+    def _identity_of_token(self, token: str) -> Identity:
+        """What was proved once holds until it expires, as long as the keys are the same."""
+        published = _NO_KEYS if self._issuer is None else self._issuer.keys
+        if published is not self._published:
+            self._proofs.clear()
+            self._published = published
+        now_seconds = time.time()
+        known = self._proofs.get(token)
+        if known is not None and known[1] > now_seconds:
+            return known[0]
+        keys = self.keys.with_published(published) if published else self.keys
+        identity = identity_of_token(token, keys, now_seconds, self.rules)
+        if len(self._proofs) >= _PROOFS_LIMIT:
+            self._proofs.clear()
+        assert identity.expires_at_seconds is not None, "no token is accepted without an end"
+        self._proofs[token] = identity, identity.expires_at_seconds + self.rules.leeway_seconds
         return identity
 
     def _identity_of_key_now(self, presented: PresentedKey) -> Identity | None:

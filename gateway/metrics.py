@@ -185,6 +185,8 @@ GAUGES = {
     "peers": "Connected peers.",
     "rooms": "Rooms that this worker has members in.",
     "ingest_backlog": "Entries of the ingest stream that are not settled yet.",
+    "account_cache_hits": "Questions about accounts, since the start, that memory answered.",
+    "account_cache_misses": "Questions about accounts, since the start, that went to the store.",
 }
 
 

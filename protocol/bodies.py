@@ -21,6 +21,7 @@ Body = TypeVar("Body", bound=msgspec.Struct)
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _NAMED_LIMIT = 20  # of fields that are not known: their names are the sender's
 _NAME_LIMIT_CHARACTERS = 64
+_WHOLE_NUMBER = re.compile(rb"\s*(-?[0-9]+)\.0+\s*")
 _IS_REQUIRED = "This field is required."
 _IS_UNKNOWN = "There is no such field."
 _IS_REPEATED = "Given more than once."
@@ -63,7 +64,7 @@ def _assembled(
     bad: dict[str, str],
 ) -> Body:
     values: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
+    for field in _fields_of(kind):
         name = field.encode_name
         if name not in given:
             if field.required:
@@ -80,9 +81,15 @@ def _assembled(
 
 
 @functools.cache
+def _fields_of(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Each time anew it would cost more than all the rest."""
+    return msgspec.structs.fields(kind)
+
+
+@functools.cache
 def _json_readers(kind: type[msgspec.Struct]) -> dict[str, Callable[[Any], Any]]:
     return {
-        field.encode_name: msgspec.json.Decoder(field.type).decode
+        field.encode_name: functools.partial(_read_json, msgspec.json.Decoder(field.type).decode)
         for field in msgspec.structs.fields(kind)
     }
 
@@ -90,9 +97,28 @@ def _json_readers(kind: type[msgspec.Struct]) -> dict[str, Callable[[Any], Any]]
 @functools.cache
 def _text_readers(kind: type[msgspec.Struct]) -> dict[str, Callable[[Any], Any]]:
     return {
-        field.encode_name: functools.partial(msgspec.convert, type=field.type, strict=False)
+        field.encode_name: functools.partial(_read_text, field.type)
         for field in msgspec.structs.fields(kind)
     }
+
+
+def _read_json(decode: Callable[[Any], Any], raw: Raw) -> Any:  # noqa: ANN401 - as the field's type
+    """To JSON Schema, and to JavaScript, 34.0 is an integer."""
+    try:
+        return decode(raw)
+    except msgspec.ValidationError:
+        whole = _WHOLE_NUMBER.fullmatch(bytes(raw))
+        if whole is None:
+            raise
+        return decode(whole[1])
+
+
+def _read_text(kind: Any, text: str) -> Any:  # noqa: ANN401 - any type that a field may have
+    """What is not there is left out: no text stands for it."""
+    value = msgspec.convert(text, kind, strict=False)
+    if value is None:
+        raise msgspec.ValidationError("Expected a value")
+    return value
 
 
 def _said_of(error: Exception, kind: Any) -> str:  # noqa: ANN401 - any type that a field may have

@@ -9,7 +9,16 @@ from typing import Any, Final
 import msgspec
 
 from protocol.catalogue import CONTRACT_VERSION
-from protocol.operations import HEADERS, OPERATIONS, Operation, refusals_of, shapes
+from protocol.operations import (
+    HEADERS,
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    OPERATIONS,
+    Operation,
+    refusals_of,
+    shapes,
+)
 from protocol.refusals import Refusal
 
 _SCHEMAS: Final = "#/components/schemas/"
@@ -17,6 +26,12 @@ _DESCRIPTION: Final = """\
 Users, sessions, API keys and publishing of Paceline. Generated from the classes that decode the
 bodies. Answers are `{"data", "meta"?}` or `{"error": {"code", "message", "details"?}}`."""
 _NOT_MODIFIED: Final = 304
+_TAGS: Final = r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$'
+_HEADER_PATTERNS: Final = {
+    IF_MATCH: _TAGS,
+    IF_NONE_MATCH: _TAGS,
+    IDEMPOTENCY_KEY: "^[!-~]{1,128}$",
+}
 
 Document = dict[str, Any]
 
@@ -84,7 +99,7 @@ def _parameters(operation: Operation, schemas: Document) -> list[Document]:
             "name": name,
             "in": "header",
             "description": HEADERS[name],
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "pattern": _HEADER_PATTERNS[name]},
         }
         for name in operation.headers
     ]
@@ -110,7 +125,7 @@ def _responses(operation: Operation) -> Document:
     if operation.answer is not None:
         done["content"] = {"application/json": {"schema": _envelope(operation)}}
     responses = {str(operation.status): done}
-    if "If-None-Match" in operation.headers:
+    if IF_NONE_MATCH in operation.headers:
         responses[str(_NOT_MODIFIED)] = {"description": "The version is the one that is known."}
     by_status = sorted(refusals_of(operation), key=_status_of)
     for status, refusals in groupby(by_status, _status_of):

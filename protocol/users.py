@@ -97,6 +97,18 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     version: Version
 
 
+USER_FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(UserView))
+_FIELD: Final = f"({'|'.join(USER_FIELDS)})"
+Selection = Annotated[
+    str,
+    Meta(
+        max_length=200,
+        pattern=rf"^{_FIELD}(,{_FIELD})*{_END}",
+        description=f"names out of {', '.join(USER_FIELDS)}, separated by commas",
+    ),
+]
+
+
 class UserListing(UserBody, frozen=True, kw_only=True):
     """Which users a list shows, and how: the parameters of its URL.
 
@@ -112,13 +124,13 @@ class UserListing(UserBody, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST_USERS)] = 50
     cursor: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
     page: Annotated[int, Meta(ge=1, le=10_000)] | None = None
-    fields: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    fields: Selection | None = None
 
 
 class UserSelection(UserBody, frozen=True, kw_only=True):
     """Which fields of a user an answer has."""
 
-    fields: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    fields: Selection | None = None
 
 
 class Pagination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -128,6 +140,3 @@ class Pagination(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
     next_cursor: str | None = msgspec.field(default_factory=lambda: None)
     page: int | UnsetType = UNSET
     pages: int | UnsetType = UNSET
-
-
-USER_FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(UserView))

@@ -77,10 +77,14 @@ class ChangeWatch:
         """Whether what others have changed more than a second ago is known here."""
         return time.monotonic() - self._looked_at_seconds < 1.0
 
+    def doubt(self) -> None:
+        """Tell of the next look that succeeds, whether it has news or not."""
+        self._is_in_doubt = True
+
     async def look(self) -> None:
         """Hear of what has changed since the last look; raises `StoreUnavailable`."""
         began_seconds = time.monotonic()
-        was_in_doubt = self._is_in_doubt
+        was_in_doubt, self._is_in_doubt = self._is_in_doubt, False
         if was_in_doubt and await self._begins_anew():
             await self._hear(None)
         found = await self._store.after(self._last - _LOOK_BACK)
@@ -91,7 +95,6 @@ class ChangeWatch:
         self._seen = {change.number for change in found}
         self._last = max([self._last, *self._seen])
         self._looked_at_seconds = began_seconds
-        self._is_in_doubt = False
         await self._forget_now_and_then(began_seconds)
 
     async def _begins_anew(self) -> bool:

@@ -134,17 +134,20 @@ class Database:
 
     async def _try_to_prepare(self) -> None:
         try:
-            async with _translated():
-                await self._prepare()
+            await self._prepare()
         except StoreUnavailable as unavailable:
-            self._trouble = str(unavailable.__cause__ or unavailable)
+            self._trouble = unavailable.reason or "it does not answer"
         except SchemaBehind:
             self._trouble = "its schema is behind; run `paceline migrate`"
+        except (
+            SQLAlchemyError
+        ) as error:  # rights that are missing, for instance: no reason to crash
+            self._trouble = _said_by(error)
         else:
             self._trouble = ""
 
     async def _prepare(self) -> None:
-        async with self._reader.connect() as connection:
+        async with _translated(), self._reader.connect() as connection:
             is_behind = await connection.run_sync(schema.is_behind)
         if not is_behind:
             return
@@ -166,6 +169,8 @@ def url_of(text: str) -> URL:
     except (SQLAlchemyError, NoSuchModuleError, ValueError) as error:
         raise ValueError("DATABASE_URL is not a URL of a database") from error
     if name == "sqlite":
+        if url.database in {None, "", ":memory:"}:  # each connection would have one of its own
+            raise ValueError("DATABASE_URL must name a file: sqlite:///paceline.db")
         return url.set(drivername="sqlite+aiosqlite")
     if name not in {"postgres", "postgresql"}:
         raise ValueError("DATABASE_URL must begin with sqlite:// or postgresql://")

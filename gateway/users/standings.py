@@ -98,9 +98,7 @@ class Standings:
         try:
             standing = await self._cache.get(identity.subject)
         except StoreUnavailable:
-            if len(self._doubtful) < ENTRIES_LIMIT:
-                self._doubtful.add(identity.subject)
-            logger.warning("! token believed by itself", subject=identity.subject)
+            self._doubt({identity.subject})
             return
         check_standing(identity, standing)
 
@@ -124,18 +122,36 @@ class Standings:
         return identity_of_key(presented, standing.key, _now_ms())
 
     async def changed(self, subjects: set[str]) -> None:
-        """Make a change count on this worker: what was known is forgotten, who has to go goes."""
+        """Make a change count on this worker: what was known is forgotten, who has to go goes.
+
+        The change was made, so it is no reason to fail that the store has gone away since.
+        """
+        try:
+            await self._make_count(subjects)
+        except StoreUnavailable:
+            self._doubt(subjects)
+
+    async def _make_count(self, subjects: set[str]) -> None:
         for subject in subjects:
             self._cache.forget(subject)
         await self._judge_peers(subjects)
 
+    def _doubt(self, subjects: set[str]) -> None:
+        """Judge them when the store can be asked again."""
+        news = subjects - self._doubtful
+        if news and len(self._doubtful) < ENTRIES_LIMIT:
+            self._doubtful |= news
+            self._watch.doubt()
+            logger.warning("! accounts not looked at, the user store is unavailable")
+
     async def _hear(self, subjects: set[str] | None) -> None:
+        doubtful = frozenset(self._doubtful)
         if subjects is None:
             self._cache.forget_all()
             await self._judge_peers(self._present())
         else:
-            await self.changed(subjects | self._doubtful)
-        self._doubtful.clear()
+            await self._make_count(subjects | doubtful)
+        self._doubtful -= doubtful
 
     async def _judge_peers(self, subjects: set[str]) -> None:
         concerned = [each for each in self._present() & subjects if _is_ours(each)]

@@ -38,6 +38,7 @@ class StoreUnavailable(Exception):
 
     def __init__(self, reason: str = "", retry_after_ms: int = 2000) -> None:
         super().__init__(f"the store is unavailable{reason and ': '}{reason}")
+        self.reason = reason
         self.retry_after_ms = retry_after_ms
 
 

@@ -165,3 +165,20 @@ async def test_our_own_secret_stands_beside_an_issuer_s_keys(door: Authenticator
 )
 def test_a_token_is_what_stands_behind_bearer(header: str | None, token: str | None) -> None:
     assert bearer_of(header) == token
+
+
+async def test_a_token_that_was_proved_once_still_ends_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    door = authenticator(PACELINE_JWT_SECRET=SECRET, PACELINE_JWT_LEEWAY_SECONDS="5")
+    now = 1_800_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    token = token_of(SECRET)
+
+    for seconds in (0.0, 30.0, 64.9):
+        monkeypatch.setattr(time, "time", lambda moment=now + seconds: moment)
+        assert (await door.identify(token)).subject == "ada"
+    monkeypatch.setattr(time, "time", lambda: now + 65.0)
+    with pytest.raises(Refused) as caught:
+        await door.identify(token)
+    assert refusal_of(caught) is Refusal.TOKEN_EXPIRED

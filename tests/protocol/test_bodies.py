@@ -101,3 +101,19 @@ def test_every_bad_parameter_is_named_at_once() -> None:
             "colour": "There is no such field.",
         }
     }
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    body = body_of(b'{"name": "Ada", "email": "ada@b.c", "age": 34.0}', NewUser)
+
+    assert (body.age, type(body.age)) == (34, int)
+    assert set(refused(b'{"name": "Ada", "email": "a@b.c", "age": 34.5}').details["fields"]) == {
+        "age"
+    }
+
+
+def test_no_text_stands_for_what_is_not_there() -> None:
+    with pytest.raises(Refused) as caught:
+        parameters_of([("role", "null"), ("limit", "null")], UserListing)
+
+    assert set(caught.value.details["fields"]) == {"role", "limit"}

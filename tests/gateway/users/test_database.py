@@ -37,7 +37,9 @@ def test_a_url_may_be_written_as_platforms_write_it(given: str, wanted: str) -> 
     assert url_of(given).render_as_string() == wanted
 
 
-@pytest.mark.parametrize("given", ["mysql://h/d", "nonsense", "nosuch://h/d"])
+@pytest.mark.parametrize(
+    "given", ["mysql://h/d", "nonsense", "nosuch://h/d", "sqlite://", "sqlite:///:memory:"]
+)
 def test_a_url_of_anything_else_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match="DATABASE_URL"):
         url_of(given)
@@ -165,3 +167,20 @@ async def _until_it_answers(database: Database) -> None:
                 await asyncio.sleep(0.01)
             else:
                 return
+
+
+async def test_a_database_without_rights_for_us_stops_no_gateway(
+    shared_postgres_server: PostgresServer,
+) -> None:
+    database = await _of_its_own(shared_postgres_server, "without_rights")
+    async with database.writing() as connection:
+        await connection.execute(text("CREATE ROLE stranger LOGIN"))
+    await database.stop()
+    url = shared_postgres_server.url_of("without_rights").replace("paceline@", "stranger@")
+    stranger = Database(url)
+
+    await stranger.start()
+
+    with pytest.raises(StoreUnavailable, match="the store is unavailable: permission denied"):
+        await stranger.ping()
+    await stranger.stop()

@@ -148,3 +148,19 @@ async def test_when_nothing_is_certain_everybody_is_judged(workers: list[Worker]
     await worker.standings._hear(None)  # noqa: SLF001 - what a look would bring about
 
     assert worker.sent_off == [Goodbye.DISABLED] * 14
+
+
+async def test_a_change_that_was_made_is_no_failure_when_the_store_goes_away(
+    workers: list[Worker],
+) -> None:
+    worker = workers[0]
+    worker.connected.append(TOKEN)
+    await worker.users.save(DISABLED)
+    worker.users.is_away = True
+
+    await worker.standings.changed({ADA.id})
+    assert worker.sent_off == []
+
+    worker.users.is_away = False
+    async with asyncio.timeout(5):
+        await worker.has_sent_off.wait()
