@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -85,15 +87,17 @@ class Entrance:
         try:
             credentials = _decode_credentials(data) if data else _Credentials()
             token = credentials.token or bearer_of(connection.handshake.authorization)
-            identity = self._authenticator.identify_now(token)
+            # Of a crowd that is back at once each has its turn, also to have its token checked.
+            is_back = self._comes_back(credentials)
+            identity = None if is_back else self._authenticator.identify_now(token)
         except msgspec.DecodeError as error:
             self._turn_away(connection, Refused(Refusal.MALFORMED, f"auth: {error}"))
         except Refused as refused:
             self._turn_away(connection, refused)
         else:
-            if identity is None or self._comes_back(credentials):
+            if identity is None:
                 self._waiting.add(connection.sid)
-                connection.post(self._enter_later(connection, identity, token, credentials))
+                connection.post(self._enter_later(connection, token, credentials))
             else:
                 self._admit(connection, identity, credentials)
 
@@ -118,19 +122,19 @@ class Entrance:
         return credentials.recover and credentials.pid is not None and self._recovery.is_on
 
     async def _enter_later(
-        self,
-        connection: Connection,
-        identity: Identity | None,
-        token: str | None,
-        credentials: _Credentials,
+        self, connection: Connection, token: str | None, credentials: _Credentials
     ) -> None:
         """The key of the token has to be fetched first, or the session of a client that is back."""
+        is_back = self._comes_back(credentials)
+        identity: Identity | None = None
         try:
-            if identity is None:
+            if is_back:
+                async with self._turn():
+                    identity = self._authenticator.identify_now(token)
+            if identity is None:  # its issuer is asked, which must not keep the others waiting
                 identity = await self._authenticator.identify(token)
-            if self._comes_back(credentials):
-                async with self._turnstile:
-                    await asyncio.sleep(0)  # whoever else is ready has a turn in between
+            if is_back:
+                async with self._turn():
                     if await self._admit_again(connection, identity, credentials):
                         return
             if connection.sid in self._waiting and not connection.closed:
@@ -142,6 +146,13 @@ class Entrance:
             connection.close()
         finally:
             self._waiting.discard(connection.sid)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of so many at once; whoever else is ready has the loop in between."""
+        async with self._turnstile:
+            await asyncio.sleep(0)
+            yield
 
     def _admit(self, connection: Connection, identity: Identity, credentials: _Credentials) -> None:
         refused = self._count_in(identity.subject)
