@@ -41,7 +41,8 @@ def key_of(fields: Mapping[str, object]) -> str | None:
     for name in _ID_FIELDS:
         if (value := fields.get(name)) is None:
             continue
-        if type(value) is str or type(value) is int:  # not isinstance: true and false are ints
+        kind = type(value)  # not isinstance: true and false are ints
+        if kind is str or kind is int:
             key = str(value)
             return key if 0 < len(key) <= KEY_LIMIT_CHARACTERS else None
     value = fields.get("station_id")

@@ -224,6 +224,11 @@ def packet_of(name: str, payload: bytes | events.Event, attachments: int = 0) ->
     return b"5%d-%b" % (attachments, packet[1:]) if attachments else packet
 
 
+def updated_packet(payload: bytes) -> bytes:
+    """What `packet_of` makes of a bike-updated, which nearly every packet is."""
+    return b"".join((_UPDATED_OPENING, payload, b"]"))
+
+
 def with_arguments(packet: bytes, arguments: bytes) -> bytes:
     """Append more arguments, JSON with commas between them, to an event's packet."""
     return b"%b,%b]" % (packet[:-1], arguments) if arguments else packet
@@ -257,6 +262,7 @@ def _opening_of(name: str) -> bytes:
 
 
 _OPENINGS: Final = {name: _opening_of(name) for name in RESERVED_NAMES}
+_UPDATED_OPENING: Final = _OPENINGS["bike-updated"]
 
 
 def _room_alone_or(kind: type[events.Event]) -> Callable[[Sequence[bytes | Raw]], events.Event]:

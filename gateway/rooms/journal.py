@@ -136,14 +136,14 @@ class Journal:
         )
 
     def _append(self, draft: Draft, checksum: int, seconds: float) -> Publication:
-        self._offset += 1
+        self._offset = offset = self._offset + 1
         # Chained, so that equal proofs mean equal histories; Redis' Lua can compute it too.
-        self._proof = (self._proof * 31 + checksum) & 0xFFFFFFFF
+        self._proof = proof = (self._proof * 31 + checksum) & 0xFFFFFFFF
         publication = Publication(
-            draft.room,
+            self._room,
             self._epoch,
-            self._offset,
-            self._proof,
+            offset,
+            proof,
             draft.event,
             draft.packet,
             draft.author,

@@ -121,7 +121,7 @@ def draft_of_update(
     return Draft(
         update.room_id,
         "bike-updated",
-        codec.packet_of("bike-updated", update.payload),
+        codec.updated_packet(update.payload),
         author,
         update.key,
         _NONE if update.key is None else _UPSERT,

@@ -18,6 +18,11 @@ _LENGTH_64_BITS: Final = 127
 _pack_short = struct.Struct("!BB").pack
 _pack_medium = struct.Struct("!BBH").pack
 _pack_long = struct.Struct("!BBQ").pack
+# Nearly every frame: with the type of its Engine.IO packet behind the header.
+_MESSAGE: Final = ord("4")
+_pack_short_message = struct.Struct("!BBB").pack
+_pack_medium_message = struct.Struct("!BBHB").pack
+_pack_long_message = struct.Struct("!BBQB").pack
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -29,10 +34,10 @@ def message_frame(packet: bytes) -> bytes:
     """A Socket.IO packet inside an Engine.IO message (type 4) inside a text frame."""
     length = len(packet) + 1
     if length < _LENGTH_16_BITS:
-        return b"%c%c4%b" % (_TEXT, length, packet)
+        return _pack_short_message(_TEXT, length, _MESSAGE) + packet
     if length < 1 << 16:
-        return b"%b4%b" % (_pack_medium(_TEXT, _LENGTH_16_BITS, length), packet)
-    return b"%b4%b" % (_pack_long(_TEXT, _LENGTH_64_BITS, length), packet)
+        return _pack_medium_message(_TEXT, _LENGTH_16_BITS, length, _MESSAGE) + packet
+    return _pack_long_message(_TEXT, _LENGTH_64_BITS, length, _MESSAGE) + packet
 
 
 def event_frames(packet: bytes, attachments: tuple[bytes, ...] = ()) -> bytes:

@@ -184,9 +184,19 @@ class Lanes:
     def _write(self, audience: Audience) -> None:
         """Write an audience's batch to all its peers, each without its own."""
         batch, audience.batch = audience.batch, []
-        if len(batch) == 1 and not audience.slow:
-            self._write_one(audience, batch[0])
+        if len(batch) > 1 or audience.slow:
+            self._write_joined(audience, batch)
             return
+        # One publication where nobody is slow: what nearly all writing is in small rooms.
+        publication, frame, _ = batch[0]
+        writes: Sequence[Write] = audience.writes()
+        author = self._membership.peers.get(publication.author)  # type: ignore[union-attr, arg-type] # None is nobody's id
+        if author is not None and author.audience is audience:
+            writes = list(writes)
+            writes.remove(author.write)  # type: ignore[arg-type] # it has one, as nobody is slow
+        self._write_all(writes, frame, 1)
+
+    def _write_joined(self, audience: Audience, batch: Batch) -> None:
         data = b"".join([frame for _, frame, _ in batch])
         # A write may add its peer to the slow ones; it then has the batch already.
         slow = list(audience.slow)
@@ -194,8 +204,7 @@ class Lanes:
         writes: Sequence[Write] = audience.writes()
         if authors:
             writes = [write for peer, write in audience.fast.items() if peer not in authors]
-        self._write_all(writes, data)
-        self._metrics.deliveries_fast += len(writes) * len(batch)
+        self._write_all(writes, data, len(batch))
         if len(batch) > 1:
             for peer in authors:
                 self._give_to_author(peer, batch)
@@ -203,24 +212,15 @@ class Lanes:
             if peer not in authors:
                 self._put(cast("Session", peer), batch)
 
-    def _write_one(self, audience: Audience, item: Item) -> None:
-        """Write one publication where nobody is slow: what nearly all writing is in small rooms."""
-        publication, frame, _ = item
-        author = self._membership.peers.get(publication.author)  # type: ignore[union-attr, arg-type] # None is nobody's id
-        writes: Sequence[Write] = audience.writes()
-        if author is not None and author.audience is audience:
-            own = author.write
-            writes = [write for write in writes if write is not own]
-        self._write_all(writes, frame)
-        self._metrics.deliveries_fast += len(writes)
-
-    def _write_all(self, writes: Sequence[Write], data: bytes) -> None:
+    def _write_all(self, writes: Sequence[Write], data: bytes, publications: int) -> None:
         for write in writes:
             try:
                 write(data)
             except RuntimeError:
                 continue  # its transport has just closed; the others are not to suffer for it
-        self._metrics.bytes_sent += len(writes) * len(data)
+        count, metrics = len(writes), self._metrics
+        metrics.deliveries_fast += count * publications
+        metrics.bytes_sent += count * len(data)
 
     def _begin_round(self, audience: Audience) -> None:
         """Let an audience's batch go out bit by bit; its authors have the rest of it first."""
@@ -280,7 +280,7 @@ class Lanes:
 
 
 def _item_of(publication: Publication, trail: bytes) -> Item:
-    packet = codec.with_arguments(publication.packet, trail)
+    packet = publication.packet if not trail else codec.with_arguments(publication.packet, trail)
     if not publication.attachments:
         return publication, frames.message_frame(packet), trail
     return publication, frames.event_frames(packet, publication.attachments), trail

@@ -70,7 +70,7 @@ class Packet(msgspec.Struct, frozen=True):
 class Event(msgspec.Struct, frozen=True, gc=False):
     """An event of the main namespace: its name, its arguments, and the ack id as it was written.
 
-    `fields` is what the only argument says, when that was read on the way.
+    `fields` is what the only argument of an update says, when that was read on the way.
     """
 
     name: str
@@ -84,9 +84,14 @@ def main_event_of(text: bytes) -> Event | None:
 
     Raises `PacketInvalid` when it is one and cannot be read.
     """
-    found = _update(text)
-    if found is not None and (event := _update_of(found)) is not None:
-        return event
+    if (found := _update(text)) is not None:
+        ack_id, array, argument = found.groups()
+        try:
+            values = _decode_any(array)
+        except (ValueError, RecursionError):
+            values = ()  # whoever reads it with more care says what is wrong
+        if len(values) == 2:  # noqa: PLR2004 - the name and the object
+            return Event(_UPDATE, (argument,), ack_id, values[1])
     found = _event(text)
     if found is None:
         return None
@@ -95,16 +100,6 @@ def main_event_of(text: bytes) -> Event | None:
         return Event(_KNOWN_NAMES.get(bytes(name)) or _decode_text(name), arguments, found[1])
     except (ValueError, RecursionError) as error:  # also msgspec's errors and an empty array
         raise _fault_of(text[found.end() - 1 :], found[1]) from error
-
-
-def _update_of(found: re.Match[bytes]) -> Event | None:
-    """An update by itself, read once for everything that is asked of it; None for any other."""
-    ack_id, array, argument = found.groups()
-    try:
-        values = _decode_any(array)
-    except (ValueError, RecursionError):
-        return None  # whoever reads it with more care says what is wrong
-    return Event(_UPDATE, (argument,), ack_id, values[1]) if len(values) == 2 else None  # noqa: PLR2004 - the name and the object
 
 
 def ack_id_of(text: bytes) -> bytes:

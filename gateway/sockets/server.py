@@ -27,17 +27,17 @@ class MainNamespace(Protocol):
     def is_connected(self, connection: Connection) -> bool:
         """Whether the connection was let in."""
 
-    def heard_too_fast(self, connection: Connection, message: bytes) -> bool:
-        """Whether the client says more than it may; it has been told, and this is not handled."""
+    def heard_message(self, connection: Connection, message: bytes) -> bool:
+        """An event, which nearly every message is; False when it is another packet.
 
-    def heard_event(self, connection: Connection, event: packets.Event) -> None:
-        """An event. Raises `PacketInvalid` when this is not the moment for one."""
+        Raises `PacketInvalid` for one that cannot be read, or when this is not the moment for one.
+        """
 
     def refuse(self, connection: Connection, ack_id: bytes, refused: Refused) -> None:
         """An event that cannot be read. Raises `PacketInvalid` when this is no moment for one."""
 
     def heard(self, connection: Connection, packet: packets.Packet) -> None:
-        """Any other packet. Raises `PacketInvalid` when this is not the moment for it."""
+        """Any packet but that. Raises `PacketInvalid` when this is not the moment for it."""
 
     def heard_binary(self, connection: Connection, data: bytes) -> bool:
         """An attachment; False when none was announced."""
@@ -90,12 +90,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
     def heard(self, connection: Connection, message: bytes) -> None:
         """Read a packet and pass it on; what is not one ends the connection."""
         main = self.main
-        if main is not None and main.heard_too_fast(connection, message):
-            return
         try:
-            if main is not None and (event := packets.main_event_of(message)) is not None:
-                main.heard_event(connection, event)
-            else:
+            if main is None or not main.heard_message(connection, message):
                 self._heard_packet(connection, message)
         except PacketInvalid as fault:
             self._answer_fault(connection, fault)

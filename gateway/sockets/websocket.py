@@ -236,7 +236,7 @@ class WebSocketLink(asyncio.Protocol):
     def _uncork(self) -> None:
         corked, self._corked = self._corked, None
         if corked:
-            self.transport.write(corked[0] if len(corked) == 1 else b"".join(corked))
+            self.transport.write(b"".join(corked))
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -257,3 +257,8 @@ def test_a_packet_is_what_socket_io_sends(
     assert codec.packet_of(name, payload) == packet
     taken: Any = msgspec.json.decode(codec.payload_of(packet, name))
     assert taken == msgspec.json.decode(packet[1:])[1]
+
+
+@pytest.mark.parametrize("payload", [b"{}", b'{"roomId" :"r", "lat": 48.850}'])
+def test_the_usual_packet_is_what_any_other_event_s_would_be(payload: bytes) -> None:
+    assert codec.updated_packet(payload) == codec.packet_of("bike-updated", payload)

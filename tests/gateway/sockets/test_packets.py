@@ -8,6 +8,7 @@ from socketio.packet import Packet as LibraryPacket
 
 from gateway.sockets import packets
 from gateway.sockets.packets import PacketInvalid, StrictPacket, main_event_of, packet_of
+from protocol import codec
 
 VALID = [
     (b"0", (packets.CONNECT, "/", None, b"", 0)),
@@ -91,6 +92,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )
+
 # The library takes digits or dashes at the start of what follows for an id or a count of its own.
 namespaces = st.sampled_from(["/", "/admin", "/a b", "/ünï"])
 names = st.text(min_size=1, max_size=20)
@@ -214,3 +216,21 @@ def test_attachments_find_their_places() -> None:
     assert packet.is_whole
     assert packet.data == ["e", b"one", b"zero"]
     assert not packet.may_take(b"three")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"roomId":"r","vehicle_id":"b-1","lat":1.50,"timestamp":1764000000000}',
+        b'{"bike_id":true,"vehicle_id":7,"roomId":"r","op":"remove","last_reported":1764000000}',
+        b'{"roomId":"r","bikeId":null,"id":"","lat":null}',
+        b'{"roomId":"r","station_id":"s","roomId":"q"}',
+    ],
+)
+def test_an_update_read_on_the_way_is_what_reading_it_anew_makes_of_it(payload: bytes) -> None:
+    event = main_event_of(b'27["bike-update",' + payload + b"]")
+
+    assert event is not None
+    assert event.fields is not None
+    on_the_way = codec.bike_update_of(event.arguments[0], fields=event.fields)
+    assert on_the_way == codec.decode("bike-update", [payload])
