@@ -104,6 +104,7 @@ class Neighbourhood:
 
     async def start(self) -> None:
         """Be known from now on."""
+        await self._near.all()  # to look is to clear away what the dead have left
         await self._near.announce(self._place)
         if self._far is not None:
             await self._announce_afar(self._far)

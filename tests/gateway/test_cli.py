@@ -272,7 +272,7 @@ def test_a_log_that_cannot_be_written_is_counted_and_stops_nobody(free_port: int
     with Path("/dev/full").open("wb") as full:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "serve", "--port", str(free_port)],
-            env={"PACELINE_ENV": "development"},
+            env={"PACELINE_ENV": "development", "PACELINE_DRAIN_NOTICE_SECONDS": "0"},
             cwd=REPOSITORY,
             stdout=full,
             stderr=subprocess.DEVNULL,
@@ -357,7 +357,7 @@ def _output_of(folder: Path, arguments: list[str], environ: dict[str, str]) -> l
     with output.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "serve", *arguments],
-            env=environ,
+            env=environ | {"PACELINE_DRAIN_NOTICE_SECONDS": "0"},
             cwd=REPOSITORY,
             stdout=file,
             stderr=subprocess.STDOUT,
