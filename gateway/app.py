@@ -166,7 +166,7 @@ class Gateway:
             door.start()
             stack.callback(door.stop)
             listeners = await self._listen(door)
-            stack.callback(_close, listeners)
+            stack.callback(self._stop_listening, listeners)
             port: int = listeners[0].sockets[0].getsockname()[1]
             await stack.enter_async_context(self._numbers_shown())
             if self.may_have_neighbours:
@@ -301,9 +301,15 @@ class Gateway:
         self.health.is_draining = True
         self.server.engine.is_accepting = False
         if self.leaving.is_replaced:
-            _close(listeners)
+            self._stop_listening(listeners)
         await self.leaving.unless_hurried(self._send_off())
         await self.server.shutdown()
+
+    def _stop_listening(self, listeners: list[asyncio.Server]) -> None:
+        for listener in listeners:
+            listener.close()
+        if self._berth is not None:
+            self._berth.report_closed()
 
     def _carried_lines(self) -> list[Line]:
         return [] if self.neighbourhood is None else self.neighbourhood.lines
@@ -319,11 +325,6 @@ class Gateway:
             async with asyncio.timeout(limit_seconds * LAST_WORDS_SHARE):
                 while self.server.engine.has_last_words:  # noqa: ASYNC110 - looked at rarely
                     await asyncio.sleep(_LOOK_SECONDS)
-
-
-def _close(listeners: list[asyncio.Server]) -> None:
-    for listener in listeners:
-        listener.close()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """This module owns what a worker gets from its supervisor: sockets to listen at, a line to talk.
 
-The line is a pair of sockets. The worker says when it is ready, and hears when it is to go. That
+The line is a pair of sockets. The worker says when it is ready, and when it accepts no more, and
+hears when it is to go. That
 the supervisor is gone is heard too, even when it was killed: then the line ends, and nobody stays
 behind.
 """
@@ -14,6 +15,7 @@ from typing import Final
 from gateway.workers.leaving import Leaving
 
 READY: Final = b"ready\n"
+CLOSED: Final = b"closed\n"
 LEAVE: Final = b"leave\n"
 LEAVE_UNANNOUNCED: Final = b"leave unannounced\n"  # nobody in front needs time to notice
 REPLACED: Final = b"replaced\n"
@@ -27,6 +29,7 @@ class Berth:
         self.slot = slot
         self.listeners = listeners
         self._line = line
+        self._writer: asyncio.StreamWriter | None = None
         self._hearing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -37,9 +40,14 @@ class Berth:
 
     async def start(self, leaving: Leaving) -> None:
         """Tell the supervisor that this worker serves; from now on do what it says."""
-        reader, writer = await asyncio.open_connection(sock=self._line)
-        writer.write(READY)
-        self._hearing = asyncio.create_task(_hear(reader, writer, leaving))
+        reader, self._writer = await asyncio.open_connection(sock=self._line)
+        self._writer.write(READY)
+        self._hearing = asyncio.create_task(_hear(reader, self._writer, leaving))
+
+    def report_closed(self) -> None:
+        """Tell the supervisor that this worker accepts no more connections."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(CLOSED)
 
     async def stop(self) -> None:
         """Hear no more."""

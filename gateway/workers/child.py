@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from gateway.workers.berth import READY
+from gateway.workers.berth import CLOSED, READY
 
 
 class Program(NamedTuple):
@@ -70,6 +70,12 @@ class Child:
             async with asyncio.timeout(limit_seconds):
                 return await self._reader.readline() == READY
         return False
+
+    async def closed(self) -> None:
+        """Wait until it accepts no more connections, or has ended."""
+        with contextlib.suppress(OSError):
+            while await self._reader.readline() not in {CLOSED, b""}:
+                pass
 
     def order(self, order: bytes) -> None:
         """Tell it something; it may have ended."""

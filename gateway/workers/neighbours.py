@@ -100,9 +100,11 @@ class Neighbourhood:
         self._relay = relay
         self._note = note
         self._announcing: asyncio.Task[None] | None = None
+        self._is_announced = True  # until that fails: each outage is one line of the log
 
     async def start(self) -> None:
         """Be known from now on."""
+        await self._near.all()  # to look is to clear away what the dead have left
         await self._near.announce(self._place)
         if self._far is not None:
             await self._announce_afar(self._far)
@@ -164,4 +166,8 @@ class Neighbourhood:
         try:
             await far.announce(self._place)
         except RegistryUnavailable as unavailable:
-            logger.warning("! this worker could not be announced", why=str(unavailable))
+            if self._is_announced:
+                logger.warning("! this worker could not be announced", why=str(unavailable))
+            self._is_announced = False
+        else:
+            self._is_announced = True

@@ -182,10 +182,17 @@ class Supervisor:
     async def _see_slot_off(self, slot: _Slot) -> bool:
         """Whether one of its workers did not go politely."""
         slot.order(self._stop_order)
-        for child in slot.children:
-            await child.ended_within(self._times.leave)
-        slot.close()  # whoever comes now is better off with a worker that is still there
+        await asyncio.gather(
+            self._close_when_left(slot),
+            *(child.ended_within(self._times.leave) for child in slot.children),
+        )
         return any(child.status for child in slot.children)
+
+    async def _close_when_left(self, slot: _Slot) -> None:
+        """Whoever comes then is better off with a worker that is still there to answer."""
+        for child in slot.children:
+            await child.closed()
+        slot.close()
 
 
 class _Slot:

@@ -26,7 +26,7 @@ def test_a_log_that_cannot_be_written_is_counted_and_stops_nobody(
     with Path("/dev/full").open("wb") as full:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "serve", "--port", str(free_port)],
-            env={"PACELINE_ENV": "development"},
+            env={"PACELINE_ENV": "development", "PACELINE_DRAIN_NOTICE_SECONDS": "0"},
             cwd=tmp_path,
             stdout=full,
             stderr=subprocess.DEVNULL,
@@ -88,7 +88,7 @@ def _output_of(folder: Path, arguments: list[str], environ: dict[str, str]) -> l
     with output.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "serve", *arguments],
-            env=environ,
+            env=environ | {"PACELINE_DRAIN_NOTICE_SECONDS": "0"},
             cwd=folder,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -18,6 +18,7 @@ given = parser.parse_args()
 line = socket.socket(fileno=int(given.line))
 line.sendall(b"ready\\n")
 line.recv(100)
+line.sendall(b"closed\\n")
 sys.exit(given.status)
 """
 # Hears nothing, and does not go.

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.workers.berth import HURRY, LEAVE, LEAVE_UNANNOUNCED, READY, REPLACED, Berth
+from gateway.workers.berth import CLOSED, HURRY, LEAVE, LEAVE_UNANNOUNCED, READY, REPLACED, Berth
 from gateway.workers.leaving import Leaving
 
 
@@ -34,6 +34,13 @@ async def line() -> AsyncIterator[Line]:
 async def test_a_worker_that_serves_says_so(line: Line) -> None:
     assert await asyncio.to_thread(line.supervisor.recv, 100) == READY
     assert READY == b"ready\n"
+
+
+async def test_a_worker_that_accepts_no_more_says_so(line: Line) -> None:
+    assert await asyncio.to_thread(line.supervisor.recv, 100) == READY
+    line.berth.report_closed()
+
+    assert await asyncio.to_thread(line.supervisor.recv, 100) == CLOSED
 
 
 @pytest.mark.parametrize(

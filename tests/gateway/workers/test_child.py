@@ -28,7 +28,9 @@ async def test_a_child_serves_and_leaves_when_it_is_told_to(
     assert await child.is_ready(START_SECONDS)
     assert child.status is None
     child.order(LEAVE)
+    await asyncio.wait_for(child.closed(), START_SECONDS)
     await child.ended_within(START_SECONDS)
+    await child.closed()  # whoever has ended accepts nothing
 
     assert child.status == 0
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.gateway.workers.fleet import Worker, fleet, until
 from tests.toolbox.raw_client import RawPoller, RawSocket, masked_frame, request
+from tests.toolbox.redis_server import RedisServer
 
 UNKNOWN = b'{"code":1,"message":"Session ID unknown"}'
 
@@ -175,6 +176,21 @@ async def test_who_was_carried_through_a_worker_that_goes_is_let_go_a_few_at_a_t
 
     assert sorted(set(counts), reverse=True) == [25, 15, 5, 0]
     assert ends == [None] * 25
+
+
+async def test_while_redis_is_away_workers_of_one_host_still_find_each_other(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    async with fleet(tmp_path, 2, REDIS_URL=redis_server.url) as (one, two):
+        poller = await RawPoller.open(one.port, "/socket.io/")
+        redis_server.kill()
+        poller.port = two.port
+        answer = await poller.post(b"40")
+        stranger = RawPoller(two.port, "zzzzzz" + "a" * 20, "/socket.io/")
+        unknown = await stranger.get()
+
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert (unknown.status, unknown.body) == (400, UNKNOWN)
 
 
 async def test_everybody_is_known_to_everybody(hosts: list[list[Worker]]) -> None:

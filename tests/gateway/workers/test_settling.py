@@ -30,6 +30,21 @@ async def test_a_worker_is_known_for_as_long_as_it_is_there(tmp_path: Path) -> N
     assert list(directory.iterdir()) == []
 
 
+async def test_what_the_dead_have_left_is_cleared_away(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "run")
+    async with settled_among(
+        settings, "aaaaaa", 1, None, lambda _: asyncio.Protocol(), print
+    ) as neighbourhood:
+        (directory,) = (tmp_path / "run").iterdir()
+        for name in ("bbbbbb.json", "bbbbbb.sock"):
+            (directory / name).touch()
+        await neighbourhood.leave()
+        async with settled_among(settings, "cccccc", 1, None, lambda _: asyncio.Protocol(), print):
+            names = sorted(path.name for path in directory.iterdir())
+
+    assert names == ["aaaaaa.json", "aaaaaa.sock", "cccccc.json", "cccccc.sock"]
+
+
 async def test_where_no_directory_is_to_be_had_there_is_no_worker(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
     settled = settled_among(
