@@ -16,6 +16,7 @@ from aiohttp.http_websocket import WebSocketError
 
 from gateway.sockets import frames
 from gateway.sockets.internals import FrameQueue, Message, TakenOver, frame_reader, take_over
+from gateway.sockets.masking import BOUNDARY, FrameUnmasked, Rest, walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +83,7 @@ def _checked_key(headers: Mapping[str, str]) -> bytes:
         raise HandshakeInvalid
     if headers.get("Sec-WebSocket-Version") != "13":
         raise HandshakeInvalid
-    key = headers.get("Sec-WebSocket-Key", "").encode()
+    key = headers.get("Sec-WebSocket-Key", "").encode("ascii", "replace")  # by "?", no base64
     try:
         if len(base64.b64decode(key, validate=True)) != _KEY_BYTES:
             raise HandshakeInvalid
@@ -104,7 +105,16 @@ class LinkLimits:
 class WebSocketLink(asyncio.Protocol):
     """One open WebSocket: frames in, frames out, nothing in between."""
 
-    __slots__ = ("_corked", "_is_paused", "_queue", "_reader", "_tail", "owner", "transport")
+    __slots__ = (
+        "_corked",
+        "_is_paused",
+        "_queue",
+        "_reader",
+        "_rest",
+        "_tail",
+        "owner",
+        "transport",
+    )
 
     def __init__(
         self,
@@ -120,6 +130,7 @@ class WebSocketLink(asyncio.Protocol):
         self._reader = frame_reader(queue, limits.message_bytes)
         self._corked: list[bytes] | None = None
         self._is_paused = False
+        self._rest: Rest = BOUNDARY
         self._tail = tail
         transport.set_write_buffer_limits(limits.high_water_bytes)
 
@@ -156,7 +167,13 @@ class WebSocketLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Handle every message of one read, then send all answers together."""
-        self._reader.feed_data(data)
+        try:
+            self._rest = walk(data, self._rest)
+        except FrameUnmasked as unmasked:
+            self._reader.feed_data(data[: unmasked.place])
+            self._queue.add_fault(unmasked)
+        else:
+            self._reader.feed_data(data)
         messages, fault = self._queue.take()
         self._corked = []
         for message in messages:

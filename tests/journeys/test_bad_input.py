@@ -50,6 +50,7 @@ BREAKERS = {
     "empty frame": masked_frame(""),
     "superscript two": masked_frame("²"),
     "engine packet 9": masked_frame("9"),
+    "ping": masked_frame("2"),
     "noop": masked_frame("6"),
     "upgrade without a probe": masked_frame("5"),
     "socket packet 9": masked_frame("49"),
@@ -77,6 +78,7 @@ BREAKERS = {
     + masked_frame("x" * 30_000, 0, is_final=False) * 3,
     "no UTF-8": masked_frame(b'42["\xff\xfe"]'),
     "unknown opcode": masked_frame(b"", 3),
+    "a frame that is not masked": b"\x81\x013",
     "reserved bits": b"\xf1\x80keys",
     "long ping": masked_frame(bytes(200), PING),
 }

@@ -128,6 +128,8 @@ def test_a_ping_behind_the_message_that_was_the_end_is_not_answered() -> None:
             masked_frame("a", is_final=False) + masked_frame("b"), 1002, id="text amid text"
         ),
         pytest.param(masked_frame(b"\x03", CLOSE), 1002, id="close of one byte"),
+        pytest.param(b"\x81\x04mask", 1002, id="not masked"),
+        pytest.param(b"\x89\x00", 1002, id="ping that is not masked"),
     ],
 )
 def test_breaking_the_rules_ends_it_with_the_code_that_says_which(data: bytes, code: int) -> None:
@@ -137,6 +139,29 @@ def test_breaking_the_rules_ends_it_with_the_code_that_says_which(data: bytes, c
     assert owner.told == [("fault", code), ("end", False)]
     assert transport.frames[-1] == Frame(CLOSE, code.to_bytes(2, "big"))
     assert transport.is_closing()
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 100])
+def test_a_frame_that_is_not_masked_is_the_end_and_those_before_it_count(length: int) -> None:
+    link, transport, owner = link_of()
+    stream = masked_frame("one") + masked_frame("x" * 200) + b"\x81\x03two" + masked_frame("three")
+    for start in range(0, len(stream), length):
+        if not transport.is_closing():
+            link.data_received(stream[start : start + length])
+
+    assert owner.told == [
+        ("text", b"one"),
+        ("text", b"x" * 200),
+        ("fault", 1002),
+        ("end", False),
+    ]
+
+
+def test_of_two_faults_in_one_read_the_first_is_the_one_that_is_told() -> None:
+    link, _, owner = link_of()
+    link.data_received(masked_frame(bytes(LIMIT_BYTES + 1)) + b"\x81\x03two")
+
+    assert owner.told == [("fault", 1009), ("end", False)]
 
 
 def test_a_close_frame_is_answered_with_its_code() -> None:
@@ -267,6 +292,8 @@ GOOD = {
         {"Sec-WebSocket-Key": "short"},
         {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAAA="},
         {"Sec-WebSocket-Key": "!!!!!!!!!!!!!!!!!!!!!!=="},
+        {"Sec-WebSocket-Key": "üdGhlIHNhbXBsZSBub25jZQ=="},
+        {"Sec-WebSocket-Key": "\udcffdGhlIHNhbXBsZSBub25jZQ=="},
     ],
 )
 async def test_a_request_that_asks_for_no_websocket_gets_none(
