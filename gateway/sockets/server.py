@@ -90,9 +90,9 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
     def heard(self, connection: Connection, message: bytes) -> None:
         """Read a packet and pass it on; what is not one ends the connection."""
         main = self.main
-        if main is not None and main.heard_too_fast(connection, message):
-            return
         try:
+            if main is not None and main.heard_too_fast(connection, message):
+                return
             if main is not None and (event := packets.main_event_of(message)) is not None:
                 main.heard_event(connection, event)
             else:
