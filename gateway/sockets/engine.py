@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gateway.rooms.pacing import network_of
 from gateway.sockets import answers, polling
 from gateway.sockets.connection import TRANSPORT_CLOSED, TRANSPORT_FAILED, Connection
 from gateway.sockets.handshake import Network, handshake_of, is_origin_allowed
@@ -64,7 +65,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         self._pace_handshake = pace_handshake  # how many seconds an address has to wait
         self._link_limits = LinkLimits(self.limits.message_bytes, self.limits.high_water_bytes)
         self._frames = FrameQueue()
-        self._per_address: dict[str, int] = {}
+        self._per_network: dict[str, int] = {}
         self._burials = 0
         self._unburied: collections.deque[tuple[Connection, str]] = collections.deque()
         self._last_words: dict[str, Pollbox] = {}
@@ -171,19 +172,19 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         if self.sockets.pop(connection.sid, None) is None:
             connection.finish(None)
             return
-        address = connection.handshake.address
-        left = self._per_address.get(address, 0) - 1
+        network = network_of(connection.handshake.address)
+        left = self._per_network.get(network, 0) - 1
         if left > 0:
-            self._per_address[address] = left
+            self._per_network[network] = left
         else:
-            self._per_address.pop(address, None)
+            self._per_network.pop(network, None)
         connection.finish(self.sink.closed(connection, reason))
 
-    def keep_last_words(self, connection: Connection, pollbox: Pollbox) -> None:
+    def keep_last_words(self, sid: str, pollbox: Pollbox) -> None:
         """Keep what a client on polling was told last for its next request, if that comes soon."""
-        self._last_words[connection.sid] = pollbox
+        self._last_words[sid] = pollbox
         due = asyncio.get_running_loop().time() + _CLOSING_LIMIT_SECONDS
-        self.wheel.at(due, lambda _: self._forget_last_words(connection.sid))
+        self.wheel.at(due, lambda _: self._forget_last_words(sid))
 
     def _forget_last_words(self, sid: str) -> None:
         self._last_words.pop(sid, None)
@@ -275,7 +276,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         if not self.is_accepting:
             return answers.refusal(503, answers.BAD_REQUEST, retry_after_seconds=1)
         limit = self.limits.connections_per_address
-        if limit and self._per_address.get(address, 0) >= limit:
+        if limit and self._per_network.get(network_of(address), 0) >= limit:
             return answers.refusal(429, answers.FORBIDDEN, retry_after_seconds=5)
         wait_seconds = self._pace_handshake(address)
         if wait_seconds:
@@ -283,8 +284,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         return None
 
     def _begin(self, connection: Connection, link: WebSocketLink | None) -> None:
-        address = connection.handshake.address
-        self._per_address[address] = self._per_address.get(address, 0) + 1
+        network = network_of(connection.handshake.address)
+        self._per_network[network] = self._per_network.get(network, 0) + 1
         self.sockets[connection.sid] = connection
         connection.open(link)
         self.sink.opened(connection)
