@@ -92,13 +92,16 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         self.engine.bury(self, reason)
         if self._probe is not None:
             self._probe.close()
-        if self.link is not None:
-            self.link.close(code)
-            self.engine.see_off(self.link)
-        elif self.pollbox is not None:
-            if reason is SERVER_LEFT and not self.pollbox.is_polled:
-                self.engine.keep_last_words(self, self.pollbox)
-            self.pollbox.close(NOOP if reason is CLIENT_LEFT else CLOSE)
+        # The timer of the heartbeat holds the session for a while; what is large is let go now.
+        link, pollbox = self.link, self.pollbox
+        self.link = self.pollbox = self._probe = None
+        if link is not None:
+            link.close(code)
+            self.engine.see_off(link)
+        elif pollbox is not None:
+            if reason is SERVER_LEFT and not pollbox.is_polled:
+                self.engine.keep_last_words(self.sid, pollbox)
+            pollbox.close(NOOP if reason is CLIENT_LEFT else CLOSE)
 
     def finish(self, last: Farewell) -> None:
         """Nobody knows the session any more; `last` is what still has to be done for it."""
