@@ -191,6 +191,7 @@ def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing) -> Serv
     limits = EngineLimits(
         message_bytes=settings.message_limit_bytes,
         high_water_bytes=settings.write_high_water_bytes,
+        unread_bytes=settings.outbox_limit_bytes,
         connect_timeout_seconds=settings.connect_timeout_seconds,
         upgrade_timeout_seconds=settings.upgrade_timeout_seconds,
         stall_seconds=settings.stall_seconds,

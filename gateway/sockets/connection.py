@@ -158,6 +158,18 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         if self.pollbox is not None and self.pollbox.is_full:
             self.close(TRANSPORT_FAILED)
 
+    def close_if_left_unread(self) -> None:
+        """A client that reads next to nothing of what handlers send is let go.
+
+        Peers of the main namespace have an outbox, where less waits and more of it is of use.
+        """
+        link = self.link
+        if link is None or not link.is_paused:
+            return
+        if link.transport.get_write_buffer_size() > self.engine.limits.unread_bytes:
+            self.close(TRANSPORT_FAILED)
+            link.abort()
+
     # ---- from the client
 
     def hear_packet(self, packet: bytes) -> None:

@@ -34,6 +34,7 @@ class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     message_bytes: int = 65_536
     high_water_bytes: int = 65_536
+    unread_bytes: int = 4_194_304
     connect_timeout_seconds: float = 10.0
     upgrade_timeout_seconds: float = 10.0
     body_timeout_seconds: float = 10.0
@@ -90,6 +91,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             connection.send_message(data.encode())
         else:
             connection.send_binary(bytes(data))
+        connection.close_if_left_unread()
 
     async def send_packet(self, sid: str, pkt: Any) -> None:  # noqa: ANN401 - library's packet
         """Send a packet that python-engineio made."""
