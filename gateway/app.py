@@ -78,6 +78,7 @@ class Gateway:
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
+        self.metrics.gauge("tasks", lambda: len(asyncio.all_tasks()))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[int]:

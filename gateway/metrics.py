@@ -142,6 +142,7 @@ _GAUGES = {
     "connections": "Open Engine.IO connections.",
     "peers": "Connected peers.",
     "rooms": "Rooms that this worker has members in.",
+    "tasks": "Tasks of the event loop: requests being answered, work that waits, and our own.",
 }
 
 
