@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from tests.toolbox.gateway_process import GatewayProcess
-from tests.toolbox.raw_client import PING, RawPoller, RawSocket, connect, masked_frame
+from tests.toolbox.raw_client import OPENING, PING, RawPoller, RawSocket, connect, masked_frame
 from tests.toolbox.strict_gateway import (
     BACK_TO_BASE_SECONDS,
     EXPIRED,
@@ -163,11 +163,7 @@ async def test_fragments_and_pings_of_one_byte_do_no_harm(port: int) -> None:
 async def test_who_reads_nothing_is_sent_off_and_costs_a_bounded_memory(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
     stuck = RawSocket(reader, writer)
-    writer.write(
-        b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
+    writer.write(OPENING)
     stuck.say(f'40{{"token":"{RIDER}"}}', '42["join-room","r"]')
     source = await entered(port)
     connections = (await gauges(port))["paceline_connections"]
