@@ -221,6 +221,11 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
             self._forget_probe(link)
             link.close()
 
+    def hear_noise(self, link: WebSocketLink, size_bytes: int) -> None:
+        """A WebSocket was used, and nothing was said with it."""
+        if link is self.link and not self.closed:
+            self.engine.sink.heard_noise(self, size_bytes)
+
     def hear_fault(self, link: WebSocketLink, code: int) -> None:
         """A WebSocket was used against its rules; it is about to end."""
         if link is self.link and not self.closed:
@@ -300,7 +305,9 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
 
     def _hear_pong(self) -> None:
         # An unasked pong proves nothing and moves nothing.
-        if self._awaits_pong:
-            self._awaits_pong = False
-            now = asyncio.get_running_loop().time()
-            self._next_ping_seconds = now + self.engine.ping_interval
+        if not self._awaits_pong:
+            self.engine.sink.heard_noise(self, 1)
+            return
+        self._awaits_pong = False
+        now = asyncio.get_running_loop().time()
+        self._next_ping_seconds = now + self.engine.ping_interval

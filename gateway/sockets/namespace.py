@@ -113,6 +113,15 @@ class Namespace:
                 self._await_attachments(session, binary, refused)
         return True
 
+    def heard_noise(self, connection: Connection, size_bytes: int) -> None:
+        """Count what says nothing like a message of that size: a flood of either is a flood."""
+        session: Session | None = connection.peer
+        if session is None:
+            return
+        now_seconds = time.monotonic()
+        if session.pace.take_message(size_bytes, now_seconds):
+            self._is_forgiven(session, size_bytes, now_seconds)
+
     def _is_forgiven(self, session: Session, size_bytes: int, now_seconds: float) -> bool:
         """Whether what is too much ends with a refusal; if not, the peer has been sent off."""
         pace = session.pace
@@ -212,24 +221,16 @@ class Namespace:
             self._hub.publish_event(session.identity, event, session.id, settle, attachments)
 
     def upgraded(self, connection: Connection) -> None:
-        """From polling to a WebSocket."""
+        """The client may be fit for another lane."""
         if connection.peer is not None:
             self._lanes.choose(connection.peer)
+
+    paused = resumed = upgraded
 
     def polled(self, connection: Connection) -> None:
         """The client fetches what is waiting."""
         if connection.peer is not None:
             self._lanes.drain(connection.peer)
-
-    def paused(self, connection: Connection) -> None:
-        """The client has become slow."""
-        if connection.peer is not None:
-            self._lanes.choose(connection.peer)
-
-    def resumed(self, connection: Connection) -> None:
-        """The client has caught up."""
-        if connection.peer is not None:
-            self._lanes.choose(connection.peer)
 
     def closed(self, connection: Connection) -> None:
         """The peer is gone; nothing of it stays behind."""

@@ -30,6 +30,9 @@ class MainNamespace(Protocol):
     def heard_too_fast(self, connection: Connection, message: bytes) -> bool:
         """Whether the client says more than it may; it has been told, and this is not handled."""
 
+    def heard_noise(self, connection: Connection, size_bytes: int) -> None:
+        """The client has sent what says nothing."""
+
     def heard_event(self, connection: Connection, event: packets.Event) -> None:
         """An event. Raises `PacketInvalid` when this is not the moment for one."""
 
@@ -112,6 +115,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
             self._add_attachment(connection, data)
         ):
             connection.fail("attachment")
+
+    def heard_noise(self, connection: Connection, size_bytes: int) -> None:
+        """Pass it on."""
+        if self.main is not None:
+            self.main.heard_noise(connection, size_bytes)
 
     def upgraded(self, connection: Connection) -> None:
         """Pass it on."""

@@ -38,6 +38,9 @@ class Owner(Protocol):
     def hear_binary(self, link: WebSocketLink, data: bytes) -> None:
         """A binary message."""
 
+    def hear_noise(self, link: WebSocketLink, size_bytes: int) -> None:
+        """A control frame, or a read that brought no more than a part of a message."""
+
     def hear_fault(self, link: WebSocketLink, code: int) -> None:
         """The peer broke the rules of WebSocket, and is being closed with `code` for it."""
 
@@ -176,6 +179,8 @@ class WebSocketLink(asyncio.Protocol):
             self._reader.feed_data(data)
         messages, fault = self._queue.take()
         self._corked = []
+        if not messages and self.owner is not None:
+            self.owner.hear_noise(self, len(data))
         for message in messages:
             if self.owner is None:
                 break
@@ -225,8 +230,10 @@ class WebSocketLink(asyncio.Protocol):
         elif kind is WSMsgType.CLOSE:
             self.close(message.data if isinstance(message.data, int) and message.data else 1000)
             self._end(is_clean=True)
-        elif kind is WSMsgType.PING:
-            self._answer_ping(message.data)
+        else:
+            self.owner.hear_noise(self, len(message.data))
+            if kind is WSMsgType.PING:
+                self._answer_ping(message.data)
 
     def _answer_ping(self, payload: bytes) -> None:
         # A message before it, in the same read, may have been the end.

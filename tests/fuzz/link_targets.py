@@ -62,6 +62,9 @@ class _Hearer:
         assert len(data) <= _LIMITS.message_bytes
         self._note("binary", data)
 
+    def hear_noise(self, _link: WebSocketLink, size_bytes: int) -> None:
+        assert size_bytes >= 0  # how much of it there is depends on how the bytes are cut
+
     def hear_fault(self, _link: WebSocketLink, code: int) -> None:
         self._note("fault", code)
 

@@ -260,6 +260,22 @@ async def test_who_says_nothing_after_the_handshake_is_closed(port: int) -> None
     peer.close()
 
 
+async def test_upgrades_begun_again_and_again_and_pongs_between_leave_no_task(port: int) -> None:
+    poller = await polling_peer(port)
+    probes = [await RawSocket.open(port, query=f"&sid={poller.sid}") for _ in range(20)]
+    for probe in probes:
+        probe.say(*["2probe"] * 100)
+    heard = await asyncio.gather(*(probe.hear_all() for probe in probes))
+    assert [set(texts) for texts in heard] == [{"3probe"}] + [set()] * 19, "there is one at a time"
+    answer = await poller.post(b"\x1e".join([b"3"] * 1000))
+    assert answer.body == b"ok"
+    probes[0].say("5", *["3"] * 1000, "1")
+    await probes[0].end(SOON_SECONDS)
+
+    for probe in probes:
+        probe.close()
+
+
 async def test_an_upgrade_that_is_not_finished_leaves_the_session_on_polling(port: int) -> None:
     poller = await polling_peer(port)
     probe = await RawSocket.open(port, query=f"&sid={poller.sid}")

@@ -23,6 +23,9 @@ class Listener:
     def heard(self, _connection: Connection, message: bytes) -> None:
         self.told.append(("heard", message))
 
+    def heard_noise(self, _connection: Connection, size_bytes: int) -> None:
+        self.told.append(("noise", size_bytes))
+
     def heard_binary(self, _connection: Connection, data: bytes) -> None:
         self.told.append(("heard_binary", data))
 

@@ -28,6 +28,7 @@ class Owner:
 
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
+        self.noise: list[int] = []
         self.link: WebSocketLink | None = None
         self.answers = False
         self.closes = False
@@ -41,6 +42,9 @@ class Owner:
 
     def hear_binary(self, _link: WebSocketLink, data: bytes) -> None:
         self.told.append(("binary", data))
+
+    def hear_noise(self, _link: WebSocketLink, size_bytes: int) -> None:
+        self.noise.append(size_bytes)
 
     def hear_fault(self, _link: WebSocketLink, code: int) -> None:
         self.told.append(("fault", code))
@@ -95,6 +99,18 @@ def test_a_ping_is_answered_and_a_flood_of_them_only_in_part() -> None:
 
     assert len(transport.frames) < 100
     assert owner.told == []
+    assert owner.noise == [5] + [0] * 10_000
+
+
+def test_a_read_that_brings_no_message_is_noise() -> None:
+    link, _, owner = link_of()
+    frame = masked_frame("message")
+    link.data_received(frame[:10])
+    link.data_received(frame[10:])
+    link.data_received(masked_frame("", is_final=False) + masked_frame("", 0, is_final=False) * 99)
+
+    assert owner.told == [("text", b"message")]
+    assert owner.noise == [10, 600]
 
 
 def test_a_ping_behind_the_message_that_was_the_end_is_not_answered() -> None:
