@@ -50,6 +50,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         "is_at_fault",
         "link",
         "mailbox",
+        "noise",
         "peer",
         "pollbox",
         "session",
@@ -69,6 +70,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         self.closed = False
         self.is_at_fault = False
         self.entries = 0  # how often it asked to be let into the main namespace
+        self.noise = 0  # how much that says nothing it sent before it was in any namespace
         self._probe: WebSocketLink | None = None
         self._awaits_pong = False
         self._next_ping_seconds = 0.0

@@ -115,9 +115,7 @@ class Namespace:
 
     def heard_noise(self, connection: Connection, size_bytes: int) -> None:
         """Count what says nothing like a message of that size: a flood of either is a flood."""
-        session: Session | None = connection.peer
-        if session is None:
-            return
+        session: Session = connection.peer
         now_seconds = time.monotonic()
         if session.pace.take_message(size_bytes, now_seconds):
             self._is_forgiven(session, size_bytes, now_seconds)

@@ -8,7 +8,7 @@ a connection after the other.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import socketio
 
@@ -19,6 +19,8 @@ from gateway.sockets.mailbox import Farewell
 from gateway.sockets.packets import NotPlain, PacketInvalid, StrictPacket
 from gateway.sockets.roster import Roster
 from protocol.refusals import Refusal, Refused
+
+_NOISE_LIMIT: Final = 100  # a long token may come in a few parts
 
 
 class MainNamespace(Protocol):
@@ -31,7 +33,7 @@ class MainNamespace(Protocol):
         """Whether the client says more than it may; it has been told, and this is not handled."""
 
     def heard_noise(self, connection: Connection, size_bytes: int) -> None:
-        """The client has sent what says nothing."""
+        """A client that was let in has sent what says nothing."""
 
     def heard_event(self, connection: Connection, event: packets.Event) -> None:
         """An event. Raises `PacketInvalid` when this is not the moment for one."""
@@ -117,9 +119,13 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
             connection.fail("attachment")
 
     def heard_noise(self, connection: Connection, size_bytes: int) -> None:
-        """Pass it on."""
-        if self.main is not None:
+        """Pass it on; of somebody who is in no namespace yet not much of it is borne."""
+        if self.main is not None and self.main.is_connected(connection):
             self.main.heard_noise(connection, size_bytes)
+        elif connection.sid not in self.environ:
+            connection.noise += 1
+            if connection.noise > _NOISE_LIMIT:
+                connection.fail("noise")
 
     def upgraded(self, connection: Connection) -> None:
         """Pass it on."""

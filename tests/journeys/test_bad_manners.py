@@ -276,6 +276,13 @@ async def test_upgrades_begun_again_and_again_and_pongs_between_leave_no_task(po
         probe.close()
 
 
+async def test_noise_before_coming_in_is_not_listened_to_for_long(port: int) -> None:
+    peer = await RawSocket.open(port)
+    peer.write(masked_frame(b"", PING) * 200)
+    await peer.end(0.5)  # half of the time that one may take to come in
+    peer.close()
+
+
 async def test_an_upgrade_that_is_not_finished_leaves_the_session_on_polling(port: int) -> None:
     poller = await polling_peer(port)
     probe = await RawSocket.open(port, query=f"&sid={poller.sid}")
