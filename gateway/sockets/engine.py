@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import math
 import secrets
 from collections.abc import Callable, Sequence
@@ -17,15 +16,17 @@ from aiohttp.http_exceptions import HttpProcessingError
 from gateway.rooms.pacing import network_of
 from gateway.sockets import answers, polling
 from gateway.sockets.connection import TRANSPORT_CLOSED, TRANSPORT_FAILED, Connection
+from gateway.sockets.handover import HandOver
 from gateway.sockets.handshake import Network, handshake_of, is_origin_allowed
 from gateway.sockets.internals import FrameQueue
 from gateway.sockets.polling import Pollbox
 from gateway.sockets.sink import LibrarySink, Sink
+from gateway.sockets.turnstile import Turnstile
 from gateway.sockets.websocket import HandshakeInvalid, LinkLimits, WebSocketLink, accept
 from gateway.sockets.wheel import TimerWheel
 
 # Three or four milliseconds' worth, so that a crowd that drops does not stop the others.
-_BURIALS_PER_TURN: Final = 64
+_PARTINGS_PER_TURN: Final = 64
 _CLOSING_LIMIT_SECONDS: Final = 5.0
 
 
@@ -55,6 +56,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         origins: Sequence[str] = (),
         trusted_proxies: Sequence[Network] = (),
         pace_handshake: Callable[[str], float] = lambda _address: 0.0,
+        worker_id: str = "",
         **options: Any,  # noqa: ANN401 - python-engineio's own
     ) -> None:
         super().__init__(
@@ -65,10 +67,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         self._trusted_proxies = trusted_proxies
         self._pace_handshake = pace_handshake  # how many seconds an address has to wait
         self._link_limits = LinkLimits(self.limits.message_bytes, self.limits.high_water_bytes)
+        self._worker_id = worker_id
+        self.handover: HandOver | None = None  # when there may be other workers
         self._frames = FrameQueue()
         self._per_network: dict[str, int] = {}
-        self._burials = 0
-        self._unburied: collections.deque[tuple[Connection, str]] = collections.deque()
+        self._partings = Turnstile(_PARTINGS_PER_TURN, _close)
+        self._burials = Turnstile(_PARTINGS_PER_TURN, self._bury)
         self._last_words: dict[str, Pollbox] = {}
         self.sink: Sink = LibrarySink(self._trigger_event)
         self.is_accepting = True
@@ -106,13 +110,13 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
     async def shutdown(self) -> None:
         """Close everything and stop the timers."""
         await self.disconnect()
-        while self._unburied:
-            self._bury(*self._unburied.popleft())
+        self._partings.finish()
+        self._burials.finish()
         self.wheel.stop()
 
     def generate_id(self) -> str:
-        """A session's id: 120 random bits, and a secret of its client."""
-        return secrets.token_urlsafe(15)
+        """A session's id: the worker's, and 120 random bits, which are a secret of its client."""
+        return self._worker_id + secrets.token_urlsafe(15)
 
     # ---- what connections need
 
@@ -152,25 +156,16 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         """A connection broke the protocol."""
         self.sink.offended(connection, what)
 
+    def let_go(self, link: WebSocketLink) -> None:
+        """A peer has gone. To close a socket costs: of thousands that go at once, a few a turn."""
+        self._partings.take(link)
+
     def bury(self, connection: Connection, reason: str) -> None:
         """A connection is over. Of thousands at once only a few are seen to in each turn."""
-        self._burials += 1
-        if self._burials == 1:
-            asyncio.get_running_loop().call_soon(self._bury_more)
-        if self._burials <= _BURIALS_PER_TURN:
-            self._bury(connection, reason)
-        else:
-            self._unburied.append((connection, reason))
+        self._burials.take((connection, reason))
 
-    def _bury_more(self) -> None:
-        self._burials = 0
-        for _ in range(min(_BURIALS_PER_TURN, len(self._unburied))):
-            self._bury(*self._unburied.popleft())
-        if self._unburied:
-            self._burials = _BURIALS_PER_TURN  # whoever comes now waits in line
-            asyncio.get_running_loop().call_soon(self._bury_more)
-
-    def _bury(self, connection: Connection, reason: str) -> None:
+    def _bury(self, grave: tuple[Connection, str]) -> None:
+        connection, reason = grave
         if self.sockets.pop(connection.sid, None) is None:
             connection.finish(None)
             return
@@ -187,6 +182,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         self._last_words[sid] = pollbox
         due = asyncio.get_running_loop().time() + _CLOSING_LIMIT_SECONDS
         self.wheel.at(due, lambda _: self._forget_last_words(sid))
+
+    @property
+    def has_last_words(self) -> bool:
+        """Whether a client on polling has yet to fetch what it was told last."""
+        return bool(self._last_words)
 
     def _forget_last_words(self, sid: str) -> None:
         self._last_words.pop(sid, None)
@@ -217,10 +217,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             return answers.refusal(400, answers.TRANSPORT_UNKNOWN)
         sid = request.query.get("sid")
         if sid is None:
-            return self._answer_first(request, transport)
+            return await self._answer_newcomer(request, transport)
         connection = self.sockets.get(sid)
         if connection is None:
-            return self._answer_stranger(request, sid)
+            return await self._answer_stranger(request, sid)
         if transport == "websocket":
             return self._probe(request, connection)
         return await self._answer_polling(request, connection)
@@ -235,6 +235,13 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             return await self._push(request, connection, connection.pollbox)
         return answers.refusal(400, answers.BAD_METHOD)
 
+    async def _answer_newcomer(self, request: web.Request, transport: str) -> web.StreamResponse:
+        if not self.is_accepting and self.handover is not None:
+            response = await self.handover.pass_newcomer_on(request, self._body)
+            if response is not None:
+                return response
+        return self._answer_first(request, transport)
+
     def _answer_first(self, request: web.Request, transport: str) -> web.StreamResponse:
         """The first request of a session to be."""
         if request.query.get("EIO") != "4":
@@ -245,8 +252,16 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             return answers.refusal(400, answers.BAD_METHOD)
         return self._open(request, transport)
 
-    def _answer_stranger(self, request: web.Request, sid: str) -> web.Response:
-        """A session that is not, or no more: then its last words may still be waiting."""
+    async def _answer_stranger(self, request: web.Request, sid: str) -> web.StreamResponse:
+        """A session that is not here: it is another worker's, or it is no more, or never was."""
+        if self.handover is not None and self.handover.is_elsewhere(request, sid):
+            response = await self.handover.pass_on(request, sid, self._body)
+            if response is not None:
+                return response
+        return self._last_words_for(request, sid)
+
+    def _last_words_for(self, request: web.Request, sid: str) -> web.Response:
+        """What may still be waiting for the client of a session that has ended."""
         pollbox = self._last_words.pop(sid, None) if request.method == "GET" else None
         if pollbox is None:
             return answers.refusal(400, answers.SESSION_UNKNOWN)
@@ -363,3 +378,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
                 if len(body) > limit:
                     raise web.HTTPRequestEntityTooLarge(limit, len(body))
         return bytes(body)
+
+
+def _close(link: WebSocketLink) -> None:
+    link.transport.close()  # what was written before still goes out

@@ -68,6 +68,9 @@ class _Hearer:
     def hear_fault(self, _link: WebSocketLink, code: int) -> None:
         self._note("fault", code)
 
+    def hear_eof(self, _link: WebSocketLink) -> None:
+        raise AssertionError("nothing ends here without a word")
+
     def hear_end(self, _link: WebSocketLink, *, is_clean: bool) -> None:
         self.ends += 1
         self._note("end", is_clean)
