@@ -42,6 +42,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
     __slots__ = (
         "_awaits_pong",
         "_next_ping_seconds",
+        "_pinged_seconds",
         "_probe",
         "closed",
         "engine",
@@ -53,6 +54,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         "noise",
         "peer",
         "pollbox",
+        "proved_seconds",
         "session",
         "sid",
     )
@@ -74,6 +76,9 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         self._probe: WebSocketLink | None = None
         self._awaits_pong = False
         self._next_ping_seconds = 0.0
+        self._pinged_seconds = 0.0
+        # When the last ping was sent that was answered: what was written before it has arrived.
+        self.proved_seconds = 0.0
 
     # ---- life
 
@@ -300,6 +305,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
             engine.wheel.at(self._next_ping_seconds, self._beat)
         else:
             self._awaits_pong = True
+            self._pinged_seconds = now
             self.send_packet(PING)
             engine.wheel.at(self._next_ping_seconds + engine.ping_timeout, self._beat)
 
@@ -315,5 +321,6 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
             self.engine.sink.heard_noise(self, 1)
             return
         self._awaits_pong = False
+        self.proved_seconds = self._pinged_seconds
         now = asyncio.get_running_loop().time()
         self._next_ping_seconds = now + self.engine.ping_interval

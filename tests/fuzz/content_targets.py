@@ -162,7 +162,7 @@ def _check_told(judge: Judge, event: events.Event) -> None:
         return
     packet = codec.packet_of(name, payload)
     assert codec.payload_of(packet, name) == payload
-    theirs = judge.packet(codec.with_argument(packet, "e.1.00000000"))
+    theirs = judge.packet(codec.with_arguments(packet, b'"e.1.00000000"'))
     assert "error" not in theirs, theirs
     read = theirs["data"]
     assert [read[0], read[2:]] == [name, ["e.1.00000000"]], read

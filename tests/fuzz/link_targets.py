@@ -37,6 +37,7 @@ DOOR_SEEDS: Final = (
     b'40\x1e420["join-room","r"]\x1e421["bike-update",{"roomId":"r","id":"b","lat":1,"lon":2}]',
     b'40{"cursors":true}\x1e42["join-room",{"roomId":"r","snapshot":true}]\x1e42["leave-room","r"]',
     b'40\x1e451-["publish",{"roomId":"r","event":"e","data":{"_placeholder":true,"num":0}}]\x1ebAAE=',
+    b'40{"recover":true}\x1e42["join-room","r"]\x1e41\x1e40{"recover":true,"pid":"p","offset":"e.1.0"}',
     b'40\x1e42["presence","r"]\x1e42["authenticate",{"token":"a.b.c"}]\x1e41\x1e40\x1e1',
     b'40/ops,\x1e42/ops,["e"]\x1e43/ops,1[]\x1e41/ops,',
 )

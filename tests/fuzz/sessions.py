@@ -79,6 +79,16 @@ RECORDED: Final = (
         (b"\x00\x01\x02\xff", True),
         b'450-["bike-update",{"roomId":"city:nice"}]',
     ),
+    _recorded(
+        _entering(RIDER, recover=True),
+        _event("1", "join-room", "city:paris"),
+        _event("", "bike-update", _BIKE),
+        b"1",
+    ),
+    _recorded(
+        _entering(RIDER, recover=True, pid="p" * 20, offset="e.1.00000000"),
+        _event("1", "presence", "city:paris"),
+    ),
     _recorded(_entering(VIEWER), _event("1", "join-room", "r"), _event("2", "bike-update", _BIKE)),
     _recorded(_entering(EXPIRED), b"40", b'40{"token":null}', _entering(RIDER[:-3])),
     _recorded(b"40/ops,", b'42/ops,["e"]', b"43/ops,1[]", b"41/ops,", _entering(RIDER)),

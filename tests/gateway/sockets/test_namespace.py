@@ -191,7 +191,7 @@ async def test_nothing_is_left_of_a_peer_that_has_gone() -> None:
             await request(port, "GET", "/healthz")
 
         assert gateway.server.engine.sockets == {}
-        assert gateway.namespace._entrance._per_identity == {}  # noqa: SLF001 - shows nowhere else
+        assert gateway.lobby.entrance._per_identity == {}  # noqa: SLF001 - shows nowhere else
 
 
 async def test_no_timer_keeps_what_belonged_to_a_peer_that_has_gone() -> None:
