@@ -22,7 +22,7 @@ def watch_over(folder: Path, *lines: object) -> Watch:
         {"level": "warning", "exception": "Traceback (most recent call last):"},
         "Traceback (most recent call last):",
         {"level": "debug", "event": "let in", "token": RIDER},
-        {"level": "debug", "room": "r", "why": f"Bearer {RIDER}"},
+        {"level": "debug", "room": RIDER},
     ],
     ids=lambda line: str(line)[:50],
 )
@@ -34,7 +34,7 @@ def test_what_must_not_be_in_a_log_is_found(tmp_path: Path, line: object) -> Non
 
 
 def test_a_log_as_it_should_be_is_fine_and_read_once(tmp_path: Path) -> None:
-    watch = watch_over(tmp_path, {"level": "warning"}, {"level": "debug", "room": f'"{RIDER}'})
+    watch = watch_over(tmp_path, {"level": "warning"}, {"level": "debug", "room": RIDER[9:]})
     watch.check_log()
     watch.check_log()
     assert watch.lines == 2
