@@ -15,9 +15,10 @@ TESTABLE := $(VENV)/.testable
 PACELINE_ENV ?= development
 WORKERS_OF_TESTS ?= 2
 SUITE ?= socket
+SECONDS ?= 60
 PORT_OF_CONFORMANCE = $(or $(PORT),3000)
 
-.PHONY: help run test unit journeys programs lint format bench generate conformance-server lock clean
+.PHONY: help run test unit journeys programs fuzz lint format bench generate conformance-server lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +26,7 @@ help:
 	@echo "make test       every test: unit tests, then journeys with real clients, servers and a browser"
 	@echo "make unit       the unit tests alone"
 	@echo "make journeys   the journeys alone"
+	@echo "make fuzz       let strangers in for a minute (SECONDS=... for longer, SEED=... to repeat a run)"
 	@echo "make lint       formatting, rules, types and the arrows between packages"
 	@echo "make format     let the tools format and fix what they can"
 	@echo "make bench      measure on this machine"
@@ -71,6 +73,11 @@ unit: programs
 journeys: programs
 	$(IN_VENV) -m pytest -m journey $(ARGS)
 
+# Atheris sees which lines an input reaches; there is no wheel of it for every Python and machine.
+fuzz: programs
+	@$(INSTALL) -r tests/fuzz/atheris.lock 2>/dev/null || echo "No Atheris for this Python: seeded damage alone."
+	@$(IN_VENV) -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
 lint: $(TESTABLE)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -101,6 +108,7 @@ lock: $(IN_VENV)
 	$(COMPILE) pyproject.toml --group build --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
 	$(COMPILE) --group node -o tests/toolbox/node.lock
 	$(COMPILE) --group redis --no-deps -o tests/toolbox/redis.lock
+	$(COMPILE) --group fuzz --no-deps -o tests/fuzz/atheris.lock
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist reports \

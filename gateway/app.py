@@ -141,6 +141,7 @@ class Gateway:
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
         self.metrics.gauge("account_cache_hits", lambda: self.people.standings.hits)
         self.metrics.gauge("account_cache_misses", lambda: self.people.standings.misses)
+        self.metrics.gauge("tasks", lambda: len(asyncio.all_tasks()))
 
     @property
     def may_have_neighbours(self) -> bool:
@@ -363,6 +364,7 @@ def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing, worker_
     limits = EngineLimits(
         message_bytes=settings.message_limit_bytes,
         high_water_bytes=settings.write_high_water_bytes,
+        unread_bytes=settings.outbox_limit_bytes,
         connect_timeout_seconds=settings.connect_timeout_seconds,
         upgrade_timeout_seconds=settings.upgrade_timeout_seconds,
         stall_seconds=settings.stall_seconds,

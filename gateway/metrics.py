@@ -184,6 +184,7 @@ GAUGES = {
     "connections": "Open Engine.IO connections.",
     "peers": "Connected peers.",
     "rooms": "Rooms that this worker has members in.",
+    "tasks": "Tasks of the event loop: requests being answered, work that waits, and our own.",
     "ingest_backlog": "Entries of the ingest stream that are not settled yet.",
     "account_cache_hits": "Questions about accounts, since the start, that memory answered.",
     "account_cache_misses": "Questions about accounts, since the start, that went to the store.",

@@ -239,7 +239,10 @@ def check_placeholders(payload: bytes | Raw, attachments: int) -> None:
 
     A JavaScript client drops its connection over one that does not.
     """
-    waiting = [_decode_any(bytes(payload))]
+    data = bytes(payload)
+    if b"_placeholder" not in data and b"\\" not in data:  # it could be spelled with escapes
+        return
+    waiting = [_decode_any(data)]
     while waiting:
         value = waiting.pop()
         if isinstance(value, list):

@@ -18,7 +18,7 @@ from gateway.metrics import Metrics
 from gateway.rest.problems import json_response, not_now
 from gateway.rest.requests import body_bytes_of, idempotency_key_of
 from gateway.rooms.publication import Outcome, Receipt
-from protocol import codec
+from protocol import codec, events
 from protocol.publishing import ITEMS_LIMIT, Item
 from protocol.refusals import Refusal, Refused
 from protocol.rooms import check_room_name
@@ -92,11 +92,10 @@ class EventsResource:
         key = item.idempotency_key or key
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         settle = _settling(future)
-        if item.event == _BIKE_UPDATE:
-            update = codec.bike_update_of(item.data, key, room)
-            self._hub.publish_update(identity, update, None, settle)
+        event = _event_of(item, room, key)
+        if isinstance(event, events.BikeUpdate):
+            self._hub.publish_update(identity, event, None, settle)
         else:
-            event = codec.publish_of(room, item.event, item.data, key)
             self._hub.publish_event(identity, event, None, settle)
         try:
             receipt = await future
@@ -134,6 +133,16 @@ def _item_of(raw: Raw) -> Item:
         return _decode_item(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Refused(Refusal.MALFORMED, f"Not an event: {error}") from error
+
+
+def _event_of(item: Item, room: str, key: str | None) -> events.BikeUpdate | events.Publish:
+    event = (
+        codec.bike_update_of(item.data, key, room)
+        if item.event == _BIKE_UPDATE
+        else codec.publish_of(room, item.event, item.data, key)
+    )
+    codec.check_placeholders(item.data, 0)  # nothing comes along that one could stand for
+    return event
 
 
 def _told(room: str, receipt: Receipt) -> dict[str, Any]:

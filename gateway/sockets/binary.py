@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.sockets import packets
-from gateway.sockets.packets import Event, PacketInvalid
-from protocol import codec
+from gateway.sockets.packets import PacketInvalid
+from protocol import codec, events
 from protocol.refusals import Refusal, Refused
 
 INCOMPLETE_LIMIT_SECONDS: Final = 10.0  # for the attachments that were announced
@@ -16,11 +16,12 @@ ATTACHMENTS_LIMIT_BYTES: Final = 65_536  # of one event, together
 class BinaryEvent:
     """A packet that announced attachments, and those that have come."""
 
-    __slots__ = ("_due", "_packet", "_size_bytes", "attachments")
+    __slots__ = ("_due", "_packet", "_refused", "_size_bytes", "attachments")
 
-    def __init__(self, packet: packets.Packet) -> None:
+    def __init__(self, packet: packets.Packet, refused: Refused | None = None) -> None:
         self._packet = packet
         self._due = packet.attachments
+        self._refused = refused
         self._size_bytes = 0
         self.attachments: list[bytes] = []
 
@@ -34,15 +35,22 @@ class BinaryEvent:
         """Whether everything that was announced has come."""
         return not self._due
 
-    def add(self, data: bytes) -> None:
-        """Take the next attachment; what is too much is counted off and not kept."""
+    def add(self, data: bytes, refused: Refused | None = None) -> None:
+        """Take the next attachment; what is too much or `refused` is counted off and not kept."""
         self._due -= 1
         self._size_bytes += len(data)
-        if self._size_bytes <= ATTACHMENTS_LIMIT_BYTES:
+        self._refused = self._refused or refused
+        if self._size_bytes <= ATTACHMENTS_LIMIT_BYTES and self._refused is None:
             self.attachments.append(data)
 
-    def event(self) -> Event:
-        """The whole event. Raises `Refused` when it is too large or names what did not come."""
+    def event(self) -> events.BikeUpdate | events.Publish:
+        """The whole event; an update with attachments is nobody's state, and replaces none.
+
+        Raises `Refused` when it was refused on the way, is too large, names what did not come, or
+        is of the kind that takes no attachments.
+        """
+        if self._refused is not None:
+            raise self._refused
         if self._size_bytes > ATTACHMENTS_LIMIT_BYTES:
             raise Refused(Refusal.TOO_LARGE, details={"limitBytes": ATTACHMENTS_LIMIT_BYTES})
         event = packets.main_event_of(b"2" + self.ack_id + self._packet.data)
@@ -50,4 +58,10 @@ class BinaryEvent:
             raise PacketInvalid
         for argument in event.arguments:
             codec.check_placeholders(argument, len(self.attachments))
-        return event
+        decoded = codec.decode(event.name, event.arguments)
+        if isinstance(decoded, events.BikeUpdate):
+            key = decoded.idempotency_key
+            return events.BikeUpdate(decoded.room_id, decoded.payload, idempotency_key=key)
+        if isinstance(decoded, events.Publish):
+            return decoded
+        raise Refused(Refusal.MALFORMED, f"{event.name} takes no binary attachments.")

@@ -51,6 +51,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         "is_at_fault",
         "link",
         "mailbox",
+        "noise",
         "peer",
         "pollbox",
         "proved_seconds",
@@ -71,6 +72,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         self.closed = False
         self.is_at_fault = False
         self.entries = 0  # how often it asked to be let into the main namespace
+        self.noise = 0  # how much that says nothing it sent before it was in any namespace
         self._probe: WebSocketLink | None = None
         self._awaits_pong = False
         self._next_ping_seconds = 0.0
@@ -97,13 +99,16 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         self.engine.bury(self, reason)
         if self._probe is not None:
             self._probe.close()
-        if self.link is not None:
-            self.link.close(code)
-            self.engine.see_off(self.link)
-        elif self.pollbox is not None:
-            if reason is SERVER_LEFT and not self.pollbox.is_polled:
-                self.engine.keep_last_words(self, self.pollbox)
-            self.pollbox.close(NOOP if reason is CLIENT_LEFT else CLOSE)
+        # The timer of the heartbeat holds the session for a while; what is large is let go now.
+        link, pollbox = self.link, self.pollbox
+        self.link = self.pollbox = self._probe = None
+        if link is not None:
+            link.close(code)
+            self.engine.see_off(link)
+        elif pollbox is not None:
+            if reason is SERVER_LEFT and not pollbox.is_polled:
+                self.engine.keep_last_words(self.sid, pollbox)
+            pollbox.close(NOOP if reason is CLIENT_LEFT else CLOSE)
 
     def finish(self, last: Farewell) -> None:
         """Nobody knows the session any more; `last` is what still has to be done for it."""
@@ -160,6 +165,18 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         if self.pollbox is not None and self.pollbox.is_full:
             self.close(TRANSPORT_FAILED)
 
+    def close_if_left_unread(self) -> None:
+        """A client that reads next to nothing of what handlers send is let go.
+
+        Peers of the main namespace have an outbox, where less waits and more of it is of use.
+        """
+        link = self.link
+        if link is None or not link.is_paused:
+            return
+        if link.transport.get_write_buffer_size() > self.engine.limits.unread_bytes:
+            self.close(TRANSPORT_FAILED)
+            link.abort()
+
     # ---- from the client
 
     def hear_packet(self, packet: bytes) -> None:
@@ -210,6 +227,11 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         else:
             self._forget_probe(link)
             link.close()
+
+    def hear_noise(self, link: WebSocketLink, size_bytes: int) -> None:
+        """A WebSocket was used, and nothing was said with it."""
+        if link is self.link and not self.closed:
+            self.engine.sink.heard_noise(self, size_bytes)
 
     def hear_fault(self, link: WebSocketLink, code: int) -> None:
         """A WebSocket was used against its rules; it is about to end."""
@@ -295,8 +317,10 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
 
     def _hear_pong(self) -> None:
         # An unasked pong proves nothing and moves nothing.
-        if self._awaits_pong:
-            self._awaits_pong = False
-            self.proved_seconds = self._pinged_seconds
-            now = asyncio.get_running_loop().time()
-            self._next_ping_seconds = now + self.engine.ping_interval
+        if not self._awaits_pong:
+            self.engine.sink.heard_noise(self, 1)
+            return
+        self._awaits_pong = False
+        self.proved_seconds = self._pinged_seconds
+        now = asyncio.get_running_loop().time()
+        self._next_ping_seconds = now + self.engine.ping_interval

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.addresses import Network
+from gateway.rooms.pacing import network_of
 from gateway.sockets import answers, polling
 from gateway.sockets.connection import TRANSPORT_CLOSED, TRANSPORT_FAILED, Connection
 from gateway.sockets.handover import HandOver
@@ -35,6 +36,7 @@ class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     message_bytes: int = 65_536
     high_water_bytes: int = 65_536
+    unread_bytes: int = 4_194_304
     connect_timeout_seconds: float = 10.0
     upgrade_timeout_seconds: float = 10.0
     body_timeout_seconds: float = 10.0
@@ -69,7 +71,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         self._worker_id = worker_id
         self.handover: HandOver | None = None  # when there may be other workers
         self._frames = FrameQueue()
-        self._per_address: dict[str, int] = {}
+        self._per_network: dict[str, int] = {}
         self._partings = Turnstile(_PARTINGS_PER_TURN, _close)
         self._burials = Turnstile(_PARTINGS_PER_TURN, self._bury)
         self._last_words: dict[str, Pollbox] = {}
@@ -94,6 +96,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             connection.send_message(data.encode())
         else:
             connection.send_binary(bytes(data))
+        connection.close_if_left_unread()
 
     async def send_packet(self, sid: str, pkt: Any) -> None:  # noqa: ANN401 - library's packet
         """Send a packet that python-engineio made."""
@@ -167,19 +170,19 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         if self.sockets.pop(connection.sid, None) is None:
             connection.finish(None)
             return
-        address = connection.handshake.address
-        left = self._per_address.get(address, 0) - 1
+        network = network_of(connection.handshake.address)
+        left = self._per_network.get(network, 0) - 1
         if left > 0:
-            self._per_address[address] = left
+            self._per_network[network] = left
         else:
-            self._per_address.pop(address, None)
+            self._per_network.pop(network, None)
         connection.finish(self.sink.closed(connection, reason))
 
-    def keep_last_words(self, connection: Connection, pollbox: Pollbox) -> None:
+    def keep_last_words(self, sid: str, pollbox: Pollbox) -> None:
         """Keep what a client on polling was told last for its next request, if that comes soon."""
-        self._last_words[connection.sid] = pollbox
+        self._last_words[sid] = pollbox
         due = asyncio.get_running_loop().time() + _CLOSING_LIMIT_SECONDS
-        self.wheel.at(due, lambda _: self._forget_last_words(connection.sid))
+        self.wheel.at(due, lambda _: self._forget_last_words(sid))
 
     @property
     def has_last_words(self) -> bool:
@@ -291,7 +294,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         if not self.is_accepting:
             return answers.refusal(503, answers.BAD_REQUEST, retry_after_seconds=1)
         limit = self.limits.connections_per_address
-        if limit and self._per_address.get(address, 0) >= limit:
+        if limit and self._per_network.get(network_of(address), 0) >= limit:
             return answers.refusal(429, answers.FORBIDDEN, retry_after_seconds=5)
         wait_seconds = self._pace_handshake(address)
         if wait_seconds:
@@ -299,8 +302,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         return None
 
     def _begin(self, connection: Connection, link: WebSocketLink | None) -> None:
-        address = connection.handshake.address
-        self._per_address[address] = self._per_address.get(address, 0) + 1
+        network = network_of(connection.handshake.address)
+        self._per_network[network] = self._per_network.get(network, 0) + 1
         self.sockets[connection.sid] = connection
         connection.open(link)
         self.sink.opened(connection)

@@ -11,11 +11,13 @@ from protocol.refusals import Goodbye
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
+    from gateway.sockets.connection import Connection
+    from gateway.sockets.engine import Engine
     from gateway.sockets.lanes import Lanes
     from gateway.sockets.session import Session
 
-# A session whose token lives for weeks must not be remembered for weeks after it has gone.
-_LOOK_SECONDS: Final = 300.0
+# The timer of somebody who has gone must not stay for weeks, though it holds no more than an id.
+_LOOK_SECONDS: Final = 60.0
 
 
 class TokenWatch:
@@ -34,15 +36,18 @@ class TokenWatch:
         now = asyncio.get_running_loop().time()
         due = now + max(0.0, expires - time.time() - self._warning_seconds)
         if session.look_seconds is None or due < session.look_seconds:
-            session.look_seconds = now
-            self._look(session, now)
+            self._look(session)
 
-    def _look(self, session: Session, look_seconds: float) -> None:
+    def _look_again(self, engine: Engine, sid: str, look_seconds: float) -> None:
+        connection: Connection | None = engine.sockets.get(sid)
+        session: Session | None = None if connection is None else connection.peer
+        # A new token may have asked for another look, which has taken the place of this one.
+        if session is not None and session.look_seconds == look_seconds:
+            self._look(session)
+
+    def _look(self, session: Session) -> None:
         expires = session.identity.expires_at_seconds
         connection = session.connection
-        # A new token may have asked for another look, which has taken the place of this one.
-        if look_seconds != session.look_seconds or connection.peer is not session:
-            return
         if expires is None:
             session.look_seconds = None
             return
@@ -59,4 +64,6 @@ class TokenWatch:
         next_seconds = left_seconds if session.is_warned else warn_in_seconds
         due = asyncio.get_running_loop().time() + min(next_seconds, _LOOK_SECONDS)
         session.look_seconds = due
-        connection.engine.wheel.at(due, lambda _: self._look(session, due))
+        # Not the session: whatever waits in its outbox would stay for as long.
+        engine, sid = connection.engine, connection.sid
+        engine.wheel.at(due, lambda _: self._look_again(engine, sid, due))

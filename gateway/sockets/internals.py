@@ -55,6 +55,10 @@ class FrameQueue(WebSocketDataQueue):
         """Called by the reader when the peer breaks the protocol."""
         self.fault = exc
 
+    def add_fault(self, fault: Exception) -> None:
+        """What the peer did wrong behind all that was fed; of two faults the first one counts."""
+        self.fault = self.fault or fault
+
     def feed_eof(self) -> None:
         """There is nothing to release."""
 

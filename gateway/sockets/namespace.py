@@ -107,11 +107,27 @@ class Namespace:
         self, session: Session, message: bytes, wait_seconds: float, now_seconds: float
     ) -> None:
         """Answer a message that came too early; whoever goes on like that has to go."""
-        if session.pace.try_patience(len(message), now_seconds):
-            self._refuse(session, packets.ack_id_of(message), too_fast(wait_seconds))
-        else:
-            rest_ms = ms_of(session.pace.rest_seconds(now_seconds))
-            self._lanes.dismiss(session, Goodbye.TOO_FAST, rest_ms)
+        if self._is_forgiven(session, len(message), now_seconds):
+            refused, binary = too_fast(wait_seconds), packets.binary_event_of(message)
+            if binary is None:
+                self._refuse(session, packets.ack_id_of(message), refused)
+            else:  # what it announced is on its way
+                self._await_attachments(session, binary, refused)
+
+    def heard_noise(self, connection: Connection, size_bytes: int) -> None:
+        """Count what says nothing like a message of that size: a flood of either is a flood."""
+        session: Session = connection.peer
+        now_seconds = time.monotonic()
+        if session.pace.take_message(size_bytes, now_seconds):
+            self._is_forgiven(session, size_bytes, now_seconds)
+
+    def _is_forgiven(self, session: Session, size_bytes: int, now_seconds: float) -> bool:
+        """Whether what is too much ends with a refusal; if not, the peer has been sent off."""
+        pace = session.pace
+        if pace.try_patience(size_bytes, now_seconds):
+            return True
+        self._lanes.dismiss(session, Goodbye.TOO_FAST, ms_of(pace.rest_seconds(now_seconds)))
+        return False
 
     def _heard_event(self, session: Session, event: packets.Event) -> None:
         """Handle an event; what is wrong with it is said in its ack, if it wants one."""
@@ -153,7 +169,7 @@ class Namespace:
             session.may_return = False
             self._lobby.leave(connection)
         elif packet.kind == packets.BINARY_EVENT:
-            self._await_attachments(session, BinaryEvent(packet))
+            self._await_attachments(session, packet)
         # An ack answers nothing: the gateway asks its peers no questions.
 
     def heard_binary(self, connection: Connection, data: bytes) -> bool:
@@ -161,14 +177,20 @@ class Namespace:
         session: Session | None = connection.peer
         if session is None or session.binary is None:
             return False
-        if session.pace.take_message(len(data), time.monotonic()):
-            self._lanes.dismiss(session, Goodbye.TOO_FAST)  # half an event is of no use
-            return True
-        session.binary.add(data)
-        self._heard_attachment(session)
+        now_seconds = time.monotonic()
+        wait_seconds = session.pace.take_message(len(data), now_seconds)
+        if not wait_seconds or self._is_forgiven(session, len(data), now_seconds):
+            session.binary.add(data, too_fast(wait_seconds) if wait_seconds else None)
+            self._heard_attachment(session)
         return True
 
-    def _await_attachments(self, session: Session, binary: BinaryEvent) -> None:
+    def _await_attachments(
+        self, session: Session, packet: packets.Packet, refused: Refused | None = None
+    ) -> None:
+        if session.binary is not None:
+            raise PacketInvalid
+        binary = BinaryEvent(packet, refused)
+
         def give_up(_: float) -> None:
             if session.binary is binary:
                 session.connection.fail("attachments")
@@ -191,39 +213,24 @@ class Namespace:
 
     def _publish_binary(self, session: Session, binary: BinaryEvent) -> None:
         event = binary.event()
-        decoded = codec.decode(event.name, event.arguments)
         attachments = tuple(binary.attachments)
-        if isinstance(decoded, events.BikeUpdate):
-            settle = self._settle(session, decoded.room_id, event.ack_id)
-            update = events.BikeUpdate(
-                decoded.room_id, decoded.payload, idempotency_key=decoded.idempotency_key
-            )
-            self._hub.publish_update(session.identity, update, session.id, settle, attachments)
-        elif isinstance(decoded, events.Publish):
-            settle = self._settle(session, decoded.room_id, event.ack_id)
-            self._hub.publish_event(session.identity, decoded, session.id, settle, attachments)
+        settle = self._settle(session, event.room_id, binary.ack_id)
+        if isinstance(event, events.BikeUpdate):
+            self._hub.publish_update(session.identity, event, session.id, settle, attachments)
         else:
-            raise Refused(Refusal.MALFORMED, f"{event.name} takes no binary attachments.")
+            self._hub.publish_event(session.identity, event, session.id, settle, attachments)
 
     def upgraded(self, connection: Connection) -> None:
-        """From polling to a WebSocket."""
+        """The client may be fit for another lane."""
         if connection.peer is not None:
             self._lanes.choose(connection.peer)
+
+    paused = resumed = upgraded
 
     def polled(self, connection: Connection) -> None:
         """The client fetches what is waiting."""
         if connection.peer is not None:
             self._lanes.drain(connection.peer)
-
-    def paused(self, connection: Connection) -> None:
-        """The client has become slow."""
-        if connection.peer is not None:
-            self._lanes.choose(connection.peer)
-
-    def resumed(self, connection: Connection) -> None:
-        """The client has caught up."""
-        if connection.peer is not None:
-            self._lanes.choose(connection.peer)
 
     def closed(self, connection: Connection) -> None:
         """The peer is gone; nothing of it stays behind."""

@@ -34,6 +34,7 @@ _GRAMMAR: Final = re.compile(
     rb"([0-6])(?:(\d{1,2})-)?(?:(/[^,?]{0,128})(?:\?[^,]*)?(?:,|$))?(\d{1,15})?(.*)", re.DOTALL
 )
 _event = re.compile(rb"2(\d{0,15})\[").match
+_binary_event = re.compile(rb"5\d{1,2}-\d{0,15}\[").match
 # Nearly every event: where its only argument begins and ends shows without reading it.
 _UPDATE: Final = "bike-update"
 _update = re.compile(rb'2(\d{0,15})(\["bike-update",(\{.*\})\])', re.DOTALL).fullmatch
@@ -106,6 +107,14 @@ def ack_id_of(text: bytes) -> bytes:
     """Where the answer to a packet goes, found without reading it; empty when none is wanted."""
     found = _event(text)
     return b"" if found is None else found[1]
+
+
+def binary_event_of(text: bytes) -> Packet | None:
+    """Read an event of the main namespace that attachments follow; None for others.
+
+    Raises `PacketInvalid` when it is one and cannot be read.
+    """
+    return packet_of(text) if _binary_event(text) else None
 
 
 def _fault_of(data: bytes, ack_id: bytes) -> PacketInvalid:

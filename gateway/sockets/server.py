@@ -8,7 +8,7 @@ a connection after the other.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import socketio
 
@@ -19,6 +19,8 @@ from gateway.sockets.mailbox import Farewell
 from gateway.sockets.packets import NotPlain, PacketInvalid, StrictPacket
 from gateway.sockets.roster import Roster
 from protocol.refusals import Refusal, Refused
+
+_NOISE_LIMIT: Final = 100  # a long token may come in a few parts
 
 
 class MainNamespace(Protocol):
@@ -32,6 +34,9 @@ class MainNamespace(Protocol):
 
         Raises `PacketInvalid` for one that cannot be read, or when this is not the moment for one.
         """
+
+    def heard_noise(self, connection: Connection, size_bytes: int) -> None:
+        """A client that was let in has sent what says nothing."""
 
     def refuse(self, connection: Connection, ack_id: bytes, refused: Refused) -> None:
         """An event that cannot be read. Raises `PacketInvalid` when this is no moment for one."""
@@ -108,6 +113,15 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
             self._add_attachment(connection, data)
         ):
             connection.fail("attachment")
+
+    def heard_noise(self, connection: Connection, size_bytes: int) -> None:
+        """Pass it on; of somebody who is in no namespace yet not much of it is borne."""
+        if self.main is not None and self.main.is_connected(connection):
+            self.main.heard_noise(connection, size_bytes)
+        elif connection.sid not in self.environ:
+            connection.noise += 1
+            if connection.noise > _NOISE_LIMIT:
+                connection.fail("noise")
 
     def upgraded(self, connection: Connection) -> None:
         """Pass it on."""

@@ -27,6 +27,9 @@ class Sink(Protocol):
     def heard_binary(self, connection: Connection, data: bytes) -> None:
         """A binary message."""
 
+    def heard_noise(self, connection: Connection, size_bytes: int) -> None:
+        """What says nothing: a ping, an unasked pong, a read that brought a part of a message."""
+
     def upgraded(self, connection: Connection) -> None:
         """The session has moved from polling to a WebSocket."""
 
@@ -72,6 +75,9 @@ class LibrarySink:
     def offended(self, connection: Connection, what: str) -> None:
         """One line."""
         logger.info("! protocol broken", address=connection.handshake.address, what=what)
+
+    def heard_noise(self, connection: Connection, size_bytes: int) -> None:
+        """Handlers are not told."""
 
     def upgraded(self, connection: Connection) -> None:
         """Handlers are not told."""

@@ -16,6 +16,7 @@ from aiohttp.http_websocket import WebSocketError
 
 from gateway.sockets import frames
 from gateway.sockets.internals import FrameQueue, Message, TakenOver, frame_reader, take_over
+from gateway.sockets.masking import BOUNDARY, FrameUnmasked, Rest, walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,9 @@ class Owner(Protocol):
 
     def hear_binary(self, link: WebSocketLink, data: bytes) -> None:
         """A binary message."""
+
+    def hear_noise(self, link: WebSocketLink, size_bytes: int) -> None:
+        """A control frame, or a read that brought no more than a part of a message."""
 
     def hear_fault(self, link: WebSocketLink, code: int) -> None:
         """The peer broke the rules of WebSocket, and is being closed with `code` for it."""
@@ -85,7 +89,7 @@ def _checked_key(headers: Mapping[str, str]) -> bytes:
         raise HandshakeInvalid
     if headers.get("Sec-WebSocket-Version") != "13":
         raise HandshakeInvalid
-    key = headers.get("Sec-WebSocket-Key", "").encode()
+    key = headers.get("Sec-WebSocket-Key", "").encode("ascii", "replace")  # by "?", no base64
     try:
         if len(base64.b64decode(key, validate=True)) != _KEY_BYTES:
             raise HandshakeInvalid
@@ -107,7 +111,16 @@ class LinkLimits:
 class WebSocketLink(asyncio.Protocol):
     """One open WebSocket: frames in, frames out, nothing in between."""
 
-    __slots__ = ("_corked", "_is_paused", "_queue", "_reader", "_tail", "owner", "transport")
+    __slots__ = (
+        "_corked",
+        "_is_paused",
+        "_queue",
+        "_reader",
+        "_rest",
+        "_tail",
+        "owner",
+        "transport",
+    )
 
     def __init__(
         self,
@@ -123,6 +136,7 @@ class WebSocketLink(asyncio.Protocol):
         self._reader = frame_reader(queue, limits.message_bytes)
         self._corked: list[bytes] | None = None
         self._is_paused = False
+        self._rest: Rest = BOUNDARY
         self._tail = tail
         transport.set_write_buffer_limits(limits.high_water_bytes)
 
@@ -159,9 +173,17 @@ class WebSocketLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Handle every message of one read, then send all answers together."""
-        self._reader.feed_data(data)
+        try:
+            self._rest = walk(data, self._rest)
+        except FrameUnmasked as unmasked:
+            self._reader.feed_data(data[: unmasked.place])
+            self._queue.add_fault(unmasked)
+        else:
+            self._reader.feed_data(data)
         messages, fault = self._queue.take()
         self._corked = []
+        if not messages and self.owner is not None:
+            self.owner.hear_noise(self, len(data))
         for message in messages:
             if self.owner is None:
                 break
@@ -214,8 +236,10 @@ class WebSocketLink(asyncio.Protocol):
         elif kind is WSMsgType.CLOSE:
             self.close(message.data if isinstance(message.data, int) and message.data else 1000)
             self._end(is_clean=True)
-        elif kind is WSMsgType.PING:
-            self._answer_ping(message.data)
+        else:
+            self.owner.hear_noise(self, len(message.data))
+            if kind is WSMsgType.PING:
+                self._answer_ping(message.data)
 
     def _answer_ping(self, payload: bytes) -> None:
         # A message before it, in the same read, may have been the end.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -26,8 +27,9 @@ PATH = "/socket.io/"
 class Subject:
     """A server under examination."""
 
-    def __init__(self, flavour: str, port: int, log_path: Path) -> None:
-        self.flavour, self.port, self._log_path = flavour, port, log_path
+    def __init__(self, flavour: str, port: int, process_id: int, log_path: Path) -> None:
+        self.flavour, self.port = flavour, port
+        self._process_id, self._log_path = process_id, log_path
 
     @property
     def soon_seconds(self) -> float:
@@ -36,6 +38,12 @@ class Subject:
     @property
     def log(self) -> str:
         return self._log_path.read_text()
+
+    @property
+    def memory_bytes(self) -> int:
+        """What of it is in memory (Linux)."""
+        pages = Path(f"/proc/{self._process_id}/statm").read_text().split()[1]
+        return int(pages) * resource.getpagesize()
 
 
 @contextlib.contextmanager
@@ -46,7 +54,7 @@ def running(flavour: str, folder: Path) -> Iterator[Subject]:
         process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log)
     try:
         assert wait_until_listening(port, 20), log_path.read_text()
-        yield Subject(flavour, port, log_path)
+        yield Subject(flavour, port, process.pid, log_path)
     finally:
         process.kill()
         process.wait()

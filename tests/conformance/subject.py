@@ -65,6 +65,10 @@ def add_handlers(server: Any) -> None:  # noqa: ANN401, C901 - see above; many s
     async def broadcast_binary(_sid: str) -> None:
         await server.emit("picture", b"\x01\x02\x03")
 
+    async def pour(_sid: str, sid: str, count: int, size_characters: int) -> None:
+        for _ in range(count):
+            await server.emit("drop", "x" * size_characters, to=sid)
+
     async def ask_back(sid: str) -> None:
         async def tell(answer: object) -> None:
             await server.emit("answered", answer, to=sid)
@@ -79,6 +83,7 @@ def add_handlers(server: Any) -> None:  # noqa: ANN401, C901 - see above; many s
         ("echo", echo),
         ("broadcast", broadcast),
         ("broadcast-binary", broadcast_binary),
+        ("pour", pour),
         ("ask-back", ask_back),
     ]:
         server.on(name, handler)

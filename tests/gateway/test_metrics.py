@@ -77,7 +77,7 @@ def test_a_gauge_without_a_sentence_is_a_mistake_of_the_program() -> None:
 
 def test_counters_are_counters_and_gauges_are_gauges() -> None:
     metrics = Metrics()
-    for name in ("connections", "peers", "rooms"):
+    for name in ("connections", "peers", "rooms", "tasks"):
         metrics.gauge(name, lambda: 0)
     kinds = {family.name: family.type for family in text_string_to_metric_families(render(metrics))}
     ours = {name: kind for name, kind in kinds.items() if name.startswith("paceline_")}
@@ -96,6 +96,7 @@ def test_counters_are_counters_and_gauges_are_gauges() -> None:
         "paceline_connections": "gauge",
         "paceline_peers": "gauge",
         "paceline_rooms": "gauge",
+        "paceline_tasks": "gauge",
     }
     assert "process_resident_memory_bytes" in kinds
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from tests.toolbox.gateway_process import GatewayProcess
-from tests.toolbox.raw_client import PING, RawPoller, RawSocket, connect, masked_frame
+from tests.toolbox.raw_client import OPENING, PING, RawPoller, RawSocket, connect, masked_frame
 from tests.toolbox.strict_gateway import (
     BACK_TO_BASE_SECONDS,
     EXPIRED,
@@ -163,11 +163,7 @@ async def test_fragments_and_pings_of_one_byte_do_no_harm(port: int) -> None:
 async def test_who_reads_nothing_is_sent_off_and_costs_a_bounded_memory(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
     stuck = RawSocket(reader, writer)
-    writer.write(
-        b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
+    writer.write(OPENING)
     stuck.say(f'40{{"token":"{RIDER}"}}', '42["join-room","r"]')
     source = await entered(port)
     connections = (await gauges(port))["paceline_connections"]
@@ -261,6 +257,29 @@ async def test_who_says_nothing_after_the_handshake_is_closed(port: int) -> None
     await peer.end(SOON_SECONDS)
 
     assert 0.9 < time.monotonic() - began < 2
+    peer.close()
+
+
+async def test_upgrades_begun_again_and_again_and_pongs_between_leave_no_task(port: int) -> None:
+    poller = await polling_peer(port)
+    probes = [await RawSocket.open(port, query=f"&sid={poller.sid}") for _ in range(20)]
+    for probe in probes:
+        probe.say(*["2probe"] * 100)
+    heard = await asyncio.gather(*(probe.hear_all() for probe in probes))
+    assert [set(texts) for texts in heard] == [{"3probe"}] + [set()] * 19, "there is one at a time"
+    answer = await poller.post(b"\x1e".join([b"3"] * 1000))
+    assert answer.body == b"ok"
+    probes[0].say("5", *["3"] * 1000, "1")
+    await probes[0].end(SOON_SECONDS)
+
+    for probe in probes:
+        probe.close()
+
+
+async def test_noise_before_coming_in_is_not_listened_to_for_long(port: int) -> None:
+    peer = await RawSocket.open(port)
+    peer.write(masked_frame(b"", PING) * 200)
+    await peer.end(0.5)  # half of the time that one may take to come in
     peer.close()
 
 

@@ -18,9 +18,12 @@ from tests.conformance.examination import (
     stock_fails,
 )
 from tests.conformance.subject import CONNECT_TIMEOUT_SECONDS
-from tests.toolbox.raw_client import BINARY, RawPoller, masked_frame
+from tests.toolbox.raw_client import BINARY, OPENING, RawPoller, RawSocket, masked_frame
 
 pytestmark = pytest.mark.journey
+
+# 60 MB for a client that reads nothing; the kernel takes four of them or so.
+POURS, POUR_LENGTH = 60, 100
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +223,29 @@ async def test_one_room_may_hold_both_transports_and_binary_reaches_both(subject
         assert text.payload == b'451-["picture",{"_placeholder":true,"num":0}]'
         assert (data.opcode, data.payload) == (BINARY, b"\x01\x02\x03")
         assert [answer.status for answer in polled] == [200] * len(polled)
+
+
+@stock_fails("its queue for a client has no end, and an unasked pong keeps the client alive")
+async def test_who_reads_nothing_costs_a_bounded_memory_and_is_let_go(subject: Subject) -> None:
+    # Its reader takes a few thousand bytes, and whoever stops to ask for them is stuck.
+    reader, writer = await asyncio.open_connection("127.0.0.1", subject.port, limit=1000)
+    writer.write(OPENING)
+    await reader.readuntil(b"\r\n\r\n")
+    stuck = RawSocket(reader, writer)
+    await stuck.hear()
+    stuck.say("40")
+    acceptance, _ = sorted([await stuck.hear(), await stuck.hear()])
+    sid = json.loads(acceptance[2:])["sid"]
+    async with connected(subject) as peer:
+        before_bytes = subject.memory_bytes
+        for _ in range(POURS):
+            await ask(subject, peer, "pour", sid, POUR_LENGTH, 10_000)
+            stuck.say("3")
+        grown_bytes = subject.memory_bytes - before_bytes
+
+        assert grown_bytes < POURS * POUR_LENGTH * 10_000 / 2
+        assert await ask(subject, peer, "count", sid) == [[1, 1]]
+    stuck.close()
 
 
 async def test_whatever_was_sent_here_left_no_traceback_in_our_log(

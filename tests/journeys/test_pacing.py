@@ -15,7 +15,7 @@ import jwt
 import pytest
 
 from tests.toolbox.gateway_process import GatewayProcess
-from tests.toolbox.raw_client import Ended, RawSocket, connect, masked_frame, request
+from tests.toolbox.raw_client import PING, PONG, Ended, RawSocket, connect, masked_frame, request
 
 pytestmark = pytest.mark.journey
 
@@ -152,6 +152,29 @@ async def test_a_flood_of_packets_that_want_no_answer_is_ended_as_well(
     flooder.write(masked_frame(f'42["bike-update",{PAYLOAD}]') * 4000)
     heard = await flooder.hear_all()
     assert any(packet.startswith('42["goodbye",{"code":3003') for packet in heard)
+    flooder.close()
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        pytest.param(masked_frame(b"here?", PING), id="pings"),
+        pytest.param(masked_frame(b"", PONG), id="pongs that nobody asked for"),
+        pytest.param(masked_frame("3"), id="pongs of Engine.IO that nobody asked for"),
+        pytest.param(masked_frame("", 0, is_final=False) * 200, id="a message without an end"),
+    ],
+)
+async def test_a_flood_that_says_nothing_is_ended_as_well(
+    gateway: GatewayProcess, noise: bytes
+) -> None:
+    flooder = await _member(gateway.port, "city:flood")
+    flooder.write(masked_frame("4", is_final=False) if noise[0] == 0 else b"")
+    began_seconds, heard = time.monotonic(), asyncio.create_task(flooder.hear_all(1))
+    while not heard.done() and time.monotonic() - began_seconds < CLOSED_WITHIN_SECONDS:
+        flooder.write(noise * 100)
+        await asyncio.sleep(TICK_SECONDS)
+
+    assert any(packet.startswith('42["goodbye",{"code":3003') for packet in await heard)
     flooder.close()
 
 

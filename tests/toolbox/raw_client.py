@@ -13,6 +13,11 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 TIMEOUT_SECONDS = 10.0
 HTTP_SWITCHING = 101
 _KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
+# A request that opens a WebSocket, for who writes it to a socket of another kind.
+OPENING = (
+    b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
+) % _KEY.encode()
 
 
 class Frame(NamedTuple):
@@ -56,10 +61,12 @@ def take_frame(data: bytes) -> tuple[Frame, bytes] | None:
     return Frame(first & 0x0F, data[start : start + length]), data[start + length :]
 
 
-def masked_frame(payload: bytes | str, opcode: int = TEXT, *, is_final: bool = True) -> bytes:
-    """A frame as a client sends it."""
+def masked_frame(
+    payload: bytes | str, opcode: int = TEXT, *, is_final: bool = True, key: bytes = b""
+) -> bytes:
+    """A frame as a client sends it; without a `key` it takes a new one, as it should."""
     body = payload.encode() if isinstance(payload, str) else payload
-    key = os.urandom(4)
+    key = key or os.urandom(4)
     first = opcode | (0x80 if is_final else 0)
     if len(body) < 126:
         header = struct.pack("!BB", first, 0x80 | len(body))
@@ -100,11 +107,16 @@ class RawSocket:
             *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
         ]
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TIMEOUT_SECONDS)
+        peer = cls(reader, writer)
+        try:
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TIMEOUT_SECONDS)
+        except BaseException:
+            peer.close()
+            raise
         if not head.startswith(b"HTTP/1.1 101"):
-            writer.close()
+            peer.close()
             raise ConnectionRefusedError(head.decode())
-        return cls(reader, writer)
+        return peer
 
     def write(self, data: bytes) -> None:
         """Send bytes as they are."""
@@ -194,7 +206,8 @@ async def request(
         if body is not None and "Transfer-Encoding" not in fields:
             fields.setdefault("Content-Length", str(len(body)))
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        writer.write(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + (body or b""))
+        start = f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode(errors="surrogateescape")
+        writer.write(start + (body or b""))
         return await read_answer(reader, has_body=method != "HEAD")
     finally:
         writer.transport.abort()

@@ -20,7 +20,10 @@ SECRET = "a-secret-of-more-than-thirty-two-bytes-for-tests-alone"
 LIMIT_BYTES = 65_536
 SOON_SECONDS = 3.0
 BACK_TO_BASE_SECONDS = 5.0
-_GAUGES = ("paceline_peers", "paceline_rooms", "paceline_connections")
+_GAUGES = (
+    *("paceline_peers", "paceline_rooms", "paceline_connections", "paceline_tasks"),
+    "process_open_fds",
+)
 _numbers = itertools.count(1)
 
 

@@ -23,6 +23,9 @@ class Listener:
     def heard(self, _connection: Connection, message: bytes) -> None:
         self.told.append(("heard", message))
 
+    def heard_noise(self, _connection: Connection, size_bytes: int) -> None:
+        self.told.append(("noise", size_bytes))
+
     def heard_binary(self, _connection: Connection, data: bytes) -> None:
         self.told.append(("heard_binary", data))
 
@@ -122,14 +125,51 @@ def test_whatever_a_client_has_no_reason_to_send_ends_it() -> None:
     virtual_time.run(scenario())
 
 
+def test_what_carried_a_session_is_let_go_when_it_closes_and_not_when_its_timers_are_due() -> None:
+    async def scenario() -> None:
+        engine, _ = engine_of()
+        connection, _ = connection_of(engine)
+        poller = polling_connection_of(engine, "poller")
+        connection.close()
+        poller.close()
+        engine.wheel.stop()
+
+        assert (connection.link, connection.pollbox) == (None, None)
+        assert (poller.link, poller.pollbox) == (None, None)
+
+    virtual_time.run(scenario())
+
+
+def test_what_handlers_send_to_somebody_who_reads_nothing_has_an_end() -> None:
+    async def scenario() -> None:
+        engine, listener = engine_of()
+        connection, transport = connection_of(engine)
+        packet = "x" * 100_000
+        for _ in range(100):
+            await engine.send("sid", packet)
+        assert not connection.closed, "all of it was read"
+        transport.is_stuck = True
+        for _ in range(100):
+            await engine.send("sid", packet)
+
+        assert listener.told == [("paused",), ("closed", "transport error")]
+        assert transport.is_aborted
+        unread_bytes = transport.get_write_buffer_size()
+        assert engine.limits.unread_bytes < unread_bytes < engine.limits.unread_bytes + 200_000
+
+    virtual_time.run(scenario())
+
+
 def test_closing_is_told_once_and_nothing_is_sent_afterwards() -> None:
     async def scenario() -> None:
         engine, listener = engine_of()
         connection, transport = connection_of(engine)
+        link = connection.link
+        assert link is not None
         connection.close()
         connection.close()
         connection.fail("packet")
-        connection.hear_end(connection.link, is_clean=False)  # type: ignore[arg-type] # it has one
+        connection.hear_end(link, is_clean=False)
         written = len(transport.written)
         connection.send_message(b"2[]")
         connection.send_packet(b"6")

@@ -1,4 +1,5 @@
 import asyncio
+import ipaddress
 import json
 from collections.abc import AsyncIterator
 
@@ -236,6 +237,27 @@ async def test_no_more_connections_of_one_address_than_allowed(engine: Engine) -
         await limited.shutdown()
 
 
+async def test_one_network_of_ipv6_counts_as_one_address(engine: Engine) -> None:
+    limited = Engine(
+        limits=EngineLimits(connections_per_address=2),
+        trusted_proxies=[ipaddress.ip_network("127.0.0.0/8")],
+    )
+    async with serving(limited.attach) as port:
+
+        async def status_for(address: str) -> int:
+            headers = {"X-Forwarded-For": address}
+            target = f"{PATH}?EIO=4&transport=polling"
+            return (await request(port, "GET", target, headers=headers)).status
+
+        statuses = [await status_for(f"2001:db8::{number}") for number in range(3)]
+        assert statuses == [200, 200, 429]
+        assert await status_for("2001:db8:0:1::1") == 200
+        assert await status_for("::ffff:192.0.2.1") == await status_for("192.0.2.1") == 200
+        assert await status_for("192.0.2.1") == 429
+        await limited.shutdown()
+    assert limited._per_network == {}  # noqa: SLF001 - that it is empty shows nowhere else
+
+
 async def test_a_gateway_that_goes_away_takes_nobody_in(port: int, engine: Engine) -> None:
     engine.is_accepting = False
     refused = await request(port, "GET", f"{PATH}?EIO=4&transport=polling")
@@ -256,7 +278,7 @@ async def test_nothing_is_left_of_connections_that_came_and_went(port: int, engi
         while engine.sockets or asyncio.all_tasks() != before:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.01)
 
-    assert engine._per_address == {}  # noqa: SLF001 - that it is empty shows nowhere else
+    assert engine._per_network == {}  # noqa: SLF001 - that it is empty shows nowhere else
 
 
 async def test_an_idle_websocket_has_no_task_of_its_own(port: int) -> None:

@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import itertools
 import json
 import time
@@ -13,6 +14,7 @@ from gateway.app import Gateway
 from gateway.identity import KeySet, Role, sign_token
 from gateway.settings import Settings
 from gateway.sockets.namespace import _published_packet
+from gateway.sockets.session import Session
 from protocol import events
 from protocol.cursor import Cursor
 from tests.toolbox.raw_client import Ended, RawSocket, connect, request
@@ -158,10 +160,13 @@ async def test_one_identity_has_no_more_connections_than_it_may() -> None:
         await entered(port, token)
 
 
-def _token(secret: str) -> str:
-    keys = KeySet.of((secret,))
+def _token(secret: str, lifetime_seconds: float = 60) -> str:
     token = sign_token(
-        keys, subject="ada", role=Role.RIDER, now_seconds=time.time(), lifetime_seconds=60
+        KeySet.of((secret,)),
+        subject="ada",
+        role=Role.RIDER,
+        now_seconds=time.time(),
+        lifetime_seconds=lifetime_seconds,
     )
     return f'40{{"token":"{token}"}}'
 
@@ -194,6 +199,24 @@ async def test_nothing_is_left_of_a_peer_that_has_gone() -> None:
 
         assert gateway.server.engine.sockets == {}
         assert gateway.lobby.entrance._per_identity == {}  # noqa: SLF001 - shows nowhere else
+
+
+async def test_no_timer_keeps_what_belonged_to_a_peer_that_has_gone() -> None:
+    secret = "a-secret-that-is-long-enough-for-hs256"
+    async with running(PACELINE_JWT_SECRET=secret) as (gateway, port):
+        peer = await entered(port, _token(secret, lifetime_seconds=3600))
+        assert is_kept(peer.sid)
+        peer.close()
+        while gateway.server.engine.sockets:
+            await request(port, "GET", "/healthz")
+
+        assert not is_kept(peer.sid)
+
+
+def is_kept(peer_id: str) -> bool:
+    """Whether the session of that peer is anywhere in this process."""
+    gc.collect()
+    return any(isinstance(item, Session) and item.id == peer_id for item in gc.get_objects())
 
 
 def test_the_usual_answer_is_what_its_class_would_make_of_it() -> None:

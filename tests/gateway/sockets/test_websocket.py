@@ -28,6 +28,7 @@ class Owner:
 
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
+        self.noise: list[int] = []
         self.link: WebSocketLink | None = None
         self.answers = False
         self.closes = False
@@ -42,6 +43,9 @@ class Owner:
 
     def hear_binary(self, _link: WebSocketLink, data: bytes) -> None:
         self.told.append(("binary", data))
+
+    def hear_noise(self, _link: WebSocketLink, size_bytes: int) -> None:
+        self.noise.append(size_bytes)
 
     def hear_fault(self, _link: WebSocketLink, code: int) -> None:
         self.told.append(("fault", code))
@@ -101,6 +105,18 @@ def test_a_ping_is_answered_and_a_flood_of_them_only_in_part() -> None:
 
     assert len(transport.frames) < 100
     assert owner.told == []
+    assert owner.noise == [5] + [0] * 10_000
+
+
+def test_a_read_that_brings_no_message_is_noise() -> None:
+    link, _, owner = link_of()
+    frame = masked_frame("message")
+    link.data_received(frame[:10])
+    link.data_received(frame[10:])
+    link.data_received(masked_frame("", is_final=False) + masked_frame("", 0, is_final=False) * 99)
+
+    assert owner.told == [("text", b"message")]
+    assert owner.noise == [10, 600]
 
 
 def test_a_ping_behind_the_message_that_was_the_end_is_not_answered() -> None:
@@ -134,6 +150,8 @@ def test_a_ping_behind_the_message_that_was_the_end_is_not_answered() -> None:
             masked_frame("a", is_final=False) + masked_frame("b"), 1002, id="text amid text"
         ),
         pytest.param(masked_frame(b"\x03", CLOSE), 1002, id="close of one byte"),
+        pytest.param(b"\x81\x04mask", 1002, id="not masked"),
+        pytest.param(b"\x89\x00", 1002, id="ping that is not masked"),
     ],
 )
 def test_breaking_the_rules_ends_it_with_the_code_that_says_which(data: bytes, code: int) -> None:
@@ -143,6 +161,29 @@ def test_breaking_the_rules_ends_it_with_the_code_that_says_which(data: bytes, c
     assert owner.told == [("fault", code), ("end", False)]
     assert transport.frames[-1] == Frame(CLOSE, code.to_bytes(2, "big"))
     assert transport.is_closing()
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 100])
+def test_a_frame_that_is_not_masked_is_the_end_and_those_before_it_count(length: int) -> None:
+    link, transport, owner = link_of()
+    stream = masked_frame("one") + masked_frame("x" * 200) + b"\x81\x03two" + masked_frame("three")
+    for start in range(0, len(stream), length):
+        if not transport.is_closing():
+            link.data_received(stream[start : start + length])
+
+    assert owner.told == [
+        ("text", b"one"),
+        ("text", b"x" * 200),
+        ("fault", 1002),
+        ("end", False),
+    ]
+
+
+def test_of_two_faults_in_one_read_the_first_is_the_one_that_is_told() -> None:
+    link, _, owner = link_of()
+    link.data_received(masked_frame(bytes(LIMIT_BYTES + 1)) + b"\x81\x03two")
+
+    assert owner.told == [("fault", 1009), ("end", False)]
 
 
 def test_a_close_frame_is_answered_with_its_code() -> None:
@@ -273,6 +314,8 @@ GOOD = {
         {"Sec-WebSocket-Key": "short"},
         {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAAA="},
         {"Sec-WebSocket-Key": "!!!!!!!!!!!!!!!!!!!!!!=="},
+        {"Sec-WebSocket-Key": "üdGhlIHNhbXBsZSBub25jZQ=="},
+        {"Sec-WebSocket-Key": "\udcffdGhlIHNhbXBsZSBub25jZQ=="},
     ],
 )
 async def test_a_request_that_asks_for_no_websocket_gets_none(
