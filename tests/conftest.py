@@ -13,6 +13,8 @@ import pytest
 
 from tests.toolbox import ports, programs
 from tests.toolbox.gateway_process import GatewayProcess
+from tests.toolbox.redis_cluster import RedisCluster
+from tests.toolbox.redis_sentinel import SentinelTrio
 from tests.toolbox.redis_server import RedisServer
 
 # No deadlines: a busy machine is not a bug. In CI always the same examples: a red run repeats.
@@ -72,6 +74,28 @@ def redis_url(_shared_redis_server: RedisServer) -> str:
     """An empty Redis, shared by the tests of one process one after the other: not to be killed."""
     _shared_redis_server.command("FLUSHALL")
     return _shared_redis_server.url
+
+
+@pytest.fixture(scope="session")
+def shared_redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """A cluster for tests whose keys have a prefix of their own: nothing in it is to be killed."""
+    cluster = RedisCluster(tmp_path_factory.mktemp("shared-cluster"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_sentinel_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelTrio]:
+    """The same with Sentinels."""
+    trio = SentinelTrio(tmp_path_factory.mktemp("shared-sentinels"))
+    try:
+        trio.start()
+        yield trio
+    finally:
+        trio.kill()
 
 
 @pytest.fixture

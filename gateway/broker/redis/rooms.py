@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 
-from gateway.redis.client import slot_of
 from gateway.redis.connection import pack
 from gateway.redis.scripts import Script
+from gateway.redis.slots import slot_of
 from gateway.settings import RoomKind
 
 _PACKAGE: Final = "gateway.broker.redis"
