@@ -32,11 +32,6 @@ TESTED_ELSEWHERE = {
     "gateway/broker/redis/publisher.py": "the contract suite of the brokers, over a real Redis",
     "gateway/broker/redis/reads.py": "the contract suite of the brokers, over a real Redis",
     "gateway/broker/redis/rooms.py": "the contract suite of the brokers, over a real Redis",
-    "gateway/redis/client.py": "the contract suite of the brokers, over a real Redis",
-    "gateway/redis/connection.py": "the contract suite of the brokers, over a real Redis",
-    "gateway/redis/scripts.py": "the contract suite of the brokers, over a real Redis",
-    "gateway/redis/shard.py": "the contract suite of the brokers, over a real Redis",
-    "gateway/redis/subscriber.py": "the contract suite of the brokers, over a real Redis",
 }
 
 

@@ -11,12 +11,13 @@ from gateway.redis.connection import pack
 from gateway.redis.errors import RedisAway, exception_of
 from gateway.redis.one_master import OneMaster
 from gateway.redis.scripts import Script
-from gateway.redis.shard import OnReply, Shard, ShardListener
+from gateway.redis.shard import OnReply, Patience, Shard, ShardListener
 from gateway.redis.slots import slot_of
 from gateway.settings.redis_url import RedisAddress
 
 # One for a slot that has moved, one for scripts that are unknown there, one for the next move.
 RETRIES: Final = 3
+_PATIENT: Final = Patience()
 
 
 class Redis(Protocol):
@@ -81,9 +82,13 @@ async def call_at(redis: Redis, slot: int, *words: Any) -> Any:  # noqa: ANN401
 
 
 def redis_of(
-    address: RedisAddress, scripts: Sequence[Script], beat: str, listener: ShardListener
+    address: RedisAddress,
+    scripts: Sequence[Script],
+    beat: str,
+    listener: ShardListener,
+    patience: Patience = _PATIENT,
 ) -> Redis:
     """The Redis that an address means. `beat` begins the name of this worker's own channel."""
     if address.topology == "cluster":
-        return Cluster(address, scripts, beat, listener)
-    return OneMaster(address, scripts, beat, listener)
+        return Cluster(address, scripts, beat, listener, patience)
+    return OneMaster(address, scripts, beat, listener, patience)

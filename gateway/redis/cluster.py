@@ -19,7 +19,7 @@ import structlog
 from gateway.redis.asking import answers_of, ask
 from gateway.redis.errors import RedisAway, RedisRefused, is_wrong_server, redirection_of, word_of
 from gateway.redis.scripts import Script
-from gateway.redis.shard import OnReply, Shard, ShardListener, until_connected
+from gateway.redis.shard import OnReply, Patience, Shard, ShardListener, until_connected
 from gateway.redis.slots import SLOTS, SlotMap, slot_map_of, slot_of, tag_in
 from gateway.settings.redis_url import Endpoint, RedisAddress
 
@@ -36,9 +36,15 @@ class Cluster:
     """The masters of a cluster, those that are there at the moment. Fulfils `Redis`."""
 
     def __init__(
-        self, address: RedisAddress, scripts: Sequence[Script], beat: str, listener: ShardListener
+        self,
+        address: RedisAddress,
+        scripts: Sequence[Script],
+        beat: str,
+        listener: ShardListener,
+        patience: Patience,
     ) -> None:
         self._address = address
+        self._patience = patience
         self._scripts = scripts
         self._beat = beat
         self._listener = listener
@@ -62,7 +68,7 @@ class Cluster:
     async def start(self) -> None:
         """Connect; return when connected, or after some seconds without having been."""
         self._refreshing = asyncio.create_task(self._refresh_forever(), name="redis-slots")
-        await until_connected(lambda: self.shards)
+        await until_connected(lambda: self.shards, self._patience.start_seconds)
 
     async def stop(self) -> None:
         """Disconnect; a second call does nothing."""
@@ -136,7 +142,8 @@ class Cluster:
                 self._scripts,
                 functools.partial(self._beat_channel_of, endpoint),
                 self._listener,
-                learn=self.learn,
+                self.learn,
+                self._patience,
             )
             shard.start()
         return shard

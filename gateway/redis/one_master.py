@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gateway.redis.errors import word_of
 from gateway.redis.scripts import Script
 from gateway.redis.sentinel import Sentinels
-from gateway.redis.shard import OnReply, Shard, ShardListener, until_connected
+from gateway.redis.shard import OnReply, Patience, Shard, ShardListener, until_connected
 from gateway.settings.redis_url import Endpoint, RedisAddress
 
 
@@ -15,19 +15,25 @@ class OneMaster:
     """A single server, or the master that the Sentinels name. Fulfils `Redis`."""
 
     def __init__(
-        self, address: RedisAddress, scripts: Sequence[Script], beat: str, listener: ShardListener
+        self,
+        address: RedisAddress,
+        scripts: Sequence[Script],
+        beat: str,
+        listener: ShardListener,
+        patience: Patience,
     ) -> None:
+        self._patience = patience
         self._endpoint = address.endpoints[0]
         locate = Sentinels(address).locate if address.topology == "sentinel" else self._where_it_was
         self._shard = Shard(
-            "master", locate, address, scripts, beat.encode, listener, learn=self.learn
+            "master", locate, address, scripts, beat.encode, listener, self.learn, patience
         )
         self.shards: Sequence[Shard] = (self._shard,)
 
     async def start(self) -> None:
         """Connect; return when connected, or after some seconds without having been."""
         self._shard.start()
-        await until_connected(lambda: self.shards)
+        await until_connected(lambda: self.shards, self._patience.start_seconds)
 
     async def stop(self) -> None:
         """Disconnect."""

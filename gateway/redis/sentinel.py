@@ -34,7 +34,10 @@ class Sentinels:
     async def locate(self) -> Endpoint:
         """The master, by the newest configuration that is known. Raises `RedisAway`."""
         questions = map(self._ask, self._address.endpoints)
-        views = await answers_of(questions, _GRACE_SECONDS)
+        try:
+            views = await answers_of(questions, _GRACE_SECONDS)
+        except RedisAway as away:
+            raise RedisAway(f"no Sentinel names the master of {self._name!r}: {away}") from away
         return max(views, key=lambda view: view.epoch).master
 
     async def _ask(self, sentinel: Endpoint) -> _View:
@@ -46,8 +49,6 @@ class Sentinels:
             ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name),
             ("SENTINEL", "MASTER", self._name),
         )
-        if found is None:
-            raise RedisAway(f"{sentinel} knows no master {self._name!r}")
         details = dict(zip(described[::2], described[1::2], strict=True))
         host, port = found
         return _View(Endpoint(host.decode(), int(port)), int(details[b"config-epoch"]))

@@ -13,6 +13,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
+import msgspec
 import structlog
 
 from gateway.redis.connection import CommandConnection, connect, pack
@@ -26,16 +27,21 @@ logger = structlog.get_logger(__name__)
 Locate = Callable[[], Awaitable[Endpoint]]
 OnReply = Callable[[Any], None]
 
-BEAT_SECONDS: Final = 1.0
-SILENCE_LIMIT_SECONDS: Final = 2.5  # red, and connected anew, within three seconds in all
-COMMAND_TIMEOUT_SECONDS: Final = 1.0
 # How many commands may wait for their replies before further ones are refused at once.
 _WAITING_LIMIT: Final = 20_000
 _LAST_CHANCE_SECONDS: Final = 0.1
 _RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5)
-_START_PATIENCE_SECONDS: Final = 3.0
 _START_LOOK_SECONDS: Final = 0.02
 _ASKING: Final = pack(("ASKING",))
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long things may take."""
+
+    beat_seconds: float = 1.0  # from one beat to the next
+    silence_seconds: float = 2.5  # red, and connected anew, within three seconds in all
+    command_seconds: float = 1.0
+    start_seconds: float = 3.0
 
 
 class ShardListener(Protocol):
@@ -72,6 +78,7 @@ class Shard:
         beat_channel: Callable[[], bytes],
         listener: ShardListener,
         learn: Callable[[Exception], None],
+        patience: Patience,
     ) -> None:
         self.name = name
         self._locate = locate
@@ -80,6 +87,7 @@ class Shard:
         self._beat_channel_of = beat_channel
         self._beat_channel = b""
         self._listener = listener
+        self._patience = patience
         self._learn = learn  # is told of errors that beats are answered with
         self._loads_on_the_way = 0
         self.commands: CommandConnection | None = None
@@ -116,7 +124,9 @@ class Shard:
         """Whether a beat, or an answer to subscribing, came back within the last seconds."""
         if self.commands is None or self.subscriber is None:
             return False
-        return asyncio.get_running_loop().time() - self._heard_seconds < SILENCE_LIMIT_SECONDS
+        return (
+            asyncio.get_running_loop().time() - self._heard_seconds < self._patience.silence_seconds
+        )
 
     # ---- use
 
@@ -185,7 +195,7 @@ class Shard:
 
     async def _serve_commands(self, endpoint: Endpoint) -> None:
         connection = await connect(
-            lambda: CommandConnection(COMMAND_TIMEOUT_SECONDS), endpoint, self._address
+            lambda: CommandConnection(self._patience.command_seconds), endpoint, self._address
         )
         try:
             await _check_is_master(connection)
@@ -203,7 +213,7 @@ class Shard:
     async def _serve_subscriber(self, endpoint: Endpoint) -> None:
         connection = await connect(
             lambda: SubscriberConnection(
-                COMMAND_TIMEOUT_SECONDS,
+                self._patience.command_seconds,
                 self._heard,
                 self._dropped,
             ),
@@ -214,7 +224,7 @@ class Shard:
         try:
             await _check_is_master(connection)
             channel = self._beat_channel_of()
-            async with asyncio.timeout(COMMAND_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._patience.command_seconds):
                 await connection.subscribe(channel)
             self._beat_channel = channel
             self._heard_seconds = asyncio.get_running_loop().time()
@@ -254,15 +264,15 @@ class Shard:
     async def _beat_forever(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(self._patience.beat_seconds)
             if self.subscriber is None:
                 continue
             self._beat()
-            if loop.time() - self._heard_seconds < SILENCE_LIMIT_SECONDS:
+            if loop.time() - self._heard_seconds < self._patience.silence_seconds:
                 continue
             # It may be this process that was held up: then the beat is here and was not read.
             await asyncio.sleep(_LAST_CHANCE_SECONDS)
-            if loop.time() - self._heard_seconds > SILENCE_LIMIT_SECONDS:
+            if loop.time() - self._heard_seconds > self._patience.silence_seconds:
                 logger.warning("! Redis is silent, connecting anew", shard=self.name)
                 self._abort()
 
@@ -323,10 +333,10 @@ async def _load(connection: CommandConnection, scripts: Sequence[Script]) -> Non
     await asyncio.gather(*(connection.call("SCRIPT", "LOAD", each.source) for each in scripts))
 
 
-async def until_connected(shards: Callable[[], Sequence[Shard]]) -> None:
+async def until_connected(shards: Callable[[], Sequence[Shard]], patience_seconds: float) -> None:
     """Give the connections a moment: whoever starts now should not be refused for nothing."""
     try:
-        async with asyncio.timeout(_START_PATIENCE_SECONDS):
+        async with asyncio.timeout(patience_seconds):
             while not _are_connected(shards()):  # noqa: ASYNC110 - connections come and go
                 await asyncio.sleep(_START_LOOK_SECONDS)
     except TimeoutError:
