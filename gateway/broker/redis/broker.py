@@ -19,7 +19,7 @@ import structlog
 
 from gateway.broker.contract import BrokerUnavailable, Deliver, History, Settle, Snapshot
 from gateway.broker.redis.followings import Followings
-from gateway.broker.redis.presence import Presence
+from gateway.broker.redis.presence import ALIVE_SECONDS, Presence
 from gateway.broker.redis.publisher import Publisher
 from gateway.broker.redis.reads import Reads
 from gateway.broker.redis.rooms import SCRIPTS, RedisRooms
@@ -51,6 +51,7 @@ class RedisBroker:
         worker_id: str | None = None,
         expire_every_seconds: float = EXPIRE_EVERY_SECONDS,
         audit_every_seconds: float = AUDIT_EVERY_SECONDS,
+        alive_seconds: float = ALIVE_SECONDS,
     ) -> None:
         self._kind_of = kind_of
         self._rooms = RedisRooms(kind_of, prefix)
@@ -60,7 +61,12 @@ class RedisBroker:
         self._publisher = Publisher(self._redis, self._rooms)
         self._followings = Followings(self._redis, self._rooms, self._reads)
         self._presence = Presence(
-            self._redis, self._rooms, worker_id, prefix, self._announce_departure
+            self._redis,
+            self._rooms,
+            worker_id,
+            prefix,
+            self._announce_departure,
+            alive_seconds=alive_seconds,
         )
         self._expire_every_seconds = expire_every_seconds
         self._audit_every_seconds = audit_every_seconds

@@ -1,9 +1,8 @@
 """This module owns which rooms this worker follows, and that each is delivered without a hole.
 
-A following is live, or it holds what arrives. It holds until the broker knows where it stands: at
-first, and from a lost connection, a hole or a fork on, until the log was read and what it lacks is
-delivered, or given up and told as an interruption. What is held is bounded: beyond the bound it
-is dropped, and so is a hole of its own, to be read from the log like any other.
+A following holds what arrives until the broker knows where it stands: at first, and from a lost
+connection, a hole or a fork on, until the log was read and what it lacks is delivered, or given up
+and told as an interruption.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from gateway.broker.contract import BrokerUnavailable, Deliver, Delivery, Interr
 from gateway.broker.feed import Feed, Verdict
 from gateway.broker.redis import announcement
 from gateway.broker.redis.announcement import AnnouncementInvalid
+from gateway.broker.redis.following import HELD_LIMIT, Following
 from gateway.broker.redis.reads import Entry, Log, Reads
 from gateway.broker.redis.rooms import EXPIRE, TURN, RedisRoom, RedisRooms
 from gateway.redis.client import Redis, call_at
@@ -29,7 +29,6 @@ from protocol.cursor import Cursor
 
 logger = structlog.get_logger(__name__)
 
-_HELD_LIMIT: Final = 10_000
 _FOLLOW_TIMEOUT_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 0.1
 _REFUSED_RETRY_SECONDS: Final = 5.0  # a mistake of somebody's, which somebody has to mend
@@ -40,60 +39,16 @@ LOST: Final = "history lost"
 RESTARTED: Final = "history restarted"
 
 
-class Following:
-    """One room that is followed. `feed` is None until it is known where to begin."""
-
-    __slots__ = ("feed", "held", "is_filling", "is_over", "room", "shard")
-
-    def __init__(self, room: RedisRoom) -> None:
-        self.room = room
-        self.shard: Shard | None = None  # where it is subscribed
-        self.feed: Feed | None = None
-        self.held: list[Entry] | None = []
-        self.is_filling = False
-        self.is_over = False
-
-    @property
-    def idle_place(self) -> Cursor | None:
-        """What was delivered up to; None while that is about to change."""
-        is_live = self.feed is not None and self.held is None and not self.is_over
-        return self.feed.place if is_live and self.feed is not None else None
-
-    def hold(self, entry: Entry) -> None:
-        """Keep what arrives for later."""
-        assert self.held is not None, "what is live holds nothing back"
-        if len(self.held) >= _HELD_LIMIT:
-            self.held.clear()
-        self.held.append(entry)
-
-    def stop(self) -> None:
-        """Deliver nothing more before the log was read."""
-        if self.held is None:
-            self.held = []
-
-    def release(self) -> list[Delivery]:
-        """What is held and comes next, which is then delivered; live unless there is a hole."""
-        assert self.feed is not None, "where to begin is known"
-        assert self.held is not None, "it is holding"
-        held, self.held = self.held, None
-        ready: list[Delivery] = []
-        for index, (before, publication) in enumerate(held):
-            verdict = self.feed.take(publication, before)
-            if verdict is Verdict.NEXT:
-                ready.append(publication)
-            elif verdict is not Verdict.OLD:
-                self.held = held[index:]
-                break
-        return ready
-
-
 class Followings:
     """The rooms that one worker follows; fulfils what its connections want of their listener."""
 
-    def __init__(self, redis: Redis, rooms: RedisRooms, reads: Reads) -> None:
+    def __init__(
+        self, redis: Redis, rooms: RedisRooms, reads: Reads, held_limit: int = HELD_LIMIT
+    ) -> None:
         self._redis = redis
         self._rooms = rooms
         self._reads = reads
+        self._held_limit = held_limit
         self._deliver: Deliver | None = None
         self._by_channel: dict[bytes, Following] = {}
         self._chores: set[asyncio.Task[None]] = set()
@@ -109,7 +64,11 @@ class Followings:
             chore.cancel()
 
     def __contains__(self, room: RedisRoom) -> bool:
-        return room.channel in self._by_channel
+        return self.following_of(room) is not None
+
+    def following_of(self, room: RedisRoom) -> Following | None:
+        """How far the following of a room is; None when it is not followed."""
+        return self._by_channel.get(room.channel)
 
     # ---- from the hub
 
@@ -118,7 +77,7 @@ class Followings:
         following = self._by_channel.get(room.channel)
         is_new = following is None
         if following is None:
-            following = self._by_channel[room.channel] = Following(room)
+            following = self._by_channel[room.channel] = Following(room, self._held_limit)
         try:
             async with asyncio.timeout(_FOLLOW_TIMEOUT_SECONDS):
                 if following.shard is None:

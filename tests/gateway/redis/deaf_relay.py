@@ -63,9 +63,11 @@ async def deaf_relay_to(server_port: int) -> AsyncIterator[DeafRelay]:
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     relay.port = server.sockets[0].getsockname()[1]
-    yield relay
-    server.close()
-    for task in carrying:
-        task.cancel()
-    await asyncio.gather(*carrying, return_exceptions=True)
-    await server.wait_closed()
+    try:
+        yield relay
+    finally:
+        server.close()
+        for task in carrying:
+            task.cancel()
+        await asyncio.gather(*carrying, return_exceptions=True)
+        await server.wait_closed()

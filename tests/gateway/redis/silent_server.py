@@ -16,8 +16,10 @@ async def silent_server() -> AsyncIterator[int]:
         writers.append(writer)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
-    for writer in writers:
-        writer.transport.abort()
-    await server.wait_closed()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await server.wait_closed()

@@ -47,8 +47,10 @@ async def shard_at(place: Place, listener: Listener) -> AsyncIterator[Shard]:
         "master", place.locate, ADDRESS, [SCRIPT], lambda: b"beat", listener, ignore, IMPATIENT
     )
     shard.start()
-    yield shard
-    await shard.stop()
+    try:
+        yield shard
+    finally:
+        await shard.stop()
 
 
 async def test_it_is_healthy_while_its_beat_comes_back(redis_server: RedisServer) -> None:
@@ -117,6 +119,7 @@ async def test_a_subscriber_to_whom_nothing_comes_is_connected_anew(
         relay.is_deaf = True
 
         assert await eventually(lambda: not shard.is_healthy) <= SILENCE_SECONDS
+        await eventually(lambda: listener.downs == 1)
         relay.is_deaf = False
         await eventually(lambda: shard.is_healthy, BACK_SECONDS)
         assert (listener.ups, listener.downs) == (2, 1)
