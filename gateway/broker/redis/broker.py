@@ -3,7 +3,7 @@
 publish   -> publisher.py   one script call, pipelined     publish.lua
 follow    -> followings.py  channel, order, holes          read.lua, turn.lua, expire.lua
 history,
-snapshot  -> reads.py       shared by all who ask          read.lua, snapshot.lua
+snapshot  -> reads.py       shared by all who ask          read.lua, snapshot.lua, keep.lua
 enter     -> presence.py    members, dead workers          enter.lua, leave.lua
 """
 

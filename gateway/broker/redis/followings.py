@@ -84,7 +84,8 @@ class Followings:
                     await self._subscribe(following)
                 shard = following.shard
                 if room.kind.expire_seconds:
-                    await self._expire(room)
+                    with contextlib.suppress(RedisAway):  # reading may be possible all the same
+                        await self._expire(room)
                 head = await self._reads.head(room)
         except BaseException as error:
             if is_new:

@@ -24,6 +24,7 @@ logger = structlog.get_logger(__name__)
 ALIVE_SECONDS: Final = 8.0  # how long a worker may say nothing before it counts as dead
 _BEAT_PART: Final = 0.25  # of it passes from one word to the next
 _AT_ONCE: Final = 500
+_BEATS_OF_A_ROUND: Final = 20  # 40 seconds; a room is kept for a minute at least
 
 Departed = Callable[[str, Member], None]
 
@@ -64,6 +65,7 @@ class Presence:
         self._mine: dict[str, dict[str, Member]] = {}
         # Who has left while Redis was away, and has to be counted out yet.
         self._owed: dict[tuple[str, str], Member | None] = {}
+        self._to_keep: list[str] = []
 
     async def enter(self, name: str, member: Member) -> bool:
         """Count a peer in; True when it was not counted before."""
@@ -111,6 +113,7 @@ class Presence:
             try:
                 await self._beat()
                 await self._pay()
+                await self._keep()
                 await self._bury_the_dead()
             except (RedisAway, RedisRefused) as error:
                 logger.debug("! presence not kept", why=str(error))
@@ -153,6 +156,17 @@ class Presence:
     async def _are_rooms_forgotten(self) -> bool:
         known = await self._call(self._rooms_key(self._worker_id), "SCARD")
         return bool(known < len(self._mine))
+
+    async def _keep(self) -> None:
+        """Put off the expiry of the rooms' members, of each room once a round."""
+        if not self._to_keep:
+            self._to_keep = list(self._mine)
+        count = -(-len(self._mine) // _BEATS_OF_A_ROUND)
+        some, self._to_keep = self._to_keep[:count], self._to_keep[count:]
+        rooms = [self._rooms[name] for name in some]
+        await asyncio.gather(
+            *(self._call(room.members_key, "PEXPIRE", room.keep_ms) for room in rooms)
+        )
 
     async def _pay(self) -> None:
         for owed, member in list(self._owed.items()):

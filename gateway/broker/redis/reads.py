@@ -7,6 +7,7 @@ not be older than the question, so whoever asks while a read is under way shares
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
@@ -16,8 +17,9 @@ import structlog
 from gateway.broker.contract import Snapshot
 from gateway.broker.redis import announcement
 from gateway.broker.redis.announcement import AnnouncementInvalid, cursor_of
-from gateway.broker.redis.rooms import READ, SNAPSHOT, RedisRoom, RedisRooms
+from gateway.broker.redis.rooms import KEEP, READ, SNAPSHOT, RedisRoom, RedisRooms
 from gateway.redis.client import Redis, call_at
+from gateway.redis.errors import RedisAway
 from gateway.rooms import snapshot
 from gateway.rooms.publication import Publication
 from protocol.cursor import Cursor
@@ -110,10 +112,18 @@ class Reads:
         return await self._log_from(room, max(0, offset))
 
     async def _log_from(self, room: RedisRoom, offset: int | str) -> Log:
-        words = (offset, self._rooms.salt, room.kind.history_length, room.keep_ms)
-        epoch, head, proof, now_ms, found = await self._run(READ.digest, room, room.keys, words)
+        words = (offset, room.kind.history_length, room.keep_ms)
+        found = None
+        while found is None:
+            found = await self._run(READ.digest, room, room.keys[:2], words)
+            if found is None:
+                await self._keep(room)
+        epoch, head, proof, now_ms, log, is_due = found
+        if is_due:
+            with contextlib.suppress(RedisAway):  # there is time to do it until the room expires
+                await self._keep(room)
         entries, times_ms = [], []
-        for _, fields in found:
+        for _, fields in log:
             try:
                 entry, time_ms = announcement.read(room.name, fields[1]), int(fields[3])
             except (AnnouncementInvalid, ValueError, IndexError) as error:
@@ -139,6 +149,9 @@ class Reads:
             present = Snapshot(cursor_of(*found[:3]), _array_of(found[3]))
             self._remember(room, present)
             return present
+
+    async def _keep(self, room: RedisRoom) -> None:
+        await self._run(KEEP.digest, room, room.keys, (self._rooms.salt, room.keep_ms))
 
     async def _run(
         self, digest: str, room: RedisRoom, keys: Sequence[bytes], words: Sequence[str | int]

@@ -20,11 +20,12 @@ _PACKAGE: Final = "gateway.broker.redis"
 PUBLISH: Final = Script(_PACKAGE, "rooms.lua", "publish.lua")
 EXPIRE: Final = Script(_PACKAGE, "rooms.lua", "expire.lua")
 READ: Final = Script(_PACKAGE, "read.lua")
+KEEP: Final = Script(_PACKAGE, "keep.lua")
 SNAPSHOT: Final = Script(_PACKAGE, "snapshot.lua")
 TURN: Final = Script(_PACKAGE, "turn.lua")
 ENTER: Final = Script(_PACKAGE, "enter.lua")
 LEAVE: Final = Script(_PACKAGE, "leave.lua")
-SCRIPTS: Final = (PUBLISH, EXPIRE, READ, SNAPSHOT, TURN, ENTER, LEAVE)
+SCRIPTS: Final = (PUBLISH, EXPIRE, READ, KEEP, SNAPSHOT, TURN, ENTER, LEAVE)
 
 Words = tuple[bytes | str | int, ...]
 

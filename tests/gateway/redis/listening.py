@@ -14,9 +14,9 @@ from gateway.redis.subscriber import Message
 PATIENCE_SECONDS: Final = 10.0
 # What lasts longer than this is a silence.
 IMPATIENT: Final = Patience(
-    beat_seconds=0.1, silence_seconds=0.4, command_seconds=0.4, start_seconds=1.0
+    beat_seconds=0.2, silence_seconds=1.0, command_seconds=0.8, start_seconds=1.5
 )
-SILENCE_SECONDS: Final = 0.6
+SILENCE_SECONDS: Final = 1.3
 
 
 class Listener:

@@ -26,7 +26,7 @@ from tests.toolbox.redis_server import RedisServer
 SCRIPT = Script("gateway.broker.redis", "leave.lua")
 ADDRESS = RedisAddress("single", (Endpoint("127.0.0.1"),))
 # Two connections one after the other, each with its pause before a new attempt.
-BACK_SECONDS = 3.0
+BACK_SECONDS = 5.0
 
 
 class Place:

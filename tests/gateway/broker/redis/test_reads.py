@@ -7,6 +7,7 @@ import pytest
 import redis
 import structlog
 
+from gateway.broker.contract import BrokerUnavailable
 from tests.gateway.broker.redis.workers import workers_over
 from tests.gateway.broker.worker import Worker
 from tests.gateway.rooms.drafts import ROOM, event, update
@@ -121,3 +122,34 @@ async def test_what_is_no_entry_makes_history_unknown_and_not_wrong(
     known = [None if each is None else len(each.publications) for each in histories]
     assert known == [None, None, 2, 1, 0]
     assert {line["event"] for line in lines} == {"! not a log entry"}
+
+
+async def test_reading_goes_on_while_nothing_may_be_written(
+    worker: Worker, redis_server: RedisServer
+) -> None:
+    start = await worker.broker.follow(ROOM)
+    await worker.publish(update("b1", {"lat": 1}))
+    redis_server.command("CONFIG", "SET", "min-replicas-to-write", "1")
+    with pytest.raises(BrokerUnavailable):
+        await worker.publish(event("refused"))
+
+    history = await worker.broker.history(ROOM, start)
+    assert history is not None
+    assert len(history.publications) == 1
+    assert (await worker.broker.snapshot(ROOM)).cursor == history.cursor
+    assert await worker.broker.follow(ROOM) == history.cursor
+    with pytest.raises(BrokerUnavailable):
+        await worker.broker.follow("a room that has not begun")
+
+
+async def test_a_room_that_is_only_read_stays(worker: Worker, redis_server: RedisServer) -> None:
+    await worker.publish(event("a"))
+    head, log = (f"test:{{{ROOM}}}:{part}" for part in ("head", "log"))
+    for key in (head, log):
+        redis_server.command("PEXPIRE", key, "60000")
+    redis_server.command("HSET", head, "x", "1")  # when it was put off last: long ago
+
+    await worker.broker.cursor(ROOM)
+
+    for key in (head, log):
+        assert int(redis_server.command("PTTL", key)[1:]) > 60_000
