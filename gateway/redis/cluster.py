@@ -186,24 +186,29 @@ class Cluster:
                     await self._wanted.wait()
 
     async def _ask(self) -> SlotMap:
-        """The view of a node that is connected; else of the first of all that answers."""
+        """The view of the node that was named last, of one that is connected, or of any other."""
         first, self._ask_first = self._ask_first, None
         connected = [each for each, shard in self._masters.items() if shard.commands is not None]
         random.shuffle(connected)
-        connected.sort(key=lambda endpoint: endpoint != first)
-        for endpoint in connected:
+        for node in connected if first is None else (first, *connected):
             with contextlib.suppress(RedisAway, RedisRefused, TimeoutError):
                 async with asyncio.timeout(_ANSWER_SECONDS):
-                    reply = await self._masters[endpoint].call(*_QUESTION)
-                return _checked(slot_map_of(reply, endpoint))
+                    return await self._view_of(node)
         others = (self._nodes | set(self._address.endpoints)) - set(connected)
         if not others:
             raise RedisAway("no node answers")
         return (await answers_of(map(self._view_of, others), 0.0))[0]
 
     async def _view_of(self, node: Endpoint) -> SlotMap:
-        (reply,) = await ask(node, self._address, _QUESTION)
-        return _checked(slot_map_of(reply, node))
+        shard = self._masters.get(node)
+        if shard is not None and shard.commands is not None:
+            reply = await shard.call(*_QUESTION)
+        else:
+            (reply,) = await ask(node, self._address, _QUESTION)
+        view = slot_map_of(reply, node)
+        if not view.ranges:
+            raise RedisAway(f"{node} knows no slots")  # it belongs to no cluster, or no more
+        return view
 
     def _apply(self, view: SlotMap) -> None:
         if self._is_reported_away:
@@ -228,10 +233,3 @@ class Cluster:
         if not self._is_reported_away:
             self._is_reported_away = True
             logger.warning("! no node of the cluster answers", why=reason)
-
-
-def _checked(view: SlotMap) -> SlotMap:
-    """Raise `RedisAway` for a node that belongs to no cluster, or not to it any more."""
-    if not view.ranges:
-        raise RedisAway("a node knows no slots")
-    return view

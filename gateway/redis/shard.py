@@ -200,7 +200,6 @@ class Shard:
         try:
             await _check_is_master(connection)
             await _load(connection, self._scripts)
-            self._loads_on_the_way = 0
             self.commands = connection
             self._lead_to(endpoint, self.subscriber)
             self._report_back()

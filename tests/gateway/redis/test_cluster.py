@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import redis as redis_py
 
 from gateway.redis.client import call
 from gateway.redis.cluster import Cluster
@@ -12,11 +13,13 @@ from gateway.redis.errors import RedisAway
 from gateway.redis.scripts import Script
 from gateway.redis.slots import SLOTS, slot_of
 from gateway.settings.redis_url import Endpoint, RedisAddress, address_of
+from tests.gateway.redis.certificates import write_certificate
 from tests.gateway.redis.listening import (
     IMPATIENT,
     SILENCE_SECONDS,
     Listener,
     eventually,
+    hears,
     subscribe,
 )
 from tests.toolbox.ports import free_port
@@ -229,5 +232,35 @@ async def test_a_cluster_that_comes_later_is_found(listener: Listener, tmp_path:
 
     await eventually(lambda: redis.is_healthy)
     assert [shard.name for shard in redis.shards] == [f"127.0.0.1:{server.port}"]
+    await redis.stop()
+    server.kill()
+
+
+async def test_every_node_is_spoken_to_in_secret(
+    listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = write_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls = (
+        *("--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
+        *("--tls-ca-cert-file", str(certificate)),
+    )
+    port = free_port()
+    server = RedisServer(
+        tmp_path,
+        *("--cluster-enabled", "yes", "--cluster-port", str(free_port())),
+        *("--tls-port", str(port), "--tls-auth-clients", "no", "--tls-cluster", "yes", *tls),
+        *("--requirepass", "secret"),
+    )
+    server.start()
+    with redis_py.Redis(port=server.port, password="secret") as client:
+        client.cluster("addslotsrange", 0, SLOTS - 1)
+    redis = await connected(address_of(f"rediss+cluster://:secret@127.0.0.1:{port}"), listener)
+
+    await eventually(lambda: redis.is_healthy)
+    assert [shard.name for shard in redis.shards] == [f"127.0.0.1:{port}"]
+    await subscribe(redis, KEY)
+    assert await hears(redis, listener, KEY, b"secret")
+
     await redis.stop()
     server.kill()
