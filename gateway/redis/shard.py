@@ -165,6 +165,21 @@ class Shard:
         """Send about a slot that is on its way to this node; the same otherwise."""
         return self.send(_ASKING, _unread) and self.send(command, on_reply)
 
+    async def open(self, timeout_seconds: float) -> CommandConnection:
+        """One more connection to the same master, for commands that make others wait.
+
+        The caller ends it. Raises `RedisAway` or `RedisRefused`.
+        """
+        connection = await connect(
+            lambda: CommandConnection(timeout_seconds), await self._locate(), self._address
+        )
+        try:
+            await _check_is_master(connection)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
     def distrust(self, error: Exception) -> None:
         """Connect anew when an error reply says that this is not the master any more."""
         if is_wrong_server(error):

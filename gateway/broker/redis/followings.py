@@ -137,8 +137,18 @@ class Followings:
             elif verdict is not Verdict.OLD:
                 following.held = [(before, publication)]
                 self._fill(following)
-        if deliveries and self._deliver is not None:
+        self._hand_over(deliveries)
+
+    def _hand_over(self, deliveries: Sequence[Delivery]) -> None:
+        """Deliver. A fault there must neither end the connection nor be a silent hole."""
+        if not deliveries or self._deliver is None:
+            return
+        try:
             self._deliver(deliveries)
+        except Exception:
+            logger.exception("! delivery failed")
+            rooms = {delivery.room for delivery in deliveries}
+            self._deliver([Interrupted(room, LOST) for room in rooms])
 
     def subscriber_down(self, shard: Shard) -> None:
         """What is published now is not heard; nothing may go out over the hole that begins."""
@@ -257,6 +267,7 @@ class Followings:
         await asyncio.gather(*map(subscribe, followings))
         for following in followings:
             if following.shard is not None and following.feed is not None:
+                following.stop()
                 self._fill(following)
 
     # ---- filling
@@ -316,8 +327,7 @@ class Followings:
     def _let_go(self, following: Following, first: Sequence[Delivery] = ()) -> None:
         """Deliver what is ready; whoever still misses something goes on filling."""
         ready = [*first, *following.release()]
-        if ready and self._deliver is not None:
-            self._deliver(ready)
+        self._hand_over(ready)
         if following.held is not None:
             self._fill(following)
 

@@ -24,7 +24,6 @@ logger = structlog.get_logger(__name__)
 ALIVE_SECONDS: Final = 8.0  # how long a worker may say nothing before it counts as dead
 _BEAT_PART: Final = 0.25  # of it passes from one word to the next
 _AT_ONCE: Final = 500
-_BEATS_OF_A_ROUND: Final = 20  # 40 seconds; a room is kept for a minute at least
 
 Departed = Callable[[str, Member], None]
 
@@ -41,7 +40,8 @@ _decode = msgspec.json.Decoder(_Entry).decode
 class Presence:
     """Counts members for one worker. Its coroutines raise `RedisAway` or `RedisRefused`.
 
-    `departed` is told of each member that a dead worker has left behind in a room.
+    `departed` is told of each member that was counted out behind its worker's back: because that
+    is dead, or was cut off from Redis when the member left.
     """
 
     def __init__(  # noqa: PLR0913 - who, where, whom to tell, and how long to wait
@@ -65,7 +65,6 @@ class Presence:
         self._mine: dict[str, dict[str, Member]] = {}
         # Who has left while Redis was away, and has to be counted out yet.
         self._owed: dict[tuple[str, str], Member | None] = {}
-        self._to_keep: list[str] = []
 
     async def enter(self, name: str, member: Member) -> bool:
         """Count a peer in; True when it was not counted before."""
@@ -113,7 +112,6 @@ class Presence:
             try:
                 await self._beat()
                 await self._pay()
-                await self._keep()
                 await self._bury_the_dead()
             except (RedisAway, RedisRefused) as error:
                 logger.debug("! presence not kept", why=str(error))
@@ -157,18 +155,8 @@ class Presence:
         known = await self._call(self._rooms_key(self._worker_id), "SCARD")
         return bool(known < len(self._mine))
 
-    async def _keep(self) -> None:
-        """Put off the expiry of the rooms' members, of each room once a round."""
-        if not self._to_keep:
-            self._to_keep = list(self._mine)
-        count = -(-len(self._mine) // _BEATS_OF_A_ROUND)
-        some, self._to_keep = self._to_keep[:count], self._to_keep[count:]
-        rooms = [self._rooms[name] for name in some]
-        await asyncio.gather(
-            *(self._call(room.members_key, "PEXPIRE", room.keep_ms) for room in rooms)
-        )
-
     async def _pay(self) -> None:
+        """Count out whom it could not before."""
         for owed, member in list(self._owed.items()):
             name, peer_id = owed
             room = self._rooms[name]
@@ -211,7 +199,7 @@ class Presence:
 
     async def _enter(self, room: RedisRoom, member: Member, *, is_again: bool = False) -> Any:  # noqa: ANN401
         entry = _encode(_Entry(member.peer_id, member.subject))
-        words = (member.peer_id, self._worker_id, entry, room.keep_ms, int(is_again))
+        words = (member.peer_id, self._worker_id, entry, int(is_again))
         return await self._run(ENTER.digest, room, words)
 
     async def _leave(self, room: RedisRoom, worker_id: str, peer_id: str) -> Any:  # noqa: ANN401

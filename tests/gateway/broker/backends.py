@@ -24,7 +24,7 @@ from tests.toolbox.redis_cluster import RedisCluster
 from tests.toolbox.redis_sentinel import SentinelTrio
 from tests.toolbox.redis_server import RedisServer
 
-SHORT_SECONDS: Final = 0.15
+SHORT_SECONDS: Final = 0.4
 SHORT_LENGTH: Final = 5
 FEW_VALUES: Final = 3
 

@@ -123,7 +123,7 @@ async def publish(publisher: Worker, *texts: str) -> None:
 def announced(epoch: str, offset: int, before: int, proof: int) -> bytes:
     """An announcement as a gateway makes it, of something that was never published."""
     draft = event("forged")
-    meta = announcement.meta_of(draft)
+    meta = announcement.meta_of(draft, "")
     line = f"{epoch} {offset} {before} {proof} {len(meta)}\n".encode()
     return line + meta + draft.packet
 
