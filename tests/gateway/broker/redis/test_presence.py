@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 import pytest
-import redis
 
 from gateway.broker.contract import BrokerUnavailable
 from gateway.settings import RoomKind
@@ -194,7 +193,7 @@ async def test_rooms_that_others_have_forgotten_are_written_down_again(
     workers: list[Worker], redis_server: RedisServer
 ) -> None:
     process = await other_process(redis_server, "dora")
-    (key,) = await asyncio.to_thread(_rooms_keys, redis_server)
+    (key,) = redis_server.keys("test:worker:*:rooms")
     redis_server.command("DEL", key)
     await eventually(lambda: redis_server.command("SCARD", key) == ":1")
 
@@ -202,8 +201,3 @@ async def test_rooms_that_others_have_forgotten_are_written_down_again(
     await process.wait()
 
     await eventually(lambda: told(workers[0]) == ["dora"])
-
-
-def _rooms_keys(server: RedisServer) -> list[str]:
-    with redis.Redis(port=server.port, decode_responses=True) as client:
-        return list(client.scan_iter("test:worker:*:rooms"))
