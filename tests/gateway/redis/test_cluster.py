@@ -264,3 +264,27 @@ async def test_every_node_is_spoken_to_in_secret(
 
     await redis.stop()
     server.kill()
+
+
+async def test_a_cluster_that_is_down_is_not_healthy(listener: Listener, tmp_path: Path) -> None:
+    """By the setting that the documentation asks for: nodes refuse beats then as well."""
+    server = RedisServer(
+        tmp_path,
+        *("--cluster-enabled", "yes", "--cluster-port", str(free_port())),
+        *("--cluster-allow-pubsubshard-when-down", "no"),
+    )
+    server.start()
+    server.command("CLUSTER", "ADDSLOTSRANGE", "0", str(SLOTS - 1))
+    redis = await connected(address_of(f"redis+cluster://127.0.0.1:{server.port}"), listener)
+    await eventually(lambda: redis.is_healthy)
+
+    server.command("CLUSTER", "DELSLOTS", "0")  # one is enough
+
+    await eventually(lambda: not redis.is_healthy)
+    with pytest.raises(RedisAway, match="CLUSTERDOWN"):
+        await call(redis, KEY, "GET", KEY)
+    server.command("CLUSTER", "ADDSLOTS", "0")
+    await eventually(lambda: redis.is_healthy)
+
+    await redis.stop()
+    server.kill()
