@@ -25,6 +25,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 Completed: TypeAlias = "subprocess.CompletedProcess[str]"
 RunNode = Callable[..., Completed]
 StartGateway = Callable[..., GatewayProcess]
+StartRedis = Callable[..., RedisServer]
 
 # Turns of the event loop that a cancelled task may take to end, exception handlers and all.
 _TURNS_TO_END = 10
@@ -59,6 +60,22 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRedis]:
+    """`start_redis("--appendonly", "yes")`: one more, with options; killed after the test."""
+    started: list[RedisServer] = []
+
+    def start(*options: str) -> RedisServer:
+        server = RedisServer(tmp_path_factory.mktemp("redis"), *options)
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from gateway.redis.errors import RedisAway
 from gateway.redis.scripts import Script
 from gateway.redis.slots import SLOTS, slot_of
 from gateway.settings.redis_url import Endpoint, RedisAddress, address_of
+from tests.conftest import StartRedis
 from tests.gateway.redis.certificates import write_certificate
 from tests.gateway.redis.listening import (
     IMPATIENT,
@@ -24,7 +25,6 @@ from tests.gateway.redis.listening import (
 )
 from tests.toolbox.ports import free_port
 from tests.toolbox.redis_cluster import RedisCluster
-from tests.toolbox.redis_server import RedisServer
 
 KEY = b"{bikes}:key"
 MEMBERS_KEY = b"{bikes}:members"
@@ -217,9 +217,10 @@ async def test_the_replica_takes_the_place_of_a_master_that_is_gone(
     assert took_seconds < FAILOVER_SECONDS
 
 
-async def test_a_cluster_that_comes_later_is_found(listener: Listener, tmp_path: Path) -> None:
-    server = RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-    server.start()
+async def test_a_cluster_that_comes_later_is_found(
+    listener: Listener, start_redis: StartRedis
+) -> None:
+    server = start_redis("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     server.stop()
     redis = Cluster(
         address_of(f"redis+cluster://127.0.0.1:{server.port}"), [SCRIPT], "b", listener, IMPATIENT
@@ -233,11 +234,10 @@ async def test_a_cluster_that_comes_later_is_found(listener: Listener, tmp_path:
     await eventually(lambda: redis.is_healthy)
     assert [shard.name for shard in redis.shards] == [f"127.0.0.1:{server.port}"]
     await redis.stop()
-    server.kill()
 
 
 async def test_every_node_is_spoken_to_in_secret(
-    listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    listener: Listener, start_redis: StartRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate, key = write_certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -246,13 +246,11 @@ async def test_every_node_is_spoken_to_in_secret(
         *("--tls-ca-cert-file", str(certificate)),
     )
     port = free_port()
-    server = RedisServer(
-        tmp_path,
+    server = start_redis(
         *("--cluster-enabled", "yes", "--cluster-port", str(free_port())),
         *("--tls-port", str(port), "--tls-auth-clients", "no", "--tls-cluster", "yes", *tls),
         *("--requirepass", "secret"),
     )
-    server.start()
     with redis_py.Redis(port=server.port, password="secret") as client:
         client.cluster("addslotsrange", 0, SLOTS - 1)
     redis = await connected(address_of(f"rediss+cluster://:secret@127.0.0.1:{port}"), listener)
@@ -263,17 +261,16 @@ async def test_every_node_is_spoken_to_in_secret(
     assert await hears(redis, listener, KEY, b"secret")
 
     await redis.stop()
-    server.kill()
 
 
-async def test_a_cluster_that_is_down_is_not_healthy(listener: Listener, tmp_path: Path) -> None:
+async def test_a_cluster_that_is_down_is_not_healthy(
+    listener: Listener, start_redis: StartRedis
+) -> None:
     """By the setting that the documentation asks for: nodes refuse beats then as well."""
-    server = RedisServer(
-        tmp_path,
+    server = start_redis(
         *("--cluster-enabled", "yes", "--cluster-port", str(free_port())),
         *("--cluster-allow-pubsubshard-when-down", "no"),
     )
-    server.start()
     server.command("CLUSTER", "ADDSLOTSRANGE", "0", str(SLOTS - 1))
     redis = await connected(address_of(f"redis+cluster://127.0.0.1:{server.port}"), listener)
     await eventually(lambda: redis.is_healthy)
@@ -287,4 +284,3 @@ async def test_a_cluster_that_is_down_is_not_healthy(listener: Listener, tmp_pat
     await eventually(lambda: redis.is_healthy)
 
     await redis.stop()
-    server.kill()

@@ -57,7 +57,7 @@ async def test_a_forgotten_script_goes_out_before_those_that_missed_it(
 
 
 async def test_a_server_that_is_demoted_is_left_by_both_connections(
-    redis_server: RedisServer, tmp_path: Path
+    redis_server: RedisServer,
 ) -> None:
     listener = Listener()
     redis = await connected(redis_server.url, listener)

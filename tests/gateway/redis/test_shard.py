@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import structlog
@@ -13,6 +12,7 @@ from gateway.redis.errors import RedisAway, RedisRefused
 from gateway.redis.scripts import Script
 from gateway.redis.shard import Shard
 from gateway.settings.redis_url import Endpoint, RedisAddress
+from tests.conftest import StartRedis
 from tests.gateway.redis.deaf_relay import deaf_relay_to
 from tests.gateway.redis.listening import (
     IMPATIENT,
@@ -69,10 +69,9 @@ async def test_it_is_healthy_while_its_beat_comes_back(redis_server: RedisServer
 
 
 async def test_a_server_that_is_not_there_is_waited_for_and_told_once(
-    tmp_path: Path,
+    start_redis: StartRedis,
 ) -> None:
-    server = RedisServer(tmp_path)
-    server.start()
+    server = start_redis()
     server.stop()
     with structlog.testing.capture_logs() as lines:
         async with shard_at(Place(server.port), Listener()) as shard:
@@ -84,7 +83,6 @@ async def test_a_server_that_is_not_there_is_waited_for_and_told_once(
             await asyncio.to_thread(server.restart)
 
             await eventually(lambda: shard.is_healthy)
-    server.kill()
     assert [line["event"] for line in lines] == ["! Redis is away", "= Redis is back"]
 
 
@@ -153,10 +151,9 @@ async def test_a_replica_is_not_the_master(redis_server: RedisServer) -> None:
 
 
 async def test_both_connections_lead_to_one_server(
-    redis_server: RedisServer, tmp_path: Path
+    redis_server: RedisServer, start_redis: StartRedis
 ) -> None:
-    other = RedisServer(tmp_path)
-    other.start()
+    other = start_redis()
     place, listener = Place(redis_server.port), Listener()
     async with shard_at(place, listener) as shard:
         await eventually(lambda: shard.is_healthy)
@@ -168,7 +165,6 @@ async def test_both_connections_lead_to_one_server(
         await eventually(lambda: shard.is_healthy)
         assert other.channels() == ["beat"]
         assert redis_server.channels() == []
-    other.kill()
 
 
 async def test_without_a_connection_nothing_is_sent() -> None:

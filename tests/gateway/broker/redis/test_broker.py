@@ -15,6 +15,7 @@ from gateway.broker.contract import BrokerUnavailable
 from gateway.redis.slots import slot_of
 from gateway.rooms.publication import Outcome
 from gateway.settings import RoomKind
+from tests.conftest import StartRedis
 from tests.gateway.broker.redis.workers import (
     HEAL_SECONDS,
     PREFIX,
@@ -80,9 +81,8 @@ async def test_a_redis_that_comes_back_empty_interrupts_every_room_once(
     assert await workers[0].broker.history(ROOM, old) is None
 
 
-async def test_a_redis_that_keeps_everything_interrupts_nobody(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
-    server.start()
+async def test_a_redis_that_keeps_everything_interrupts_nobody(start_redis: StartRedis) -> None:
+    server = start_redis("--appendonly", "yes", "--appendfsync", "always")
     async with workers_over(server.url, 2) as workers:
         for worker in workers:
             await worker.broker.follow(ROOM)
@@ -97,7 +97,6 @@ async def test_a_redis_that_keeps_everything_interrupts_nobody(tmp_path: Path) -
         history = await workers[1].broker.history(ROOM, start.cursor)
         assert history is not None
         assert len(history.publications) == 1
-    server.kill()
 
 
 @pytest.mark.parametrize("published_since", [0, 2, 3, 5])
