@@ -58,7 +58,26 @@ async def call(redis: Redis, key: bytes, *words: Any) -> Any:  # noqa: ANN401 - 
 async def call_at(redis: Redis, slot: int, *words: Any) -> Any:  # noqa: ANN401
     """Send one command about keys of a slot, to wherever that is; the same otherwise."""
     answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    command = pack(words)
+
+    def take(reply: Any) -> None:  # noqa: ANN401
+        if not answered.done():
+            answered.set_result(reply)
+
+    if not send_at(redis, slot, pack(words), take):
+        raise RedisAway("Redis is not connected")
+    reply = await answered
+    if isinstance(reply, RedisAway):
+        raise reply
+    if isinstance(reply, Exception):
+        raise exception_of(reply)
+    return reply
+
+
+def send_at(redis: Redis, slot: int, command: bytes, on_reply: OnReply) -> bool:
+    """Send a packed command to wherever its slot is; False when it cannot be done now.
+
+    `on_reply` gets the reply once, an exception among them, when no other attempt can mend it.
+    """
     attempts = 0
 
     def take(reply: Any) -> None:  # noqa: ANN401
@@ -67,18 +86,10 @@ async def call_at(redis: Redis, slot: int, *words: Any) -> Any:  # noqa: ANN401
             attempts += 1
             if attempts <= RETRIES and redis.retry(reply, slot, command, take):
                 return
-        if not answered.done():
-            answered.set_result(reply)
+        on_reply(reply)
 
     shard = redis.shard_of(slot)
-    if shard is None or not shard.send(command, take):
-        raise RedisAway("Redis is not connected")
-    reply = await answered
-    if isinstance(reply, RedisAway):
-        raise reply
-    if isinstance(reply, Exception):
-        raise exception_of(reply)
-    return reply
+    return shard is not None and shard.send(command, take)
 
 
 def redis_of(

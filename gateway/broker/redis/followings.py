@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import structlog
@@ -35,6 +35,8 @@ _REFUSED_RETRY_SECONDS: Final = 5.0  # a mistake of somebody's, which somebody h
 _ROOMS_AT_ONCE: Final = 200
 _REDIRECTIONS: Final = 3
 
+Stray = Callable[[bytes, bytes], None]
+
 LOST: Final = "history lost"
 RESTARTED: Final = "history restarted"
 
@@ -43,9 +45,16 @@ class Followings:
     """The rooms that one worker follows; fulfils what its connections want of their listener."""
 
     def __init__(
-        self, redis: Redis, rooms: RedisRooms, reads: Reads, held_limit: int = HELD_LIMIT
+        self,
+        redis: Redis,
+        rooms: RedisRooms,
+        reads: Reads,
+        stray: Stray,
+        *,
+        held_limit: int = HELD_LIMIT,
     ) -> None:
         self._redis = redis
+        self._stray = stray  # is told what comes on a channel of no room that is followed
         self._rooms = rooms
         self._reads = reads
         self._held_limit = held_limit
@@ -121,7 +130,8 @@ class Followings:
         for channel, data in messages:
             following = self._by_channel.get(channel)
             if following is None:
-                continue  # the beat, or a room that has just been left
+                self._stray(channel, data)
+                continue
             try:
                 before, publication = announcement.read(following.room.name, data)
             except AnnouncementInvalid as error:

@@ -64,7 +64,9 @@ class Follower:
         self.room = rooms[ROOM]
         self.redis = redis_of(address_of(url), SCRIPTS, "beat", self)
         self.reads = HeldUpReads(self.redis, rooms)
-        self.followings = Followings(self.redis, rooms, self.reads, HELD_LIMIT)
+        self.followings = Followings(
+            self.redis, rooms, self.reads, lambda *_: None, held_limit=HELD_LIMIT
+        )
         self.followings.start(self.deliveries.extend)
 
     @property
