@@ -21,7 +21,7 @@ from tests.gateway.broker.worker import PATIENCE_SECONDS, eventually
 from tests.toolbox.redis_cluster import RedisCluster
 from tests.toolbox.redis_server import RedisServer
 
-KEEP_SECONDS = 0.3
+KEEP_SECONDS = 0.6
 KEY = "key"
 
 
