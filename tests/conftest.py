@@ -15,6 +15,8 @@ import pytest
 from tests.toolbox import ports, programs
 from tests.toolbox.gateway_process import GatewayProcess
 from tests.toolbox.postgres_server import PostgresServer
+from tests.toolbox.redis_cluster import RedisCluster
+from tests.toolbox.redis_sentinel import SentinelTrio
 from tests.toolbox.redis_server import RedisServer
 
 # No deadlines: a busy machine is not a bug. In CI always the same examples: a red run repeats.
@@ -25,6 +27,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 Completed: TypeAlias = "subprocess.CompletedProcess[str]"
 RunNode = Callable[..., Completed]
 StartGateway = Callable[..., GatewayProcess]
+StartRedis = Callable[..., RedisServer]
 
 # Turns of the event loop that a cancelled task may take to end, exception handlers and all.
 _TURNS_TO_END = 10
@@ -61,6 +64,22 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server.kill()
 
 
+@pytest.fixture
+def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRedis]:
+    """`start_redis("--appendonly", "yes")`: one more, with options; killed after the test."""
+    started: list[RedisServer] = []
+
+    def start(*options: str) -> RedisServer:
+        server = RedisServer(tmp_path_factory.mktemp("redis"), *options)
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.kill()
+
+
 @pytest.fixture(scope="session")
 def _shared_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path_factory.mktemp("shared-redis"))
@@ -74,6 +93,28 @@ def redis_url(_shared_redis_server: RedisServer) -> str:
     """An empty Redis, shared by the tests of one process one after the other: not to be killed."""
     _shared_redis_server.command("FLUSHALL")
     return _shared_redis_server.url
+
+
+@pytest.fixture(scope="session")
+def shared_redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """A cluster for tests whose keys have a prefix of their own: nothing in it is to be killed."""
+    cluster = RedisCluster(tmp_path_factory.mktemp("shared-cluster"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_sentinel_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelTrio]:
+    """The same with Sentinels."""
+    trio = SentinelTrio(tmp_path_factory.mktemp("shared-sentinels"))
+    try:
+        trio.start()
+        yield trio
+    finally:
+        trio.kill()
 
 
 @pytest.fixture

@@ -19,10 +19,11 @@ from gateway.feeds.entries import Entry, entry_of, event_of
 from gateway.hub import Hub
 from gateway.identity import Identity, Role
 from gateway.metrics import Metrics
-from gateway.redis.client import Redis, slot_of
+from gateway.redis.client import Redis
 from gateway.redis.connection import CommandConnection
 from gateway.redis.errors import RedisAway, RedisRefused
 from gateway.redis.scripts import Script
+from gateway.redis.slots import slot_of
 from gateway.rooms.publication import Receipt
 from protocol import events
 from protocol.refusals import Refused

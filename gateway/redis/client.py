@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-from redis.crc import key_slot
-
-from gateway.redis.connection import CommandConnection, connect
-from gateway.redis.errors import RedisAway, RedisRefused, word_of
+from gateway.redis.cluster import Cluster
+from gateway.redis.connection import pack
+from gateway.redis.errors import RedisAway, exception_of
+from gateway.redis.one_master import OneMaster
 from gateway.redis.scripts import Script
-from gateway.redis.shard import OnReply, Shard, ShardListener
-from gateway.settings.redis_url import Endpoint, RedisAddress
+from gateway.redis.shard import OnReply, Patience, Shard, ShardListener
+from gateway.redis.slots import slot_of
+from gateway.settings.redis_url import RedisAddress
 
-slot_of: Callable[[bytes], int] = key_slot
-
-_START_PATIENCE_SECONDS: Final = 3.0
-_START_LOOK_SECONDS: Final = 0.02
+# One for a slot that has moved, one for scripts that are unknown there, one for the next move.
+RETRIES: Final = 3
+_PATIENT: Final = Patience()
 
 
 class Redis(Protocol):
     """One master, or as many as a cluster has. Keys with the same slot live on the same one."""
 
-    shards: Sequence[Shard]
+    @property
+    def shards(self) -> Sequence[Shard]:
+        """The masters that are known at present."""
 
     async def start(self) -> None:
         """Connect; return when connected, or after some seconds without having been."""
@@ -33,6 +35,9 @@ class Redis(Protocol):
 
     def shard_of(self, slot: int) -> Shard | None:
         """Who serves a slot; None while nobody is known to."""
+
+    def learn(self, error: Exception) -> None:
+        """Take from an error reply what it says of where things are now, if anything."""
 
     def retry(self, error: Exception, slot: int, command: bytes, on_reply: OnReply) -> bool:
         """Send again what was answered by an error that another attempt can mend; False if none.
@@ -45,121 +50,56 @@ class Redis(Protocol):
         """Whether every master has answered, and could be heard, within the last seconds."""
 
 
-class OneMaster:
-    """A single server, or the master that the Sentinels name."""
-
-    def __init__(
-        self, address: RedisAddress, scripts: Sequence[Script], beat: str, listener: ShardListener
-    ) -> None:
-        self._address = address
-        locate = self._ask_sentinels if address.topology == "sentinel" else self._where_it_was
-        shard = Shard("master", locate, address, scripts, beat.encode, listener)
-        self._shard = shard
-        self.shards: Sequence[Shard] = (shard,)
-
-    async def start(self) -> None:
-        """Connect; return when connected, or after some seconds without having been."""
-        self._shard.start()
-        await until_connected(self)
-
-    async def stop(self) -> None:
-        """Disconnect."""
-        await self._shard.stop()
-
-    def shard_of(self, slot: int) -> Shard:  # noqa: ARG002 - all slots are of the one
-        """The master."""
-        return self._shard
-
-    def retry(self, error: Exception, slot: int, command: bytes, on_reply: OnReply) -> bool:  # noqa: ARG002
-        """Scripts are loaded again when the server has forgotten them."""
-        self._shard.distrust(error)
-        return may_reload(self._shard, error, command, on_reply)
-
-    @property
-    def is_healthy(self) -> bool:
-        """Whether the master has answered, and could be heard, within the last seconds."""
-        return self._shard.is_healthy
-
-    async def _where_it_was(self) -> Endpoint:
-        return self._address.endpoints[0]
-
-    async def _ask_sentinels(self) -> Endpoint:
-        """The first Sentinel that answers is believed; each is asked with a short patience."""
-        sentinel = RedisAddress(
-            "single",
-            self._address.endpoints,
-            self._address.sentinel_credentials,
-            is_secure=self._address.is_secure,
-        )
-        for endpoint in sentinel.endpoints:
-            try:
-                found = await _master_by(endpoint, sentinel, self._address.master_name)
-            except (RedisAway, RedisRefused):
-                continue
-            if found is not None:
-                return found
-        raise RedisAway("no Sentinel names a master")
-
-
-async def _master_by(endpoint: Endpoint, address: RedisAddress, name: str) -> Endpoint | None:
-    connection = await connect(lambda: CommandConnection(1.0), endpoint, address)
-    try:
-        found = await connection.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
-    finally:
-        connection.abort()
-    return None if found is None else Endpoint(found[0].decode(), int(found[1]))
-
-
-def may_reload(shard: Shard, error: Exception, command: bytes, on_reply: OnReply) -> bool:
-    """Load the scripts and send the command again, if that was what the error is about."""
-    if word_of(error) != "NOSCRIPT":
-        return False
-
-    async def reload() -> None:
-        try:
-            await shard.load_scripts()
-        except (RedisAway, RedisRefused) as failed:
-            on_reply(failed)
-            return
-        if not shard.send(command, on_reply):
-            on_reply(RedisAway("Redis is not connected"))
-
-    task = asyncio.create_task(reload(), name="redis-reload")
-    _reloads.add(task)
-    task.add_done_callback(_reloads.discard)
-    return True
-
-
-_reloads: set[asyncio.Task[None]] = set()
-
-
-async def until_connected(redis: Redis) -> None:
-    """Give the connections a moment: whoever starts now should not be refused for nothing."""
-    try:
-        async with asyncio.timeout(_START_PATIENCE_SECONDS):
-            while not is_connected(redis):  # noqa: ASYNC110 - connections come and go
-                await asyncio.sleep(_START_LOOK_SECONDS)
-    except TimeoutError:
-        return
-
-
-def is_connected(redis: Redis) -> bool:
-    """Whether commands can be sent and messages heard, as far as is known."""
-    return bool(redis.shards) and all(
-        shard.commands is not None and shard.subscriber is not None for shard in redis.shards
-    )
-
-
 async def call(redis: Redis, key: bytes, *words: Any) -> Any:  # noqa: ANN401 - whatever Redis says
     """Send one command about `key` and return its reply. Raises `RedisAway` or `RedisRefused`."""
-    shard = redis.shard_of(slot_of(key))
-    if shard is None:
-        raise RedisAway("no node serves the slot")
-    return await shard.call(*words)
+    return await call_at(redis, slot_of(key), *words)
+
+
+async def call_at(redis: Redis, slot: int, *words: Any) -> Any:  # noqa: ANN401
+    """Send one command about keys of a slot, to wherever that is; the same otherwise."""
+    answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def take(reply: Any) -> None:  # noqa: ANN401
+        if not answered.done():
+            answered.set_result(reply)
+
+    if not send_at(redis, slot, pack(words), take):
+        raise RedisAway("Redis is not connected")
+    reply = await answered
+    if isinstance(reply, RedisAway):
+        raise reply
+    if isinstance(reply, Exception):
+        raise exception_of(reply)
+    return reply
+
+
+def send_at(redis: Redis, slot: int, command: bytes, on_reply: OnReply) -> bool:
+    """Send a packed command to wherever its slot is; False when it cannot be done now.
+
+    `on_reply` gets the reply once, an exception among them, when no other attempt can mend it.
+    """
+    attempts = 0
+
+    def take(reply: Any) -> None:  # noqa: ANN401
+        nonlocal attempts
+        if isinstance(reply, Exception):
+            attempts += 1
+            if attempts <= RETRIES and redis.retry(reply, slot, command, take):
+                return
+        on_reply(reply)
+
+    shard = redis.shard_of(slot)
+    return shard is not None and shard.send(command, take)
 
 
 def redis_of(
-    address: RedisAddress, scripts: Sequence[Script], beat: str, listener: ShardListener
+    address: RedisAddress,
+    scripts: Sequence[Script],
+    beat: str,
+    listener: ShardListener,
+    patience: Patience = _PATIENT,
 ) -> Redis:
     """The Redis that an address means. `beat` begins the name of this worker's own channel."""
-    return OneMaster(address, scripts, beat, listener)
+    if address.topology == "cluster":
+        return Cluster(address, scripts, beat, listener, patience)
+    return OneMaster(address, scripts, beat, listener, patience)

@@ -20,9 +20,14 @@ logger = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_SECONDS: Final = 1.0
 HANDSHAKE_TIMEOUT_SECONDS: Final = 1.5
+_UNSENT_LIMIT_BYTES: Final = 8_388_608
 _LAST_CHANCE_SECONDS: Final = 0.1
 
 pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
+
+
+class ConversationBroken(Exception):
+    """A reply came to which there is no question, so all later ones would be mistaken."""
 
 
 class Connection(asyncio.Protocol):
@@ -71,18 +76,20 @@ class Connection(asyncio.Protocol):
         """Begin."""
         # Not by isinstance: uvloop's transports are none of asyncio's classes.
         self._transport = cast("asyncio.Transport", transport)
+        # A burst of one turn is no sign of a server that does not read.
+        self._transport.set_write_buffer_limits(high=_UNSENT_LIMIT_BYTES)
 
     def data_received(self, data: bytes) -> None:
-        """Take the replies apart; what is not RESP, or not to be borne, ends the connection."""
+        """Take the replies apart; what is not RESP, or was not asked for, ends the connection."""
         reader = self._reader
         try:
             reader.feed(data)
             while (reply := reader.gets()) is not False:
                 self.receive(reply)
-            self.received()
-        except Exception:
-            logger.exception("! Redis said something that cannot be understood")
+        except (hiredis.HiredisError, ConversationBroken) as error:
+            logger.warning("! Redis said something that cannot be understood", why=str(error))
             self.abort()
+        self.received()
 
     def pause_writing(self) -> None:
         """Much is waiting to be sent."""
@@ -157,12 +164,19 @@ class CommandConnection(Connection):
     def receive(self, reply: Any) -> None:  # noqa: ANN401
         """Give the reply to whoever waits for it."""
         awaiting = self._awaiting
+        if self._next == len(awaiting):
+            if self.lost.is_set():
+                return  # it was ended by whoever took an earlier reply of the same moment
+            raise ConversationBroken("nothing was asked")
         on_reply = awaiting[self._next]
         self._next += 1
         if self._next == len(awaiting):
             awaiting.clear()
             self._next = 0
-        on_reply(reply)
+        try:
+            on_reply(reply)
+        except Exception:
+            logger.exception("! a reply could not be used")  # the next one is somebody else's
 
     def received(self) -> None:
         """Note the progress, and let go of the callbacks that have been called."""

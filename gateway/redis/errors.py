@@ -24,11 +24,13 @@ class RedisRefused(Exception):
 # them: the command was not executed, and the same command may succeed later.
 _AWAY: Final = frozenset(
     {
+        "ASK",  # the slot is on its way to another node of the cluster
         "BUSY",  # a script of somebody else runs for too long
         "CLUSTERDOWN",
         "LOADING",  # it has just been started
         "MASTERDOWN",
         "MISCONF",  # its disk is full, and it was told to care
+        "MOVED",  # the slot is another node's
         "NOREPLICAS",  # min-replicas-to-write
         "OOM",  # maxmemory, with noeviction
         "READONLY",  # it was a master until a moment ago

@@ -13,6 +13,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
+import msgspec
 import structlog
 
 from gateway.redis.connection import CommandConnection, connect, pack
@@ -26,13 +27,21 @@ logger = structlog.get_logger(__name__)
 Locate = Callable[[], Awaitable[Endpoint]]
 OnReply = Callable[[Any], None]
 
-BEAT_SECONDS: Final = 1.0
-SILENCE_LIMIT_SECONDS: Final = 2.5  # red, and connected anew, within three seconds in all
-COMMAND_TIMEOUT_SECONDS: Final = 1.0
 # How many commands may wait for their replies before further ones are refused at once.
 _WAITING_LIMIT: Final = 20_000
 _LAST_CHANCE_SECONDS: Final = 0.1
 _RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5)
+_START_LOOK_SECONDS: Final = 0.02
+_ASKING: Final = pack(("ASKING",))
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long things may take."""
+
+    beat_seconds: float = 1.0  # from one beat to the next
+    silence_seconds: float = 2.5  # red, and connected anew, within three seconds in all
+    command_seconds: float = 1.0
+    start_seconds: float = 3.0
 
 
 class ShardListener(Protocol):
@@ -68,6 +77,8 @@ class Shard:
         scripts: Sequence[Script],
         beat_channel: Callable[[], bytes],
         listener: ShardListener,
+        learn: Callable[[Exception], None],
+        patience: Patience,
     ) -> None:
         self.name = name
         self._locate = locate
@@ -76,8 +87,12 @@ class Shard:
         self._beat_channel_of = beat_channel
         self._beat_channel = b""
         self._listener = listener
+        self._patience = patience
+        self._learn = learn  # is told of errors that beats are answered with
+        self._loads_on_the_way = 0
         self.commands: CommandConnection | None = None
         self.subscriber: SubscriberConnection | None = None
+        self._endpoint: Endpoint | None = None  # where the newer of the two connections leads to
         self._heard_seconds = 0.0
         self._is_reported_away = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -109,7 +124,9 @@ class Shard:
         """Whether a beat, or an answer to subscribing, came back within the last seconds."""
         if self.commands is None or self.subscriber is None:
             return False
-        return asyncio.get_running_loop().time() - self._heard_seconds < SILENCE_LIMIT_SECONDS
+        return (
+            asyncio.get_running_loop().time() - self._heard_seconds < self._patience.silence_seconds
+        )
 
     # ---- use
 
@@ -128,6 +145,26 @@ class Shard:
             raise RedisAway("Redis is not connected")
         return await commands.call(*words)
 
+    def send_with_scripts(self, command: bytes, on_reply: OnReply) -> bool:
+        """Send a command whose script the server has forgotten, and the scripts before it.
+
+        All that is refused for the same reason at the same time shares them.
+        """
+        if not self._loads_on_the_way:
+            for script in self._scripts:
+                if self.send(pack(("SCRIPT", "LOAD", script.source)), self._loaded):
+                    self._loads_on_the_way += 1
+        return self.send(command, on_reply)
+
+    def _loaded(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
+        self._loads_on_the_way -= 1
+        if isinstance(reply, Exception):
+            logger.warning("! a script is not loaded", shard=self.name, why=str(reply))
+
+    def send_asking(self, command: bytes, on_reply: OnReply) -> bool:
+        """Send about a slot that is on its way to this node; the same otherwise."""
+        return self.send(_ASKING, _unread) and self.send(command, on_reply)
+
     async def open(self, timeout_seconds: float) -> CommandConnection:
         """One more connection to the same master, for commands that make others wait.
 
@@ -143,16 +180,15 @@ class Shard:
             raise
         return connection
 
-    async def load_scripts(self) -> None:
-        """Make the scripts known to the server: it forgets them when it is restarted."""
-        commands = self.commands
-        if commands is not None:
-            await _load(commands, self._scripts)
-
     def distrust(self, error: Exception) -> None:
         """Connect anew when an error reply says that this is not the master any more."""
-        if is_wrong_server(error) and self.commands is not None:
-            self.commands.abort()
+        if is_wrong_server(error):
+            self._abort()
+
+    def _abort(self) -> None:
+        for connection in (self.commands, self.subscriber):
+            if connection is not None:
+                connection.abort()
 
     # ---- connections
 
@@ -163,6 +199,7 @@ class Shard:
                 await serve(await self._locate())
                 attempts = 0
             except (RedisAway, RedisRefused) as error:
+                self._learn(error)
                 self._report_away(str(error))
             except Exception:
                 logger.exception("! Redis connection failed", shard=self.name)
@@ -173,12 +210,13 @@ class Shard:
 
     async def _serve_commands(self, endpoint: Endpoint) -> None:
         connection = await connect(
-            lambda: CommandConnection(COMMAND_TIMEOUT_SECONDS), endpoint, self._address
+            lambda: CommandConnection(self._patience.command_seconds), endpoint, self._address
         )
         try:
             await _check_is_master(connection)
             await _load(connection, self._scripts)
             self.commands = connection
+            self._lead_to(endpoint, self.subscriber)
             self._report_back()
             self._listener.commands_up(self)
             await connection.lost.wait()
@@ -189,9 +227,9 @@ class Shard:
     async def _serve_subscriber(self, endpoint: Endpoint) -> None:
         connection = await connect(
             lambda: SubscriberConnection(
-                COMMAND_TIMEOUT_SECONDS,
+                self._patience.command_seconds,
                 self._heard,
-                lambda channel: self._listener.dropped(self, channel),
+                self._dropped,
             ),
             endpoint,
             self._address,
@@ -200,11 +238,12 @@ class Shard:
         try:
             await _check_is_master(connection)
             channel = self._beat_channel_of()
-            async with asyncio.timeout(COMMAND_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._patience.command_seconds):
                 await connection.subscribe(channel)
             self._beat_channel = channel
             self._heard_seconds = asyncio.get_running_loop().time()
             self.subscriber = connection
+            self._lead_to(endpoint, self.commands)
             self._listener.subscriber_up(self)
             await connection.lost.wait()
         except TimeoutError as error:
@@ -222,33 +261,67 @@ class Shard:
             self._heard_seconds = asyncio.get_running_loop().time()
         self._listener.heard(messages)
 
+    def _lead_to(self, endpoint: Endpoint, other: CommandConnection | None) -> None:
+        """Both connections lead to one server: the other one is of before a failover."""
+        if other is not None and endpoint != self._endpoint:
+            other.abort()
+        self._endpoint = endpoint
+
+    def _dropped(self, channel: bytes) -> None:
+        if channel == self._beat_channel:
+            self._beat()  # it tells where the slot is now
+        else:
+            self._listener.dropped(self, channel)
+
+    # ---- the beat
+
     async def _beat_forever(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            subscriber = self.subscriber
-            if subscriber is None:
+            await asyncio.sleep(self._patience.beat_seconds)
+            if self.subscriber is None:
                 continue
-            if self.commands is not None:
-                self.commands.send(
-                    pack((b"SPUBLISH", self._beat_channel, b"beat")), self._beat_sent
-                )
-            if loop.time() - self._heard_seconds < SILENCE_LIMIT_SECONDS:
+            self._beat()
+            if loop.time() - self._heard_seconds < self._patience.silence_seconds:
                 continue
             # It may be this process that was held up: then the beat is here and was not read.
             await asyncio.sleep(_LAST_CHANCE_SECONDS)
-            if loop.time() - self._heard_seconds > SILENCE_LIMIT_SECONDS:
+            if loop.time() - self._heard_seconds > self._patience.silence_seconds:
                 logger.warning("! Redis is silent, connecting anew", shard=self.name)
-                subscriber.abort()
-                if self.commands is not None:
-                    self.commands.abort()
+                self._abort()
+
+    def _beat(self) -> None:
+        if self.commands is not None:
+            beat = pack((b"SPUBLISH", self._beat_channel, b"beat"))
+            self.commands.send(beat, self._beat_sent)
 
     def _beat_sent(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
-        if not isinstance(reply, Exception):
+        if isinstance(reply, Exception):
+            self._learn(reply)
+            if redirection_of(reply) is not None:
+                self._beat_elsewhere()
+
+    def _beat_elsewhere(self) -> None:
+        """The slot of the beat is another master's now: choose one that is still this one's."""
+        subscriber = self.subscriber
+        if subscriber is None:
             return
-        self.distrust(reply)
-        if redirection_of(reply) is not None and self.subscriber is not None:
-            self.subscriber.abort()  # the slot of the beat is another node's now: choose anew
+        try:
+            channel = self._beat_channel_of()
+        except RedisAway:
+            subscriber.abort()
+            return
+
+        def subscribed(done: asyncio.Future[None]) -> None:
+            if self.subscriber is not subscriber:
+                return
+            if done.cancelled() or done.exception() is not None:
+                subscriber.abort()
+                return
+            self._beat_channel = channel
+            self._beat()
+
+        subscriber.subscribe(channel).add_done_callback(subscribed)
 
     # ---- one line each way
 
@@ -272,3 +345,23 @@ async def _check_is_master(connection: CommandConnection) -> None:
 
 async def _load(connection: CommandConnection, scripts: Sequence[Script]) -> None:
     await asyncio.gather(*(connection.call("SCRIPT", "LOAD", each.source) for each in scripts))
+
+
+async def until_connected(shards: Callable[[], Sequence[Shard]], patience_seconds: float) -> None:
+    """Give the connections a moment: whoever starts now should not be refused for nothing."""
+    try:
+        async with asyncio.timeout(patience_seconds):
+            while not _are_connected(shards()):  # noqa: ASYNC110 - connections come and go
+                await asyncio.sleep(_START_LOOK_SECONDS)
+    except TimeoutError:
+        return
+
+
+def _are_connected(shards: Sequence[Shard]) -> bool:
+    return bool(shards) and all(
+        shard.commands is not None and shard.subscriber is not None for shard in shards
+    )
+
+
+def _unread(_reply: Any) -> None:  # noqa: ANN401 - what matters is the reply to what follows
+    pass

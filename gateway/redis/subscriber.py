@@ -7,8 +7,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import structlog
+
 from gateway.redis.connection import CommandConnection, pack
 from gateway.redis.errors import RedisAway, exception_of
+
+logger = structlog.get_logger(__name__)
 
 Message = tuple[bytes, bytes]  # channel, data
 OnMessages = Callable[[Sequence[Message]], None]
@@ -76,7 +80,10 @@ class SubscriberConnection(CommandConnection):
         super().received()
         if self._messages:
             messages, self._messages = self._messages, []
-            self._on_messages(messages)
+            try:
+                self._on_messages(messages)
+            except Exception:
+                logger.exception("! messages could not be used")
 
     def ended(self) -> None:
         """No answer comes any more."""

@@ -78,12 +78,15 @@ def address_of(url: str) -> RedisAddress:
     if topology == "single" and len(endpoints) > 1:
         raise ValueError("several servers are redis+sentinel:// or redis+cluster://")
     master_name, database_text = _path_of(parts, topology)
+    database = _database_of(database_text or options.get("db", ""))
+    if topology == "cluster" and database:
+        raise ValueError("a cluster has the database 0 alone")
     return RedisAddress(
         topology,
         endpoints,
         credentials,
         Credentials(options.get("sentinel_username", ""), options.get("sentinel_password", "")),
-        _database_of(database_text or options.get("db", "")),
+        database,
         master_name,
         scheme in _SECURE,
     )

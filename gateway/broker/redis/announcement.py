@@ -9,7 +9,7 @@ and the peers takes the packet apart again. Meta is a MessagePack array that may
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -21,7 +21,7 @@ class Meta(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What the worker that follows a room needs to know of a publication, besides its packet."""
 
     event: str
-    op: int = 0
+    op: Annotated[int, msgspec.Meta(ge=0, le=2)] = 0
     key: str | None = None
     author: str | None = None
     names: str = ""

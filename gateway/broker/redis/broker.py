@@ -3,7 +3,7 @@
 publish   -> publisher.py   one script call, pipelined     publish.lua
 follow    -> followings.py  channel, order, holes          read.lua, turn.lua, expire.lua
 history,
-snapshot  -> reads.py       shared by all who ask          read.lua, snapshot.lua
+snapshot  -> reads.py       shared by all who ask          read.lua, snapshot.lua, keep.lua
 enter     -> presence.py    members, dead workers          enter.lua, leave.lua
 
 On the same connections: sessions.py and intercom.py, what workers know of each other's peers.
@@ -23,7 +23,7 @@ from gateway.broker.contract import BrokerUnavailable, Deliver, History, Settle,
 from gateway.broker.redis import sessions
 from gateway.broker.redis.followings import Followings
 from gateway.broker.redis.intercom import RedisIntercom
-from gateway.broker.redis.presence import Presence
+from gateway.broker.redis.presence import ALIVE_SECONDS, Presence
 from gateway.broker.redis.publisher import Publisher
 from gateway.broker.redis.reads import Reads
 from gateway.broker.redis.rooms import SCRIPTS, RedisRooms
@@ -59,6 +59,7 @@ class RedisBroker:
         worker_id: str | None = None,
         expire_every_seconds: float = EXPIRE_EVERY_SECONDS,
         audit_every_seconds: float = AUDIT_EVERY_SECONDS,
+        alive_seconds: float = ALIVE_SECONDS,
     ) -> None:
         self._kind_of = kind_of
         self._rooms = RedisRooms(kind_of, prefix)
@@ -70,7 +71,12 @@ class RedisBroker:
         self._publisher = Publisher(self.redis, self._rooms)
         self._followings = Followings(self.redis, self._rooms, self._reads, self.intercom.heard)
         self._presence = Presence(
-            self.redis, self._rooms, worker_id, prefix, self._announce_departure
+            self.redis,
+            self._rooms,
+            worker_id,
+            prefix,
+            self._announce_departure,
+            alive_seconds=alive_seconds,
         )
         self._expire_every_seconds = expire_every_seconds
         self._audit_every_seconds = audit_every_seconds

@@ -11,7 +11,8 @@ read_head()
 local limit = now - number(ARGV[1])
 local removed = 0
 for _, key in ipairs(call('ZRANGE', KEYS[4], 0, 99)) do
-    if read_value(key).heard > limit then
+    local value = read_value(key)
+    if value and value.heard > limit then
         break
     end
     remove(key, 'expired')

@@ -1,4 +1,8 @@
-"""This module owns one followed room: live, or holding what arrives until its place is known."""
+"""This module owns how far one room is followed: live, or holding what arrives.
+
+What is held is bounded: beyond the bound it is dropped, and so is a hole of its own, to be read
+from the log like any other.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,17 @@ from gateway.broker.redis.rooms import RedisRoom
 from gateway.redis.shard import Shard
 from protocol.cursor import Cursor
 
-# What may wait while the log is read; beyond it all is dropped, and read from the log as well.
-_HELD_LIMIT: Final = 10_000
+HELD_LIMIT: Final = 10_000
 
 
 class Following:
     """One room that is followed. `feed` is None until it is known where to begin."""
 
-    __slots__ = ("feed", "held", "is_filling", "is_over", "room", "shard")
+    __slots__ = ("_held_limit", "feed", "held", "is_filling", "is_over", "room", "shard")
 
-    def __init__(self, room: RedisRoom) -> None:
+    def __init__(self, room: RedisRoom, held_limit: int) -> None:
         self.room = room
+        self._held_limit = held_limit
         self.shard: Shard | None = None  # where it is subscribed
         self.feed: Feed | None = None
         self.held: list[Entry] | None = []
@@ -37,7 +41,7 @@ class Following:
     def hold(self, entry: Entry) -> None:
         """Keep what arrives for later."""
         assert self.held is not None, "what is live holds nothing back"
-        if len(self.held) >= _HELD_LIMIT:
+        if len(self.held) >= self._held_limit:
             self.held.clear()
         self.held.append(entry)
 

@@ -1,14 +1,14 @@
 """This module owns which rooms this worker follows, and that each is delivered without a hole.
 
-A following is live, or it holds what arrives. It holds until the broker knows where it stands: at
-first, and from a lost connection, a hole or a fork on, until the log was read and what it lacks is
-delivered, or given up and told as an interruption. What is held is bounded: beyond the bound it
-is dropped, and so is a hole of its own, to be read from the log like any other.
+A following holds what arrives until the broker knows where it stands: at first, and from a lost
+connection, a hole or a fork on, until the log was read and what it lacks is delivered, or given up
+and told as an interruption.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
@@ -18,11 +18,11 @@ from gateway.broker.contract import BrokerUnavailable, Deliver, Delivery, Interr
 from gateway.broker.feed import Feed, Verdict
 from gateway.broker.redis import announcement
 from gateway.broker.redis.announcement import AnnouncementInvalid
-from gateway.broker.redis.following import Following
+from gateway.broker.redis.following import HELD_LIMIT, Following
 from gateway.broker.redis.reads import Entry, Log, Reads
 from gateway.broker.redis.rooms import EXPIRE, TURN, RedisRoom, RedisRooms
-from gateway.redis.client import Redis
-from gateway.redis.errors import RedisAway, RedisRefused
+from gateway.redis.client import Redis, call_at
+from gateway.redis.errors import RedisAway, RedisRefused, redirection_of
 from gateway.redis.shard import Shard
 from gateway.redis.subscriber import Message
 from protocol.cursor import Cursor
@@ -31,7 +31,9 @@ logger = structlog.get_logger(__name__)
 
 _FOLLOW_TIMEOUT_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 0.1
+_REFUSED_RETRY_SECONDS: Final = 5.0  # a mistake of somebody's, which somebody has to mend
 _ROOMS_AT_ONCE: Final = 200
+_REDIRECTIONS: Final = 3
 
 Stray = Callable[[bytes, bytes], None]
 
@@ -42,11 +44,20 @@ RESTARTED: Final = "history restarted"
 class Followings:
     """The rooms that one worker follows; fulfils what its connections want of their listener."""
 
-    def __init__(self, redis: Redis, rooms: RedisRooms, reads: Reads, stray: Stray) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        rooms: RedisRooms,
+        reads: Reads,
+        stray: Stray,
+        *,
+        held_limit: int = HELD_LIMIT,
+    ) -> None:
         self._redis = redis
         self._stray = stray  # is told what comes on a channel of no room that is followed
         self._rooms = rooms
         self._reads = reads
+        self._held_limit = held_limit
         self._deliver: Deliver | None = None
         self._by_channel: dict[bytes, Following] = {}
         self._chores: set[asyncio.Task[None]] = set()
@@ -62,7 +73,11 @@ class Followings:
             chore.cancel()
 
     def __contains__(self, room: RedisRoom) -> bool:
-        return room.channel in self._by_channel
+        return self.following_of(room) is not None
+
+    def following_of(self, room: RedisRoom) -> Following | None:
+        """How far the following of a room is; None when it is not followed."""
+        return self._by_channel.get(room.channel)
 
     # ---- from the hub
 
@@ -71,29 +86,31 @@ class Followings:
         following = self._by_channel.get(room.channel)
         is_new = following is None
         if following is None:
-            following = self._by_channel[room.channel] = Following(room)
+            following = self._by_channel[room.channel] = Following(room, self._held_limit)
         try:
             async with asyncio.timeout(_FOLLOW_TIMEOUT_SECONDS):
-                head = await self._begin(following)
+                if following.shard is None:
+                    await self._subscribe(following)
+                shard = following.shard
+                if room.kind.expire_seconds:
+                    with contextlib.suppress(RedisAway):  # reading may be possible all the same
+                        await self._expire(room)
+                head = await self._reads.head(room)
         except BaseException as error:
             if is_new:
                 self.unfollow(room)
             if isinstance(error, (RedisAway, TimeoutError)):
                 raise BrokerUnavailable from error
             raise
+        if following.is_over:
+            raise BrokerUnavailable  # whoever began it gave up, or the room was left meanwhile
         if following.feed is None:
             following.feed = Feed(head)
-            self._let_go(following)
-        return head
-
-    async def _begin(self, following: Following) -> Cursor:
-        if following.shard is None:
-            await self._subscribe(following)
-        if following.room.kind.expire_seconds:
-            await self._expire(following.room)
-        head = await self._reads.head(following.room)
-        if following.shard is None:
-            raise RedisAway("the subscriber was lost meanwhile")
+            if following.shard is shard:
+                self._let_go(following)
+            else:
+                # Subscribed anew since: what was published in between was not heard.
+                self._fill(following)
         return head
 
     def unfollow(self, room: RedisRoom) -> None:
@@ -166,10 +183,12 @@ class Followings:
         """The nodes of the cluster have divided the slots anew."""
         lost = []
         for following in self._by_channel.values():
-            if following.feed is not None and following.shard is not self._shard_of(following):
+            if following.shard is not None and following.shard is self._shard_of(following):
+                continue
+            if following.shard is not None:
                 self._unsubscribe(following)
-                following.stop()
-                lost.append(following)
+            following.stop()
+            lost.append(following)
         if lost:
             self._start_chore(self._resume(lost))
 
@@ -183,20 +202,25 @@ class Followings:
     async def expire(self) -> None:
         """Remove what is too old in the rooms that are followed."""
         for room in self.expiring_rooms():
-            await self._expire(room)
+            with contextlib.suppress(RedisAway):  # other rooms may be on other masters
+                await self._expire(room)
 
     async def audit(self) -> None:
         """Compare where each room is with what was delivered of it, and keep it from expiring.
 
         A connection that lives loses nothing. This is for the day when one does all the same.
         """
+        behind = []
         for following in list(self._by_channel.values()):
             place = following.idle_place
-            if place is None or place == await self._reads.head(following.room):
-                continue
-            # What was published meanwhile may still be on its way; no news for long is a hole.
-            await asyncio.sleep(_RETRY_SECONDS)
+            with contextlib.suppress(RedisAway):  # other rooms may be on other masters
+                if place is not None and place != await self._reads.head(following.room):
+                    behind.append((following, place))
+        # What was published meanwhile may still be on its way; no news for long is a hole.
+        await asyncio.sleep(_RETRY_SECONDS)
+        for following, place in behind:
             if following.idle_place == place:
+                logger.warning("! a publication was not heard", room=following.room.name)
                 following.stop()
                 self._fill(following)
 
@@ -206,13 +230,23 @@ class Followings:
         return self._redis.shard_of(following.room.slot)
 
     async def _subscribe(self, following: Following) -> None:
-        shard = self._shard_of(following)
-        subscriber = None if shard is None else shard.subscriber
-        if subscriber is None:
-            raise RedisAway("the subscriber is not connected")
-        await subscriber.subscribe(following.room.channel)
-        if not following.is_over:
-            following.shard = shard
+        for _ in range(_REDIRECTIONS):
+            shard = self._shard_of(following)
+            subscriber = None if shard is None else shard.subscriber
+            if subscriber is None:
+                raise RedisAway("the subscriber is not connected")
+            try:
+                await subscriber.subscribe(following.room.channel)
+            except RedisAway as error:
+                self._redis.learn(error)
+                if redirection_of(error) is None:
+                    raise
+                continue
+            if self._shard_of(following) is shard:
+                if not following.is_over:
+                    following.shard = shard
+                return
+        raise RedisAway("the room is on its way to another node")
 
     def _unsubscribe(self, following: Following) -> None:
         """Also when the answer to subscribing is not there yet: the questions keep their order."""
@@ -262,12 +296,19 @@ class Followings:
                     await self._fill_once(following)
                 except RedisAway:
                     await asyncio.sleep(_RETRY_SECONDS)
+                except RedisRefused:
+                    logger.exception("! a room's log cannot be read", room=following.room.name)
+                    await asyncio.sleep(_REFUSED_RETRY_SECONDS)
         finally:
             following.is_filling = False
 
     async def _fill_once(self, following: Following) -> None:
         room, feed, shard = following.room, following.feed, following.shard
         assert feed is not None, "where it stands is known"
+        assert following.held is not None, "it is holding"
+        # What has come until now is in the log. What is not, such as the last words of an epoch
+        # that has ended, would be waited for in vain.
+        following.held.clear()
         log = await self._reads.log(room, feed.offset)
         if following.is_over or following.shard is not shard:
             return  # what was read is of before another loss
@@ -310,10 +351,7 @@ class Followings:
     async def _run(
         self, room: RedisRoom, digest: str, keys: Sequence[bytes], words: Sequence[str | int]
     ) -> None:
-        shard = self._redis.shard_of(room.slot)
-        if shard is None:
-            raise RedisAway("no node serves the room")
-        await shard.call("EVALSHA", digest, len(keys), *keys, *words)
+        await call_at(self._redis, room.slot, "EVALSHA", digest, len(keys), *keys, *words)
 
     def _start_chore(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

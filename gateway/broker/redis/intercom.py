@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from typing import Any
 
 import structlog
 
 from gateway.broker.contract import BrokerUnavailable
 from gateway.broker.sessions import Hear
-from gateway.redis.client import Redis, slot_of
+from gateway.redis.client import Redis, send_at
 from gateway.redis.connection import pack
 from gateway.redis.shard import Shard
+from gateway.redis.slots import slot_of
 
 logger = structlog.get_logger(__name__)
 
@@ -49,9 +52,8 @@ class RedisIntercom:
             raise BrokerUnavailable
 
     def _send(self, channel: bytes, topic: str, message: bytes) -> bool:
-        shard = self._redis.shard_of(slot_of(channel))
-        words = (b"SPUBLISH", channel, topic.encode() + b" " + message)
-        return shard is not None and shard.send(pack(words), _unanswered)
+        command = pack((b"SPUBLISH", channel, topic.encode() + b" " + message))
+        return send_at(self._redis, slot_of(channel), command, _unanswered)
 
     # ---- from the connections
 
@@ -74,8 +76,17 @@ class RedisIntercom:
         for channel, present in self._shards.items():
             shard = self._redis.shard_of(slot_of(channel))
             if shard is not present and shard is not None and shard.subscriber is not None:
-                shard.subscriber.subscribe(channel)
                 self._shards[channel] = shard
+                asked = shard.subscriber.subscribe(channel)
+                asked.add_done_callback(functools.partial(self._answered, channel, shard))
+
+    def _answered(self, channel: bytes, shard: Shard, asked: asyncio.Future[None]) -> None:
+        error = None if asked.cancelled() else asked.exception()
+        if isinstance(error, Exception):
+            if self._shards[channel] is shard:
+                self._shards[channel] = None
+            # Of a slot that has moved: then there is another call to listen, when that is known.
+            self._redis.learn(error)
 
     def subscriber_down(self, shard: Shard) -> None:
         """What was subscribed there is not any more."""

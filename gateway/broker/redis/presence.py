@@ -22,7 +22,7 @@ from protocol.events import Member
 logger = structlog.get_logger(__name__)
 
 ALIVE_SECONDS: Final = 8.0  # how long a worker may say nothing before it counts as dead
-_BEAT_SECONDS: Final = 2.0
+_BEAT_PART: Final = 0.25  # of it passes from one word to the next
 _AT_ONCE: Final = 500
 
 Departed = Callable[[str, Member], None]
@@ -44,19 +44,27 @@ class Presence:
     is dead, or was cut off from Redis when the member left.
     """
 
-    def __init__(
-        self, redis: Redis, rooms: RedisRooms, worker_id: str, prefix: str, departed: Departed
+    def __init__(  # noqa: PLR0913 - who, where, whom to tell, and how long to wait
+        self,
+        redis: Redis,
+        rooms: RedisRooms,
+        worker_id: str,
+        prefix: str,
+        departed: Departed,
+        *,
+        alive_seconds: float = ALIVE_SECONDS,
     ) -> None:
         self._redis = redis
         self._rooms = rooms
         self._worker_id = worker_id
         self._departed = departed
+        self._alive_seconds = alive_seconds
         self._workers_key = f"{prefix}:workers".encode()
         self._prefix = prefix
         # What this worker has counted in, to be counted in again where that was forgotten.
         self._mine: dict[str, dict[str, Member]] = {}
-        # Whom it could not count out because Redis was away.
-        self._owed: set[tuple[str, str]] = set()
+        # Who has left while Redis was away, and has to be counted out yet.
+        self._owed: dict[tuple[str, str], Member | None] = {}
 
     async def enter(self, name: str, member: Member) -> bool:
         """Count a peer in; True when it was not counted before."""
@@ -64,16 +72,17 @@ class Presence:
         if not mine:
             await self._call(self._rooms_key(self._worker_id), "SADD", name)
         mine[member.peer_id] = member
+        self._owed.pop((name, member.peer_id), None)
         return bool(await self._enter(self._rooms[name], member))
 
     async def leave(self, name: str, peer_id: str) -> bool:
         """Count a peer out; True when this worker had counted it in last."""
         mine = self._mine.get(name, {})
-        mine.pop(peer_id, None)
+        member = mine.pop(peer_id, None)
         try:
             left = await self._leave(self._rooms[name], self._worker_id, peer_id)
         except RedisAway:
-            self._owed.add((name, peer_id))
+            self._owed[name, peer_id] = member
             raise
         if name in self._mine and not mine:
             del self._mine[name]
@@ -89,10 +98,9 @@ class Presence:
             for peer, entry in zip(found[::2], found[1::2], strict=True)
             if peer  # the last number is kept under no name
         ]
-        alive = {
-            worker for worker in {entry[1] for entry in entries} if await self._is_alive(worker)
-        }
-        entries = [entry for entry in entries if entry[1] in alive]
+        workers = list({entry[1] for entry in entries})
+        alive = dict(zip(workers, await asyncio.gather(*map(self._is_alive, workers)), strict=True))
+        entries = [entry for entry in entries if alive[entry[1]]]
         entries.sort(key=lambda entry: int(entry[0]))
         return [_member_of(entry[2]) for entry in entries]
 
@@ -107,7 +115,7 @@ class Presence:
                 await self._bury_the_dead()
             except (RedisAway, RedisRefused) as error:
                 logger.debug("! presence not kept", why=str(error))
-            await asyncio.sleep(_BEAT_SECONDS)
+            await asyncio.sleep(self._alive_seconds * _BEAT_PART)
 
     async def withdraw(self) -> None:
         """Say that this worker has gone, when all its members have been counted out."""
@@ -131,45 +139,56 @@ class Presence:
             some = members[start : start + _AT_ONCE]
             await asyncio.gather(*(self._enter_unless_left(*each) for each in some))
 
-    async def _pay(self) -> None:
-        """Count out whom it could not before, unless they are back."""
-        for name, peer_id in list(self._owed):
-            if peer_id not in self._mine.get(name, {}):
-                for left in await self._leave(self._rooms[name], self._worker_id, peer_id):
-                    self._departed(name, _member_of(left))
-            self._owed.discard((name, peer_id))
-
     async def _enter_unless_left(self, name: str, member: Member) -> None:
         if member.peer_id in self._mine.get(name, {}):
-            await self._enter(self._rooms[name], member)
+            await self._enter(self._rooms[name], member, is_again=True)
 
     async def _beat(self) -> None:
         key = self._alive_key(self._worker_id)
+        alive_ms = round(self._alive_seconds * 1000)
+        was_alive = await self._call(key, "SET", 1, "PX", alive_ms, "GET")
         await self._call(self._workers_key, "SADD", self._worker_id)
-        was_alive = await self._call(key, "SET", 1, "PX", round(ALIVE_SECONDS * 1000), "GET")
-        if was_alive is None and self._mine:
+        if self._mine and (was_alive is None or await self._are_rooms_forgotten()):
             await self.enter_again()  # it was taken for dead, or Redis has come back empty
+
+    async def _are_rooms_forgotten(self) -> bool:
+        known = await self._call(self._rooms_key(self._worker_id), "SCARD")
+        return bool(known < len(self._mine))
+
+    async def _pay(self) -> None:
+        """Count out whom it could not before."""
+        for owed, member in list(self._owed.items()):
+            name, peer_id = owed
+            room = self._rooms[name]
+            left = await self._leave(room, self._worker_id, peer_id)
+            gone = [_member_of(each) for each in left]
+            if not gone and member is not None:
+                # Nobody said so, but it may have been counted out when it left.
+                is_elsewhere = await self._call(room.members_key, "HEXISTS", peer_id)
+                gone = [] if is_elsewhere else [member]
+            if owed in self._owed:  # it has not come back meanwhile
+                del self._owed[owed]
+                for each in gone:
+                    self._departed(name, each)
 
     async def _bury_the_dead(self) -> None:
         for worker in await self._call(self._workers_key, "SMEMBERS"):
-            if await self._is_alive(worker):
-                continue
-            if await self._call(self._workers_key, "SREM", worker):  # nobody else was quicker
+            if not await self._is_alive(worker):
                 await self._bury(worker.decode())
 
     async def _bury(self, worker_id: str) -> None:
+        """Several may do so at once: each member is counted out, and told of, by one of them.
+
+        The worker itself is forgotten last, so whoever dies over it is followed by another one.
+        """
         key = self._rooms_key(worker_id)
         names = [name.decode() for name in await self._call(key, "SMEMBERS")]
-        logger.warning("! a worker is gone", worker=worker_id, rooms=len(names))
-        try:
-            for name in names:
-                for left in await self._leave(self._rooms[name], worker_id, ""):
-                    self._departed(name, _member_of(left))
-        except BaseException:
-            # Whoever looks next begins again; what was counted out already is not found twice.
-            await self._call(self._workers_key, "SADD", worker_id)
-            raise
-        await self._call(key, "DEL")
+        for name in names:
+            for left in await self._leave(self._rooms[name], worker_id, ""):
+                self._departed(name, _member_of(left))
+            await self._call(key, "SREM", name)
+        if await self._call(self._workers_key, "SREM", worker_id):
+            logger.warning("! a worker is gone", worker=worker_id, rooms=len(names))
 
     async def _is_alive(self, worker: bytes) -> bool:
         if worker == self._worker_id.encode():
@@ -178,9 +197,9 @@ class Presence:
 
     # ---- commands
 
-    async def _enter(self, room: RedisRoom, member: Member) -> Any:  # noqa: ANN401
+    async def _enter(self, room: RedisRoom, member: Member, *, is_again: bool = False) -> Any:  # noqa: ANN401
         entry = _encode(_Entry(member.peer_id, member.subject))
-        words = (member.peer_id, self._worker_id, entry)
+        words = (member.peer_id, self._worker_id, entry, int(is_again))
         return await self._run(ENTER.digest, room, words)
 
     async def _leave(self, room: RedisRoom, worker_id: str, peer_id: str) -> Any:  # noqa: ANN401

@@ -7,20 +7,24 @@ not be older than the question, so whoever asks while a read is under way shares
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
+import structlog
 
 from gateway.broker.contract import Snapshot
 from gateway.broker.redis import announcement
-from gateway.broker.redis.announcement import cursor_of
-from gateway.broker.redis.rooms import READ, SNAPSHOT, RedisRoom, RedisRooms
-from gateway.redis.client import Redis
+from gateway.broker.redis.announcement import AnnouncementInvalid, cursor_of
+from gateway.broker.redis.rooms import KEEP, READ, SNAPSHOT, RedisRoom, RedisRooms
+from gateway.redis.client import Redis, call_at
 from gateway.redis.errors import RedisAway
 from gateway.rooms import snapshot
 from gateway.rooms.publication import Publication
 from protocol.cursor import Cursor
+
+logger = structlog.get_logger(__name__)
 
 Entry = tuple[int, Publication]  # the proof at the place before, and what follows that place
 _Answer = TypeVar("_Answer")
@@ -68,6 +72,7 @@ class Reads:
     def __init__(self, redis: Redis, rooms: RedisRooms) -> None:
         self._redis = redis
         self._rooms = rooms
+        self._heads = _Shared(self._read_head)
         self._logs = _Shared(self._read_log)
         self._snapshots = _Shared(self._read_snapshot)
         self._known: dict[str, Snapshot] = {}
@@ -75,7 +80,7 @@ class Reads:
 
     async def head(self, room: RedisRoom) -> Cursor:
         """The room's present place; one that has not begun begins."""
-        return (await self._log_from(room, "")).head
+        return await self._heads.get(room, 0)
 
     async def log(self, room: RedisRoom, offset: int) -> Log:
         """The room's place, and all that its log has after `offset`."""
@@ -99,15 +104,34 @@ class Reads:
         self._known[room.name] = present
         self._known_bytes += len(present.values)
 
+    async def _read_head(self, room: RedisRoom, _offset: int) -> Cursor:
+        return (await self._log_from(room, "")).head
+
     async def _read_log(self, room: RedisRoom, offset: int) -> Log:
         # Offsets from strangers can be anything; before the first there is nothing.
         return await self._log_from(room, max(0, offset))
 
     async def _log_from(self, room: RedisRoom, offset: int | str) -> Log:
-        words = (offset, self._rooms.salt, room.kind.history_length, room.keep_ms)
-        epoch, head, proof, now_ms, found = await self._run(READ.digest, room, room.keys, words)
-        entries = [announcement.read(room.name, fields[1]) for _, fields in found]
-        times_ms = [int(fields[3]) for _, fields in found]
+        words = (offset, room.kind.history_length, room.keep_ms)
+        found = None
+        while found is None:
+            found = await self._run(READ.digest, room, room.keys[:2], words)
+            if found is None:
+                await self._keep(room)
+        epoch, head, proof, now_ms, log, is_due = found
+        if is_due:
+            with contextlib.suppress(RedisAway):  # there is time to do it until the room expires
+                await self._keep(room)
+        entries, times_ms = [], []
+        for _, fields in log:
+            try:
+                entry, time_ms = announcement.read(room.name, fields[1]), int(fields[3])
+            except (AnnouncementInvalid, ValueError, IndexError) as error:
+                # Left out, it is a hole that `after` finds, and nobody is told that all is well.
+                logger.warning("! not a log entry", room=room.name, why=str(error))
+                continue
+            entries.append(entry)
+            times_ms.append(time_ms)
         return Log(cursor_of(epoch, head, proof), now_ms, entries, times_ms)
 
     async def _read_snapshot(self, room: RedisRoom, _offset: int) -> Snapshot:
@@ -126,13 +150,13 @@ class Reads:
             self._remember(room, present)
             return present
 
+    async def _keep(self, room: RedisRoom) -> None:
+        await self._run(KEEP.digest, room, room.keys, (self._rooms.salt, room.keep_ms))
+
     async def _run(
         self, digest: str, room: RedisRoom, keys: Sequence[bytes], words: Sequence[str | int]
     ) -> Any:  # noqa: ANN401 - whatever the script returns
-        shard = self._redis.shard_of(room.slot)
-        if shard is None:
-            raise RedisAway("no node serves the room")
-        return await shard.call("EVALSHA", digest, len(keys), *keys, *words)
+        return await call_at(self._redis, room.slot, "EVALSHA", digest, len(keys), *keys, *words)
 
 
 def _array_of(entries: Sequence[bytes | None]) -> bytes:

@@ -41,7 +41,7 @@ end
 
 local head
 
--- A name that no other epoch of any room has. The same line stands in read.lua and turn.lua.
+-- A name that no other epoch of any room has. The same line stands in keep.lua and turn.lua.
 local function new_epoch()
     return string.sub(redis.sha1hex(table.concat({ kind.salt, KEYS[1], clock[1], clock[2] }, ' ')), 1, 12)
 end

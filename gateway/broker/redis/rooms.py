@@ -11,20 +11,21 @@ from typing import Final
 
 import msgspec
 
-from gateway.redis.client import slot_of
 from gateway.redis.connection import pack
 from gateway.redis.scripts import Script
+from gateway.redis.slots import slot_of
 from gateway.settings import RoomKind
 
 _PACKAGE: Final = "gateway.broker.redis"
 PUBLISH: Final = Script(_PACKAGE, "rooms.lua", "publish.lua")
 EXPIRE: Final = Script(_PACKAGE, "rooms.lua", "expire.lua")
 READ: Final = Script(_PACKAGE, "read.lua")
+KEEP: Final = Script(_PACKAGE, "keep.lua")
 SNAPSHOT: Final = Script(_PACKAGE, "snapshot.lua")
 TURN: Final = Script(_PACKAGE, "turn.lua")
 ENTER: Final = Script(_PACKAGE, "enter.lua")
 LEAVE: Final = Script(_PACKAGE, "leave.lua")
-SCRIPTS: Final = (PUBLISH, EXPIRE, READ, SNAPSHOT, TURN, ENTER, LEAVE)
+SCRIPTS: Final = (PUBLISH, EXPIRE, READ, KEEP, SNAPSHOT, TURN, ENTER, LEAVE)
 
 Words = tuple[bytes | str | int, ...]
 

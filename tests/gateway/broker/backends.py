@@ -20,6 +20,8 @@ from gateway.broker.memory import MemoryBroker, MemoryRooms
 from gateway.broker.redis.broker import RedisBroker
 from gateway.settings import RoomKind, Settings
 from gateway.settings.redis_url import address_of
+from tests.toolbox.redis_cluster import RedisCluster
+from tests.toolbox.redis_sentinel import SentinelTrio
 from tests.toolbox.redis_server import RedisServer
 
 SHORT_SECONDS: Final = 0.4
@@ -50,8 +52,29 @@ async def memory(_request: pytest.FixtureRequest) -> AsyncIterator[MakeBroker]:
 @contextlib.asynccontextmanager
 async def redis(request: pytest.FixtureRequest) -> AsyncIterator[MakeBroker]:
     server: RedisServer = request.getfixturevalue("redis_server")
-    address, prefix = address_of(server.url), secrets.token_hex(4)
-    yield lambda: RedisBroker(address, SETTINGS.kind_of, prefix=prefix, expire_every_seconds=0.02)
+    yield _over(server.url)
 
 
-BACKENDS: Final[dict[str, Backend]] = {"memory": memory, "redis": redis}
+@contextlib.asynccontextmanager
+async def redis_cluster(request: pytest.FixtureRequest) -> AsyncIterator[MakeBroker]:
+    cluster: RedisCluster = request.getfixturevalue("shared_redis_cluster")
+    yield _over(cluster.url)
+
+
+@contextlib.asynccontextmanager
+async def redis_sentinel(request: pytest.FixtureRequest) -> AsyncIterator[MakeBroker]:
+    trio: SentinelTrio = request.getfixturevalue("shared_sentinel_trio")
+    yield _over(trio.url)
+
+
+def _over(url: str) -> MakeBroker:
+    address, prefix = address_of(url), secrets.token_hex(4)
+    return lambda: RedisBroker(address, SETTINGS.kind_of, prefix=prefix, expire_every_seconds=0.02)
+
+
+BACKENDS: Final[dict[str, Backend]] = {
+    "memory": memory,
+    "redis": redis,
+    "redis-cluster": redis_cluster,
+    "redis-sentinel": redis_sentinel,
+}

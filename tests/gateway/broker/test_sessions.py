@@ -18,9 +18,10 @@ from gateway.broker.sessions import Intercom, Record, Sessions
 from gateway.settings import Settings
 from gateway.settings.redis_url import address_of
 from tests.gateway.broker.worker import PATIENCE_SECONDS, eventually
+from tests.toolbox.redis_cluster import RedisCluster
 from tests.toolbox.redis_server import RedisServer
 
-KEEP_SECONDS = 0.3
+KEEP_SECONDS = 0.6
 KEY = "key"
 
 
@@ -30,15 +31,29 @@ class Worker(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def memory(_: RedisServer) -> AsyncIterator[list[Worker]]:
+async def memory(_: pytest.FixtureRequest) -> AsyncIterator[list[Worker]]:
     sessions = MemorySessions(KEEP_SECONDS, time.monotonic)
     workers: dict[str, MemoryIntercom] = {}
     yield [Worker(sessions, MemoryIntercom(workers)) for _ in range(2)]
 
 
 @contextlib.asynccontextmanager
-async def redis(server: RedisServer) -> AsyncIterator[list[Worker]]:
-    address, prefix = address_of(server.url), secrets.token_hex(4)
+async def redis(request: pytest.FixtureRequest) -> AsyncIterator[list[Worker]]:
+    server: RedisServer = request.getfixturevalue("redis_server")
+    async with over(server.url) as workers:
+        yield workers
+
+
+@contextlib.asynccontextmanager
+async def redis_cluster(request: pytest.FixtureRequest) -> AsyncIterator[list[Worker]]:
+    cluster: RedisCluster = request.getfixturevalue("shared_redis_cluster")
+    async with over(cluster.url) as workers:
+        yield workers
+
+
+@contextlib.asynccontextmanager
+async def over(url: str) -> AsyncIterator[list[Worker]]:
+    address, prefix = address_of(url), secrets.token_hex(4)
     brokers = [RedisBroker(address, Settings().kind_of, prefix=prefix) for _ in range(2)]
     for broker in brokers:
         await broker.start(lambda _deliveries: None)
@@ -50,11 +65,9 @@ async def redis(server: RedisServer) -> AsyncIterator[list[Worker]]:
         await broker.stop()
 
 
-@pytest.fixture(params=[memory, redis])
-async def workers(
-    request: pytest.FixtureRequest, redis_server: RedisServer
-) -> AsyncIterator[list[Worker]]:
-    async with request.param(redis_server) as workers:
+@pytest.fixture(params=[memory, redis, redis_cluster])
+async def workers(request: pytest.FixtureRequest) -> AsyncIterator[list[Worker]]:
+    async with request.param(request) as workers:
         yield workers
 
 
@@ -175,7 +188,7 @@ async def test_a_message_that_breaks_its_reader_does_not_stop_the_next(
 
 
 async def test_a_worker_hears_again_when_redis_was_away(redis_server: RedisServer) -> None:
-    async with redis(redis_server) as (here, there):
+    async with over(redis_server.url) as (here, there):
         heard: list[bytes] = []
         there.intercom.hear("topic", heard.append)
         redis_server.restart()
