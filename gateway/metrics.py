@@ -55,7 +55,7 @@ class Metrics:
     bytes_sent: int = 0
     log_lines_dropped: int = 0
     # What somebody else knows anyway is asked for when it is wanted, not counted twice.
-    _gauges: dict[str, Callable[[], int]] = dataclasses.field(default_factory=dict)
+    _gauges: dict[str, Callable[[], float]] = dataclasses.field(default_factory=dict)
 
     def note_publication(self, outcome: str) -> None:
         """Count what became of a publication: accepted, repeated, duplicate or stale."""
@@ -75,7 +75,7 @@ class Metrics:
         """What `logs.configure` calls."""
         self.log_lines_dropped += 1
 
-    def gauge(self, name: str, read: Callable[[], int]) -> None:
+    def gauge(self, name: str, read: Callable[[], float]) -> None:
         """Show `read()` as `paceline_<name>`; raises KeyError for a name that has no sentence."""
         _GAUGES[name]
         self._gauges[name] = read
@@ -142,6 +142,7 @@ _GAUGES = {
     "connections": "Open Engine.IO connections.",
     "peers": "Connected peers.",
     "rooms": "Rooms that this worker has members in.",
+    "loop_lag_seconds": "How late the event loop woke, at most, since this was read before.",
 }
 
 

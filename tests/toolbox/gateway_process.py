@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from tests.toolbox.ports import free_port, wait_until_listening
 from tests.toolbox.programs import REPOSITORY
 
+SERVE: Final = (sys.executable, "-m", "gateway", "serve")
 _START_SECONDS = 20.0
 _STOP_SECONDS = 30.0
 
@@ -18,9 +21,11 @@ class GatewayProcess:
 
     Settings are environment variables: `GatewayProcess(folder, REDIS_URL=...)`. Nothing is
     inherited that configures a gateway, so a developer's own settings do not leak into tests.
+    `command` is for a gateway that is started in an unusual way.
     """
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, command: Sequence[str] = SERVE, **settings: str) -> None:
+        self._command = command
         self.port = free_port()
         self.log_path = folder / f"gateway-{self.port}.log"
         self._folder = folder
@@ -28,8 +33,12 @@ class GatewayProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def host(self) -> str:
+        return self._settings["HOST"]
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def process_id(self) -> int:
@@ -43,13 +52,14 @@ class GatewayProcess:
         """Return when it listens. Raises with its log when it does not."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "serve"],
+                self._command,
                 cwd=self._folder,
                 env=self._environment(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        if not wait_until_listening(self.port, _START_SECONDS) or self._process.poll() is not None:
+        listens = wait_until_listening(self.port, _START_SECONDS, self.host)
+        if not listens or self._process.poll() is not None:
             self.kill()
             raise RuntimeError(f"the gateway does not listen on {self.port}:\n{self.log}")
 
@@ -68,6 +78,13 @@ class GatewayProcess:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers, as on a frozen machine."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._running().send_signal(signal.SIGCONT)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

@@ -1,0 +1,113 @@
+"""This module owns a fleet for tests: workers on one Redis behind a balancer, as in production."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from gateway.identity import Role
+from tests.toolbox.balancer import Balancer
+from tests.toolbox.gateway_process import GatewayProcess
+from tests.toolbox.raw_client import Answer, request
+from tests.toolbox.strict_gateway import SECRET, token_of
+
+READY_SECONDS: Final = 20.0
+MEMBER: Final = token_of("member")
+BACKEND: Final = token_of("backend", Role.SERVICE)
+SETTINGS: Final = {
+    "PACELINE_ENV": "production",
+    "PACELINE_JWT_SECRET": SECRET,
+    "PACELINE_PING_INTERVAL_SECONDS": "2",
+    "PACELINE_PING_TIMEOUT_SECONDS": "3",
+    "PACELINE_DRAIN_SECONDS": "5",
+    # every client of a test comes from one address, and as fast as it can
+    "PACELINE_HANDSHAKES_PER_SECOND_PER_ADDRESS": "0",
+    "PACELINE_MESSAGES_PER_SECOND_PER_PEER": "0",
+    "PACELINE_JOINS_PER_SECOND_PER_PEER": "0",
+    "LOG_LEVEL": "INFO",
+}
+
+
+class Fleet:
+    """Workers and their balancer; tokens are required, as in production."""
+
+    def __init__(self, folder: Path, workers: Sequence[GatewayProcess]) -> None:
+        self.workers = list(workers)
+        self.balancer = Balancer(folder, [(each.host, each.port) for each in workers])
+
+    @property
+    def url(self) -> str:
+        """Where clients come."""
+        return self.balancer.url
+
+    async def start(self) -> None:
+        """Return when every worker is ready, and the balancer knows."""
+        for worker in self.workers:
+            await asyncio.to_thread(worker.start)
+        for worker in self.workers:
+            await until_ready(worker)
+        await asyncio.to_thread(self.balancer.start)
+
+    def kill(self) -> None:
+        """End everything, politely to nobody."""
+        self.balancer.kill()
+        for worker in self.workers:
+            worker.kill()
+
+
+@contextlib.asynccontextmanager
+async def fleet_of(folder: Path, size: int, **settings: str) -> AsyncIterator[Fleet]:
+    """A fleet that has started; `REDIS_URL` is one of the settings."""
+    fleet = Fleet(folder, [GatewayProcess(folder, **SETTINGS | settings) for _ in range(size)])
+    try:
+        await fleet.start()
+        yield fleet
+    finally:
+        fleet.kill()
+
+
+async def ask(worker: GatewayProcess, path: str, timeout_seconds: float = 2.0) -> Answer | None:
+    """One GET; None when nobody answers in time."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return await request(worker.port, "GET", path, host=worker.host)
+    except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        return None
+
+
+async def is_ready(worker: GatewayProcess) -> bool:
+    answer = await ask(worker, "/readyz")
+    return answer is not None and answer.status == 200
+
+
+async def until_ready(worker: GatewayProcess, timeout_seconds: float = READY_SECONDS) -> float:
+    """Wait for a green readiness; return the seconds it took. Raises `TimeoutError`."""
+    return await _until(worker, timeout_seconds, wanted=True)
+
+
+async def until_unready(worker: GatewayProcess, timeout_seconds: float = READY_SECONDS) -> float:
+    """Wait for a red readiness; return the seconds it took. Raises `TimeoutError`."""
+    return await _until(worker, timeout_seconds, wanted=False)
+
+
+async def _until(worker: GatewayProcess, timeout_seconds: float, *, wanted: bool) -> float:
+    began_at = time.monotonic()
+    async with asyncio.timeout(timeout_seconds):
+        while await is_ready(worker) is not wanted:
+            await asyncio.sleep(0.05)
+    return time.monotonic() - began_at
+
+
+async def lag_seconds(worker: GatewayProcess) -> float:
+    """How late its loop woke at most, since this was asked before."""
+    answer = await ask(worker, "/metrics")
+    if answer is None:
+        return 0.0
+    found = re.search(rb"^paceline_loop_lag_seconds (\S+)$", answer.body, re.MULTILINE)
+    assert found is not None, "the gateway does not tell its lag"
+    return float(found[1])
