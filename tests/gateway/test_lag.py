@@ -32,7 +32,7 @@ class _Loop:
     def time(self) -> float:
         return self.seconds
 
-    def call_at(self, when: float, wake: Callable[[Any], None], loop: Any) -> _Loop:  # noqa: ANN401 - as asyncio has it
+    def call_at(self, when: float, wake: Callable[[Any], None], loop: object) -> _Loop:
         assert loop is self
         self._waiting.append((when, wake))
         return self

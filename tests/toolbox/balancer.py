@@ -13,7 +13,7 @@ from tests.toolbox.ports import free_port, wait_until_listening
 _START_SECONDS: Final = 10.0
 _CONFIGURATION: Final = """
 global
-    maxconn 20000
+    maxconn 8000
     nbthread 1
 
 defaults

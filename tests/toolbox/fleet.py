@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -47,8 +46,7 @@ class Fleet:
 
     async def start(self) -> None:
         """Return when every worker is ready, and the balancer knows."""
-        for worker in self.workers:
-            await asyncio.to_thread(worker.start)
+        await asyncio.gather(*(asyncio.to_thread(worker.start) for worker in self.workers))
         for worker in self.workers:
             await until_ready(worker)
         await asyncio.to_thread(self.balancer.start)
@@ -60,15 +58,9 @@ class Fleet:
             worker.kill()
 
 
-@contextlib.asynccontextmanager
-async def fleet_of(folder: Path, size: int, **settings: str) -> AsyncIterator[Fleet]:
-    """A fleet that has started; `REDIS_URL` is one of the settings."""
-    fleet = Fleet(folder, [GatewayProcess(folder, **SETTINGS | settings) for _ in range(size)])
-    try:
-        await fleet.start()
-        yield fleet
-    finally:
-        fleet.kill()
+def workers_of(folder: Path, size: int, **settings: str) -> list[GatewayProcess]:
+    """Workers that have not started; `REDIS_URL` is one of the settings."""
+    return [GatewayProcess(folder, **SETTINGS | settings) for _ in range(size)]
 
 
 async def ask(worker: GatewayProcess, path: str, timeout_seconds: float = 2.0) -> Answer | None:
@@ -98,7 +90,7 @@ async def until_unready(worker: GatewayProcess, timeout_seconds: float = READY_S
 async def _until(worker: GatewayProcess, timeout_seconds: float, *, wanted: bool) -> float:
     began_at = time.monotonic()
     async with asyncio.timeout(timeout_seconds):
-        while await is_ready(worker) is not wanted:
+        while await is_ready(worker) is not wanted:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.05)
     return time.monotonic() - began_at
 

@@ -180,7 +180,7 @@ async def connect(
     return peer, await peer.hear()
 
 
-async def request(
+async def request(  # noqa: PLR0913, PLR0917 - one fact each about the request
     port: int,
     method: str,
     target: str,

@@ -73,10 +73,22 @@ class Book:
         self._file.close()
 
 
-def records_in(path: Path) -> list[Record]:
-    """What a process has written; a line that it was killed over is left out."""
-    whole, _, _ = path.read_bytes().rpartition(b"\n")
-    return [_decode(line) for line in whole.split(b"\n") if line]
+class ForeignBook:
+    """What another process writes; `read` takes up what has been added."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self.records: list[Record] = []
+
+    def read(self) -> list[Record]:
+        """All whole lines that there are by now."""
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            whole, end, _ = file.read().rpartition(b"\n")
+        self._offset += len(whole) + len(end)
+        self.records += [_decode(line) for line in whole.split(b"\n") if line]
+        return self.records
 
 
 def in_order(books: Iterable[Iterable[Record]]) -> list[Record]:

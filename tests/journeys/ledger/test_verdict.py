@@ -142,10 +142,7 @@ BROKEN: dict[str, tuple[str, Callable[[], Story]]] = {
     ),
     "refused and delivered": (
         "aborted read",
-        lambda: _good()
-        .invoke(_id(4))
-        .tell("publisher", "pub_refused", id=_id(4))
-        .receive(4),
+        lambda: _good().invoke(_id(4)).tell("publisher", "pub_refused", id=_id(4)).receive(4),
     ),
     "new and taken for old": (
         "superseded",
@@ -157,7 +154,9 @@ BROKEN: dict[str, tuple[str, Callable[[], Story]]] = {
     ),
     "two proofs of one slot": (
         "divergence",
-        lambda: _good().join(0, who="bob").tell("bob", "recv", id=_id(1), cursor=_cursor(1, proof=9)),
+        lambda: (
+            _good().join(0, who="bob").tell("bob", "recv", id=_id(1), cursor=_cursor(1, proof=9))
+        ),
     ),
     "one in two slots": (
         "duplicate append",
@@ -223,12 +222,7 @@ BROKEN: dict[str, tuple[str, Callable[[], Story]]] = {
     "a reset for nothing": ("unexplained reset", lambda: _good().reset().publish(4).receive(4)),
     "a reset by what may cause none": (
         "unexplained reset",
-        lambda: _good()
-        .fault("start", may_reset=False)
-        .reset()
-        .fault("stop")
-        .publish(4)
-        .receive(4),
+        lambda: _good().fault("start", may_reset=False).reset().fault("stop").publish(4).receive(4),
     ),
 }
 

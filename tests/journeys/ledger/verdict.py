@@ -68,7 +68,8 @@ class Verdict:
     def recovery_of(self, name: str) -> float:
         """The longest recovery from a fault of that name; raises `ValueError` if there was none."""
         return max(
-            seconds for index, seconds in self.recovery_seconds.items()
+            seconds
+            for index, seconds in self.recovery_seconds.items()
             if self.faults[index].name == name
         )
 

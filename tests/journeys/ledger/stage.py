@@ -1,0 +1,218 @@
+"""A run: a fleet with members and publishers, something that is broken meanwhile, and the verdict.
+
+    async with on_stage(folder, 7, workers_of(folder, 3, REDIS_URL=...)) as stage:
+        async with stage.fault("a worker is killed"):
+            ...
+    assert stage.verdict.anomalies == []
+
+Leaving the context is the quiet end: what was broken is whole again, a last publication goes to
+every room, and everybody is waited for, though not for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from tests.journeys.ledger.attendance import Attendance
+from tests.journeys.ledger.members import OfficialMember, RawMember
+from tests.journeys.ledger.publishers import Backend, Desk, Publisher, Rider, session_for_many
+from tests.journeys.ledger.readings import Reach
+from tests.journeys.ledger.records import Book, ForeignBook, Record, in_order
+from tests.journeys.ledger.verdict import Verdict, judge
+from tests.toolbox import programs
+from tests.toolbox.fleet import MEMBER, Fleet, lag_seconds, until_ready
+from tests.toolbox.gateway_process import GatewayProcess
+from tests.toolbox.riders import RiderProcess
+
+SETTLE_SECONDS: Final = 15.0
+LOOK_SECONDS: Final = 0.1
+LAG_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cast:
+    """Who takes part. The rate is that of each publisher, on average, while all is well."""
+
+    rooms: int = 4
+    raw_members: int = 8
+    official_members: int = 2
+    javascript_members: int = 4
+    transports: str = "websocket"
+    backends: int = 4
+    riders: int = 2
+    pause_seconds: float = 0.1
+
+
+class Stage:
+    """What a journey may do while everything goes on."""
+
+    def __init__(self, fleet: Fleet, book: Book, dice: Random, cast: Cast) -> None:
+        self.fleet, self.book, self.dice, self.cast = fleet, book, dice, cast
+        self.rooms = [f"room:{number}" for number in range(cast.rooms)]
+        self.verdict: Verdict
+        self.records: list[Record] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._publishing: set[asyncio.Task[None]] = set()
+        self.foreign: ForeignBook | None = None
+
+    @contextlib.asynccontextmanager
+    async def fault(self, name: str, *, may_reset: bool = False) -> AsyncIterator[None]:
+        """Something is broken from the beginning of this context to its end."""
+        self.book.note("nemesis", "fault_start", reason=name, may_reset=may_reset)
+        try:
+            yield
+        finally:
+            self.book.note("nemesis", "fault_stop", reason=name)
+
+    def a_worker(self) -> GatewayProcess:
+        return self.dice.choice(self.fleet.workers)
+
+    def received_since(self, at: float) -> set[tuple[str, str]]:
+        """(member, room) of what has been received of what was published after that moment."""
+        records = self._records_since(at)
+        begun = {record.id for record in records if record.kind == "pub_invoke"}
+        return {
+            (record.who, record.room)
+            for record in records
+            if record.kind == "recv" and record.id in begun
+        }
+
+    async def until_all_hear(self, timeout_seconds: float = SETTLE_SECONDS) -> None:
+        """Return when every member has something of each room that was begun after this call."""
+        at, cast = time.monotonic(), self.cast
+        count = cast.raw_members + cast.official_members + cast.javascript_members
+        async with asyncio.timeout(timeout_seconds):
+            while len(self.received_since(at)) < count * cast.rooms:  # noqa: ASYNC110 - no event tells of it
+                await asyncio.sleep(LOOK_SECONDS)
+
+    # ---- how it begins and ends
+
+    def begin(self, work: Coroutine[Any, Any, None], *, publishes: bool = False) -> None:
+        task = asyncio.create_task(work)
+        (self._publishing if publishes else self._tasks).add(task)
+
+    async def end_publishing(self) -> None:
+        await _end(self._publishing)
+
+    async def end(self) -> None:
+        await _end(self._tasks)
+
+    async def observe_lag_forever(self) -> None:
+        while True:
+            for index, worker in enumerate(self.fleet.workers):
+                lag = await lag_seconds(worker)
+                self.book.note("observer", "lag", reason=f"worker {index}", seconds=lag)
+            await asyncio.sleep(LAG_SECONDS)
+
+    def all_records(self) -> list[Record]:
+        return in_order(self._books())
+
+    def _records_since(self, at: float) -> list[Record]:
+        return [
+            record
+            for book in self._books()
+            for record in book[bisect_right(book, at, key=lambda record: record.at) :]
+        ]
+
+    def _books(self) -> list[list[Record]]:
+        return [self.book.records] + ([self.foreign.read()] if self.foreign else [])
+
+
+@contextlib.asynccontextmanager
+async def on_stage(
+    folder: Path,
+    seed: int,
+    workers: Sequence[GatewayProcess],
+    cast: Cast | None = None,
+    reach: Reach | None = None,
+) -> AsyncIterator[Stage]:
+    """A run; its verdict is there when the context has been left."""
+    cast, dice = cast or Cast(), Random(seed)  # noqa: S311 - it has to repeat itself
+    fleet, book = Fleet(folder, workers), Book(folder / "book.jsonl")
+    stage = Stage(fleet, book, dice, cast)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(book.close)
+        stack.callback(fleet.kill)
+        await fleet.start()
+        stack.push_async_callback(stage.end)
+        stack.push_async_callback(stage.end_publishing)
+        await _raise_curtain(stage, folder, stack)
+        yield stage
+        await _come_to_rest(stage)
+    stage.records = stage.all_records()
+    stage.verdict = judge(stage.records, reach)
+
+
+async def _raise_curtain(stage: Stage, folder: Path, stack: contextlib.AsyncExitStack) -> None:
+    """Bring everybody in, and return when all hear each other."""
+    cast, dice, book, url = stage.cast, stage.dice, stage.book, stage.fleet.url
+    session = await stack.enter_async_context(session_for_many())
+    for number in range(cast.raw_members):
+        attendance = Attendance(f"raw {number}", stage.rooms, book)
+        member = RawMember(attendance, session, url, Random(dice.random()))  # noqa: S311 - the same
+        stage.begin(member.live_forever())
+    for number in range(cast.official_members):
+        attendance = Attendance(f"python {number}", stage.rooms, book)
+        stage.begin(OfficialMember(attendance, url, _transports_of(cast)).live_forever())
+    if cast.javascript_members:
+        command = [str(programs.node()), "ledger-member.mjs", url, MEMBER, cast.transports]
+        written = folder / "javascript.jsonl"
+        command += [str(cast.javascript_members), *stage.rooms]
+        stack.enter_context(RiderProcess(written, *command))
+        stage.foreign = ForeignBook(written)
+    publishers: list[Publisher] = [
+        *(Backend(f"backend {n}", book, session, url) for n in range(cast.backends)),
+        *(Rider(f"rider {n}", book, session, url) for n in range(cast.riders)),
+    ]
+    for publisher in publishers:
+        desk = Desk(publisher.name, stage.rooms, Random(dice.random()))  # noqa: S311 - the same
+        work = publisher.publish_forever(desk, cast.pause_seconds, Random(dice.random()))  # noqa: S311 - the same
+        stage.begin(work, publishes=True)
+    stage.begin(stage.observe_lag_forever())
+    await stage.until_all_hear()
+
+
+def _transports_of(cast: Cast) -> list[str]:
+    return ["polling", "websocket"] if cast.transports == "default" else [cast.transports]
+
+
+async def _come_to_rest(stage: Stage) -> None:
+    """Heal, be quiet, say a last word in every room, and wait until all have heard it."""
+    for worker in stage.fleet.workers:
+        await until_ready(worker)
+    # who hears nothing is for the judge to tell
+    with contextlib.suppress(TimeoutError):
+        await stage.until_all_hear()
+    await stage.end_publishing()
+    at = time.monotonic()
+    async with session_for_many() as session:
+        closer = Backend("last word", stage.book, session, stage.fleet.url)
+        desk = Desk(closer.name, stage.rooms, stage.dice)
+        for room in stage.rooms:
+            await closer.publish(desk.next(room))
+    with contextlib.suppress(TimeoutError):
+        cast = stage.cast
+        count = cast.raw_members + cast.official_members + cast.javascript_members
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while len(stage.received_since(at)) < count * cast.rooms:  # noqa: ASYNC110 - the same
+                await asyncio.sleep(LOOK_SECONDS)
+    stage.book.note("stage", "end")
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel all; one that had failed raises here, so that no actor dies unnoticed."""
+    for task in tasks:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    tasks.clear()
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
