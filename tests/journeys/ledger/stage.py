@@ -22,7 +22,8 @@ from random import Random
 from typing import Any, Final
 
 from tests.journeys.ledger.attendance import Attendance
-from tests.journeys.ledger.members import OfficialMember, RawMember
+from tests.journeys.ledger.members import RawMember
+from tests.journeys.ledger.official import OfficialMember
 from tests.journeys.ledger.publishers import Backend, Desk, Publisher, Rider, session_for_many
 from tests.journeys.ledger.readings import Reach
 from tests.journeys.ledger.records import Book, ForeignBook, Record, in_order
@@ -157,7 +158,7 @@ async def _raise_curtain(stage: Stage, folder: Path, stack: contextlib.AsyncExit
     session = await stack.enter_async_context(session_for_many())
     for number in range(cast.raw_members):
         attendance = Attendance(f"raw {number}", stage.rooms, book)
-        member = RawMember(attendance, session, url, Random(dice.random()))  # noqa: S311 - the same
+        member = RawMember(attendance, stage.fleet.balancer.port, Random(dice.random()))  # noqa: S311 - the same
         stage.begin(member.live_forever())
     for number in range(cast.official_members):
         attendance = Attendance(f"python {number}", stage.rooms, book)
