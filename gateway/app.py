@@ -22,6 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from gateway.authentication import Authenticator
 from gateway.broker.contract import Broker
 from gateway.broker.memory import MemoryBroker, MemoryRooms
+from gateway.broker.redis.broker import RedisBroker
 from gateway.hub import Hub
 from gateway.lag import LoopLag
 from gateway.logs import Offences
@@ -34,6 +35,7 @@ from gateway.rest.problems import Problems
 from gateway.rest.routes import routes_of
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
+from gateway.settings.redis_url import address_of
 from gateway.sockets.engine import EngineLimits
 from gateway.sockets.internals import has_asked
 from gateway.sockets.lanes import Lanes
@@ -189,7 +191,10 @@ def _malformed_requests_noted(offences: Offences) -> Iterator[None]:
 
 
 def _broker_of(settings: Settings) -> Broker:
-    return MemoryBroker(MemoryRooms(settings.kind_of))
+    if settings.redis_url is None:
+        return MemoryBroker(MemoryRooms(settings.kind_of))
+    address = address_of(settings.redis_url)
+    return RedisBroker(address, settings.kind_of, prefix=settings.redis_prefix)
 
 
 def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing) -> Server:

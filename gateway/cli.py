@@ -132,8 +132,6 @@ def _serve(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = _settings_of(
         {**environ, **{name: value for name, value in given.items() if value is not None}}
     )
-    if problems := _not_yet(settings):
-        raise SettingsInvalid(problems)
     metrics = Metrics()
     logs.configure(
         settings.log_format, settings.log_level, sys.stdout, metrics.note_dropped_log_line
@@ -149,13 +147,6 @@ def _settings_of(environ: Mapping[str, str]) -> Settings:
     return Settings.from_env(
         {name: value for name, value in environ.items() if name not in _OF_OTHER_COMMANDS}
     )
-
-
-def _not_yet(settings: Settings) -> list[str]:
-    """Settings that are right, and for which this version has nothing."""
-    if settings.redis_url is None:
-        return []
-    return ["REDIS_URL is set, but this version has only the embedded broker, of one process."]
 
 
 def _announcement(settings: Settings) -> Callable[[int], None]:
@@ -299,8 +290,6 @@ def _config_check(namespace: argparse.Namespace, environ: Mapping[str, str]) -> 
         sys.stdout.write(f"{name:{width}}  {value}  ({source})\n")
     for warning in warnings_of(settings):
         sys.stdout.write(f"warning: {warning}\n")
-    if problems := _not_yet(settings):
-        raise SettingsInvalid(problems)
     return OK
 
 

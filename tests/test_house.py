@@ -25,6 +25,18 @@ DRAWERS = {"base", "common", "core", "helper", "helpers", "manager", "misc", "ut
 TESTED_ELSEWHERE = {
     "gateway/__main__.py": "two lines; every journey starts the gateway through it",
     "gateway/broker/memory.py": "the contract suite, test_contract*.py, runs over every backend",
+    "gateway/broker/redis/announcement.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/broker/redis/broker.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/broker/redis/followings.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/broker/redis/presence.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/broker/redis/publisher.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/broker/redis/reads.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/broker/redis/rooms.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/redis/client.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/redis/connection.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/redis/scripts.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/redis/shard.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/redis/subscriber.py": "the contract suite of the brokers, over a real Redis",
 }
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from gateway.settings.redis_url import address_of
 from gateway.settings.values import Values, is_loopback
 from gateway.settings.variables import meant_by, variable_of
 
@@ -77,7 +78,6 @@ def _is_public_key(block: str) -> bool:
 
 _URLS = (
     ("jwks_url", r"https?", "https://issuer/.well-known/jwks.json"),
-    ("redis_url", r"(rediss?|valkeys?|unix)(\+\w+)?", "redis://localhost:6379/0"),
     ("database_url", r"(sqlite|postgres|postgresql)(\+\w+)?", "postgresql://localhost/paceline"),
 )
 
@@ -87,6 +87,11 @@ def _urls(settings: Values) -> Iterator[str]:
         url = getattr(settings, name)
         if url is not None and not re.match(rf"{scheme}://[^\s]", url):
             yield f"{variable_of(name)} is not a URL such as {example}."
+    if settings.redis_url is not None:
+        try:
+            address_of(settings.redis_url)
+        except ValueError as error:
+            yield f"REDIS_URL is not right: {error}."
     for origin in settings.allowed_origins:
         if origin == "*" and not settings.is_development:
             yield "PACELINE_ALLOWED_ORIGINS is '*': production wants the origins by name."

@@ -8,6 +8,7 @@ short times make waiting short.
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final
@@ -16,7 +17,10 @@ import pytest
 
 from gateway.broker.contract import Broker
 from gateway.broker.memory import MemoryBroker, MemoryRooms
+from gateway.broker.redis.broker import RedisBroker
 from gateway.settings import RoomKind, Settings
+from gateway.settings.redis_url import address_of
+from tests.toolbox.redis_server import RedisServer
 
 SHORT_SECONDS: Final = 0.15
 SHORT_LENGTH: Final = 5
@@ -43,4 +47,11 @@ async def memory(_request: pytest.FixtureRequest) -> AsyncIterator[MakeBroker]:
     yield lambda: MemoryBroker(rooms, expire_every_seconds=0.02)
 
 
-BACKENDS: Final[dict[str, Backend]] = {"memory": memory}
+@contextlib.asynccontextmanager
+async def redis(request: pytest.FixtureRequest) -> AsyncIterator[MakeBroker]:
+    server: RedisServer = request.getfixturevalue("redis_server")
+    address, prefix = address_of(server.url), secrets.token_hex(4)
+    yield lambda: RedisBroker(address, SETTINGS.kind_of, prefix=prefix, expire_every_seconds=0.02)
+
+
+BACKENDS: Final[dict[str, Backend]] = {"memory": memory, "redis": redis}

@@ -56,7 +56,7 @@ def test_all_mistakes_are_told_at_once_each_with_its_variable() -> None:
         ({**PRODUCTION, "PORT": "-1"}, "PORT is '-1'"),
         ({**PRODUCTION, "PACELINE_JWT_LEEWAY_SECONDS": "nan"}, "PACELINE_JWT_LEEWAY_SECONDS"),
         ({**PRODUCTION, "PACELINE_WORKERS": "2"}, "need REDIS_URL"),
-        ({**PRODUCTION, "REDIS_URL": "localhost:6379"}, "REDIS_URL is not a URL"),
+        ({**PRODUCTION, "REDIS_URL": "localhost:6379"}, "REDIS_URL is not right: it is not a URL"),
         ({**PRODUCTION, "DATABASE_URL": "mysql://h/d"}, "DATABASE_URL is not a URL"),
         ({**PRODUCTION, "PACELINE_ALLOWED_ORIGINS": "*"}, "wants the origins by name"),
         ({**PRODUCTION, "PACELINE_ALLOWED_ORIGINS": "https://a.example/"}, "https://maps.example"),

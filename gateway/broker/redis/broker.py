@@ -1,0 +1,211 @@
+"""This module owns the broker of many processes: the contract, fulfilled with Redis.
+
+publish   -> publisher.py   one script call, pipelined     publish.lua
+follow    -> followings.py  channel, order, holes          read.lua, turn.lua, expire.lua
+history,
+snapshot  -> reads.py       shared by all who ask          read.lua, snapshot.lua
+enter     -> presence.py    members, dead workers          enter.lua, leave.lua
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
+
+import structlog
+
+from gateway.broker.contract import BrokerUnavailable, Deliver, History, Settle, Snapshot
+from gateway.broker.redis.followings import Followings
+from gateway.broker.redis.presence import Presence
+from gateway.broker.redis.publisher import Publisher
+from gateway.broker.redis.reads import Reads
+from gateway.broker.redis.rooms import SCRIPTS, RedisRooms
+from gateway.redis.client import Redis, redis_of
+from gateway.redis.errors import RedisAway, RedisRefused
+from gateway.redis.shard import Shard
+from gateway.redis.subscriber import Message
+from gateway.rooms.publication import Draft, Receipt, draft_of_event
+from gateway.settings import RoomKind
+from gateway.settings.redis_url import RedisAddress
+from protocol.cursor import Cursor
+from protocol.events import Member, MemberLeft
+
+logger = structlog.get_logger(__name__)
+
+EXPIRE_EVERY_SECONDS: Final = 1.0
+AUDIT_EVERY_SECONDS: Final = 10.0
+
+
+class RedisBroker:
+    """One worker's access to the rooms in Redis."""
+
+    def __init__(  # noqa: PLR0913 - where, what kind of rooms, and how this worker is called
+        self,
+        address: RedisAddress,
+        kind_of: Callable[[str], RoomKind],
+        *,
+        prefix: str = "paceline",
+        worker_id: str | None = None,
+        expire_every_seconds: float = EXPIRE_EVERY_SECONDS,
+        audit_every_seconds: float = AUDIT_EVERY_SECONDS,
+    ) -> None:
+        self._kind_of = kind_of
+        self._rooms = RedisRooms(kind_of, prefix)
+        worker_id = worker_id or secrets.token_urlsafe(6)
+        self._redis: Redis = redis_of(address, SCRIPTS, f"{prefix}:beat:{worker_id}", self)
+        self._reads = Reads(self._redis, self._rooms)
+        self._publisher = Publisher(self._redis, self._rooms)
+        self._followings = Followings(self._redis, self._rooms, self._reads)
+        self._presence = Presence(
+            self._redis, self._rooms, worker_id, prefix, self._announce_departure
+        )
+        self._expire_every_seconds = expire_every_seconds
+        self._audit_every_seconds = audit_every_seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopped = False
+
+    # ---- the contract
+
+    async def start(self, deliver: Deliver) -> None:
+        """Connect; whoever asks before that is done is told that the broker is unavailable."""
+        self._followings.start(deliver)
+        await self._redis.start()
+        for work in (
+            self._presence.look_after_forever(),
+            self._repeat_forever(self._followings.expire, self._expire_every_seconds),
+            self._repeat_forever(self._followings.audit, self._audit_every_seconds),
+        ):
+            self._keep(asyncio.create_task(work))
+
+    async def stop(self) -> None:
+        """End; a second call does nothing."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        self._followings.stop()
+        for task in list(self._tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        with contextlib.suppress(RedisAway, RedisRefused):
+            await self._presence.withdraw()
+        await self._redis.stop()
+
+    def publish(self, draft: Draft, settle: Settle) -> None:
+        """Accept a draft."""
+        self._publisher.publish(draft, settle)
+
+    async def follow(self, room: str) -> Cursor:
+        """Begin deliveries of a room; return the place after which they go on."""
+        async with _translated():
+            return await self._followings.follow(self._rooms[room])
+
+    async def unfollow(self, room: str) -> None:
+        """End deliveries of a room."""
+        self._followings.unfollow(self._rooms[room])
+
+    async def cursor(self, room: str) -> Cursor:
+        """The room's present place."""
+        async with _translated():
+            return await self._reads.head(self._rooms[room])
+
+    async def history(self, room: str, since: Cursor) -> History | None:
+        """Everything after `since`, or None."""
+        known = self._rooms[room]
+        async with _translated():
+            log = await self._reads.log(known, since.offset)
+        entries = log.after(since, known)
+        if entries is None:
+            return None
+        return History(log.head, [publication for _, publication in entries])
+
+    async def snapshot(self, room: str) -> Snapshot:
+        """The room's last values and their place."""
+        async with _translated():
+            return await self._reads.snapshot(self._rooms[room])
+
+    async def enter(self, room: str, member: Member) -> bool:
+        """Count a peer in."""
+        async with _translated():
+            return await self._presence.enter(room, member)
+
+    async def leave(self, room: str, peer_id: str) -> bool:
+        """Count a peer out."""
+        async with _translated():
+            return await self._presence.leave(room, peer_id)
+
+    async def members(self, room: str) -> list[Member]:
+        """Everybody who is in, on all workers."""
+        async with _translated():
+            return await self._presence.members(room)
+
+    async def ping(self) -> None:
+        """Return when a message has made its way through Redis within the last seconds."""
+        if not self._redis.is_healthy:
+            raise BrokerUnavailable
+
+    # ---- from the connections
+
+    def heard(self, messages: Sequence[Message]) -> None:
+        """Pass it on."""
+        self._followings.heard(messages)
+
+    def dropped(self, shard: Shard, channel: bytes) -> None:
+        """Pass it on."""
+        self._followings.dropped(shard, channel)
+
+    def subscriber_up(self, shard: Shard) -> None:
+        """Follow what was followed there."""
+        self._followings.subscriber_up(shard)
+
+    def subscriber_down(self, shard: Shard) -> None:
+        """Deliver nothing of it until it is whole again."""
+        self._followings.subscriber_down(shard)
+
+    def commands_up(self, shard: Shard) -> None:
+        """Count members in again: another server may be there, or the same with less in it."""
+        self._keep(asyncio.create_task(self._enter_again(shard)))
+
+    def moved(self) -> None:
+        """Follow rooms where they are now."""
+        self._followings.moved()
+
+    async def _enter_again(self, shard: Shard) -> None:
+        with contextlib.suppress(RedisAway, RedisRefused):  # then it comes back once more
+            await self._presence.enter_again(shard)
+
+    # ---- the rest
+
+    def _announce_departure(self, room: str, member: Member) -> None:
+        if self._kind_of(room).presence:
+            body = MemberLeft(room, member)
+            self.publish(draft_of_event(room, "member-left", body, member.peer_id), _unanswered)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @staticmethod
+    async def _repeat_forever(work: Callable[[], object], every_seconds: float) -> None:
+        while True:
+            await asyncio.sleep(every_seconds)
+            try:
+                await work()  # type: ignore[misc]
+            except (RedisAway, RedisRefused) as error:
+                logger.debug("! not looked after", why=str(error))
+
+
+@contextlib.asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except RedisAway as away:
+        raise BrokerUnavailable(away.retry_after_ms) from away
+
+
+def _unanswered(receipt: Receipt | BrokerUnavailable) -> None:
+    if isinstance(receipt, BrokerUnavailable):
+        logger.warning("! member event lost, the broker is unavailable")

@@ -1,0 +1,348 @@
+"""This module owns which rooms this worker follows, and that each is delivered without a hole.
+
+A following is live, or it holds what arrives. It holds until the broker knows where it stands: at
+first, and from a lost connection, a hole or a fork on, until the log was read and what it lacks is
+delivered, or given up and told as an interruption. What is held is bounded: beyond the bound it
+is dropped, and so is a hole of its own, to be read from the log like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
+
+import structlog
+
+from gateway.broker.contract import BrokerUnavailable, Deliver, Delivery, Interrupted
+from gateway.broker.feed import Feed, Verdict
+from gateway.broker.redis import announcement
+from gateway.broker.redis.announcement import AnnouncementInvalid
+from gateway.broker.redis.reads import Entry, Log, Reads
+from gateway.broker.redis.rooms import EXPIRE, TURN, RedisRoom, RedisRooms
+from gateway.redis.client import Redis
+from gateway.redis.errors import RedisAway, RedisRefused
+from gateway.redis.shard import Shard
+from gateway.redis.subscriber import Message
+from protocol.cursor import Cursor
+
+logger = structlog.get_logger(__name__)
+
+_HELD_LIMIT: Final = 10_000
+_FOLLOW_TIMEOUT_SECONDS: Final = 2.0
+_RETRY_SECONDS: Final = 0.1
+_ROOMS_AT_ONCE: Final = 200
+
+LOST: Final = "history lost"
+RESTARTED: Final = "history restarted"
+
+
+class Following:
+    """One room that is followed. `feed` is None until it is known where to begin."""
+
+    __slots__ = ("feed", "held", "is_filling", "is_over", "room", "shard")
+
+    def __init__(self, room: RedisRoom) -> None:
+        self.room = room
+        self.shard: Shard | None = None  # where it is subscribed
+        self.feed: Feed | None = None
+        self.held: list[Entry] | None = []
+        self.is_filling = False
+        self.is_over = False
+
+    @property
+    def idle_place(self) -> Cursor | None:
+        """What was delivered up to; None while that is about to change."""
+        is_live = self.feed is not None and self.held is None and not self.is_over
+        return self.feed.place if is_live and self.feed is not None else None
+
+    def hold(self, entry: Entry) -> None:
+        """Keep what arrives for later."""
+        assert self.held is not None, "what is live holds nothing back"
+        if len(self.held) >= _HELD_LIMIT:
+            self.held.clear()
+        self.held.append(entry)
+
+    def stop(self) -> None:
+        """Deliver nothing more before the log was read."""
+        if self.held is None:
+            self.held = []
+
+    def release(self) -> list[Delivery]:
+        """What is held and comes next, which is then delivered; live unless there is a hole."""
+        assert self.feed is not None, "where to begin is known"
+        assert self.held is not None, "it is holding"
+        held, self.held = self.held, None
+        ready: list[Delivery] = []
+        for index, (before, publication) in enumerate(held):
+            verdict = self.feed.take(publication, before)
+            if verdict is Verdict.NEXT:
+                ready.append(publication)
+            elif verdict is not Verdict.OLD:
+                self.held = held[index:]
+                break
+        return ready
+
+
+class Followings:
+    """The rooms that one worker follows; fulfils what its connections want of their listener."""
+
+    def __init__(self, redis: Redis, rooms: RedisRooms, reads: Reads) -> None:
+        self._redis = redis
+        self._rooms = rooms
+        self._reads = reads
+        self._deliver: Deliver | None = None
+        self._by_channel: dict[bytes, Following] = {}
+        self._chores: set[asyncio.Task[None]] = set()
+
+    def start(self, deliver: Deliver) -> None:
+        """Begin to deliver."""
+        self._deliver = deliver
+
+    def stop(self) -> None:
+        """Deliver nothing more."""
+        self._deliver = None
+        for chore in self._chores:
+            chore.cancel()
+
+    def __contains__(self, room: RedisRoom) -> bool:
+        return room.channel in self._by_channel
+
+    # ---- from the hub
+
+    async def follow(self, room: RedisRoom) -> Cursor:
+        """Begin deliveries; return the place after which they go on."""
+        following = self._by_channel.get(room.channel)
+        is_new = following is None
+        if following is None:
+            following = self._by_channel[room.channel] = Following(room)
+        try:
+            async with asyncio.timeout(_FOLLOW_TIMEOUT_SECONDS):
+                if following.shard is None:
+                    await self._subscribe(following)
+                if room.kind.expire_seconds:
+                    await self._expire(room)
+                head = await self._reads.head(room)
+        except BaseException as error:
+            if is_new:
+                self.unfollow(room)
+            if isinstance(error, (RedisAway, TimeoutError)):
+                raise BrokerUnavailable from error
+            raise
+        if following.feed is None:
+            following.feed = Feed(head)
+            self._let_go(following)
+        return head
+
+    def unfollow(self, room: RedisRoom) -> None:
+        """End deliveries."""
+        following = self._by_channel.pop(room.channel, None)
+        if following is None:
+            return
+        following.is_over = True
+        self._unsubscribe(following)
+        self._reads.forget(room)
+
+    # ---- from the connections
+
+    def heard(self, messages: Sequence[Message]) -> None:
+        """Pass on what comes next; hold, fill or drop the rest."""
+        deliveries: list[Delivery] = []
+        for channel, data in messages:
+            following = self._by_channel.get(channel)
+            if following is None:
+                continue  # the beat, or a room that has just been left
+            try:
+                before, publication = announcement.read(following.room.name, data)
+            except AnnouncementInvalid as error:
+                logger.warning("! not an announcement", room=following.room.name, why=str(error))
+                continue
+            feed = following.feed
+            if following.held is not None or feed is None:
+                following.hold((before, publication))
+                continue
+            verdict = feed.take(publication, before)
+            if verdict is Verdict.NEXT:
+                deliveries.append(publication)
+            elif verdict is not Verdict.OLD:
+                following.held = [(before, publication)]
+                self._fill(following)
+        if deliveries and self._deliver is not None:
+            self._deliver(deliveries)
+
+    def subscriber_down(self, shard: Shard) -> None:
+        """What is published now is not heard; nothing may go out over the hole that begins."""
+        for following in self._by_channel.values():
+            if following.shard is shard:
+                following.shard = None
+                following.stop()
+
+    def subscriber_up(self, shard: Shard) -> None:
+        """Subscribe again, and read what was missed."""
+        self._start_chore(self._follow_again(shard))
+
+    def dropped(self, shard: Shard, channel: bytes) -> None:
+        """The slot of a room has moved to another node."""
+        following = self._by_channel.get(channel)
+        if following is not None and following.shard is shard:
+            following.shard = None
+            following.stop()
+            self._start_chore(self._resume([following]))
+
+    def moved(self) -> None:
+        """The nodes of the cluster have divided the slots anew."""
+        lost = []
+        for following in self._by_channel.values():
+            if following.feed is not None and following.shard is not self._shard_of(following):
+                self._unsubscribe(following)
+                following.stop()
+                lost.append(following)
+        if lost:
+            self._start_chore(self._resume(lost))
+
+    # ---- looking after
+
+    def expiring_rooms(self) -> list[RedisRoom]:
+        """Followed rooms whose bikes are removed when they are not heard of for too long."""
+        followings = self._by_channel.values()
+        return [each.room for each in followings if each.room.kind.expire_seconds]
+
+    async def expire(self) -> None:
+        """Remove what is too old in the rooms that are followed."""
+        for room in self.expiring_rooms():
+            await self._expire(room)
+
+    async def audit(self) -> None:
+        """Compare where each room is with what was delivered of it, and keep it from expiring.
+
+        A connection that lives loses nothing. This is for the day when one does all the same.
+        """
+        for following in list(self._by_channel.values()):
+            place = following.idle_place
+            if place is None or place == await self._reads.head(following.room):
+                continue
+            # What was published meanwhile may still be on its way; no news for long is a hole.
+            await asyncio.sleep(_RETRY_SECONDS)
+            if following.idle_place == place:
+                following.stop()
+                self._fill(following)
+
+    # ---- subscribing
+
+    def _shard_of(self, following: Following) -> Shard | None:
+        return self._redis.shard_of(following.room.slot)
+
+    async def _subscribe(self, following: Following) -> None:
+        shard = self._shard_of(following)
+        subscriber = None if shard is None else shard.subscriber
+        if subscriber is None:
+            raise RedisAway("the subscriber is not connected")
+        await subscriber.subscribe(following.room.channel)
+        if not following.is_over:
+            following.shard = shard
+
+    def _unsubscribe(self, following: Following) -> None:
+        """Also when the answer to subscribing is not there yet: the questions keep their order."""
+        shard, following.shard = following.shard or self._shard_of(following), None
+        if shard is not None and shard.subscriber is not None:
+            shard.subscriber.unsubscribe(following.room.channel)
+
+    async def _follow_again(self, shard: Shard) -> None:
+        lost = [
+            following
+            for following in self._by_channel.values()
+            if following.shard is None and self._shard_of(following) is shard
+        ]
+        for start in range(0, len(lost), _ROOMS_AT_ONCE):
+            await self._resume(lost[start : start + _ROOMS_AT_ONCE])
+
+    async def _resume(self, followings: Sequence[Following]) -> None:
+        async def subscribe(following: Following) -> None:
+            while not following.is_over and following.shard is None:
+                try:
+                    await self._subscribe(following)
+                except (RedisAway, RedisRefused):
+                    shard = self._shard_of(following)
+                    if shard is None or shard.subscriber is None:
+                        return  # when it is up again it calls
+                    await asyncio.sleep(_RETRY_SECONDS)
+
+        await asyncio.gather(*map(subscribe, followings))
+        for following in followings:
+            if following.shard is not None and following.feed is not None:
+                self._fill(following)
+
+    # ---- filling
+
+    def _fill(self, following: Following) -> None:
+        if not following.is_filling:
+            following.is_filling = True
+            self._start_chore(self._fill_until_live(following))
+
+    async def _fill_until_live(self, following: Following) -> None:
+        try:
+            while following.held is not None and not following.is_over:
+                if following.shard is None:
+                    return  # subscribing again comes first, and begins this anew
+                try:
+                    await self._fill_once(following)
+                except RedisAway:
+                    await asyncio.sleep(_RETRY_SECONDS)
+        finally:
+            following.is_filling = False
+
+    async def _fill_once(self, following: Following) -> None:
+        room, feed, shard = following.room, following.feed, following.shard
+        assert feed is not None, "where it stands is known"
+        log = await self._reads.log(room, feed.offset)
+        if following.is_over or following.shard is not shard:
+            return  # what was read is of before another loss
+        missed = log.after(feed.place, room)
+        if missed is None and not log.is_continued(feed.place) and feed.epoch == log.head.epoch:
+            # A failover, or a crash, has taken back what was delivered here.
+            logger.warning("! history forked", room=room.name, offset=feed.offset)
+            await self._turn(room, feed.epoch)
+            return  # and read again: everybody is told of the new epoch alike
+        self._let_go(following, self._mended(feed, room, log, missed))
+
+    def _mended(
+        self, feed: Feed, room: RedisRoom, log: Log, missed: Sequence[Entry] | None
+    ) -> list[Delivery]:
+        if missed is None:
+            reason = LOST if feed.epoch == log.head.epoch else RESTARTED
+            logger.warning("! interrupted", room=room.name, reason=reason)
+            feed.stand_at(log.head)
+            return [Interrupted(room.name, reason)]
+        return [
+            publication
+            for before, publication in missed
+            if feed.take(publication, before) is Verdict.NEXT
+        ]
+
+    def _let_go(self, following: Following, first: Sequence[Delivery] = ()) -> None:
+        """Deliver what is ready; whoever still misses something goes on filling."""
+        ready = [*first, *following.release()]
+        if ready and self._deliver is not None:
+            self._deliver(ready)
+        if following.held is not None:
+            self._fill(following)
+
+    async def _turn(self, room: RedisRoom, epoch: str) -> None:
+        await self._run(room, TURN.digest, room.keys[:2], (epoch, self._rooms.salt))
+
+    async def _expire(self, room: RedisRoom) -> None:
+        limit_ms = round(room.kind.expire_seconds * 1000)
+        await self._run(room, EXPIRE.digest, room.keys, (limit_ms, *room.kind_words))
+
+    async def _run(
+        self, room: RedisRoom, digest: str, keys: Sequence[bytes], words: Sequence[str | int]
+    ) -> None:
+        shard = self._redis.shard_of(room.slot)
+        if shard is None:
+            raise RedisAway("no node serves the room")
+        await shard.call("EVALSHA", digest, len(keys), *keys, *words)
+
+    def _start_chore(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)

@@ -1,0 +1,98 @@
+"""This module owns the way into a room: a draft becomes one call of a script, its reply a receipt.
+
+There is a closure a publication and nothing else: no task, no future. All publications of a turn
+of the loop leave in one write, and are decided by Redis in that order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from typing import Any, Final
+
+import structlog
+
+from gateway.broker.contract import BrokerUnavailable, Settle
+from gateway.broker.redis.announcement import cursor_of, meta_of
+from gateway.broker.redis.rooms import RedisRoom, RedisRooms
+from gateway.redis.client import Redis
+from gateway.redis.connection import pack
+from gateway.redis.errors import RedisAway, exception_of
+from gateway.rooms.publication import Draft, Op, Outcome, Receipt
+
+logger = structlog.get_logger(__name__)
+
+_OUTCOMES: Final = (Outcome.ACCEPTED, Outcome.REPEATED, Outcome.DUPLICATE, Outcome.STALE)
+_RETRIES: Final = 3
+_DIGESTS_LIMIT: Final = 10_000
+_COUNT_BYTES: Final = len(b"*9\r\n")  # what `pack` puts before nine words
+
+
+class Publisher:
+    """Publishes for one worker."""
+
+    def __init__(self, redis: Redis, rooms: RedisRooms) -> None:
+        self._redis = redis
+        self._rooms = rooms
+        self._digests: dict[tuple[str, ...], str] = {}
+
+    def publish(self, draft: Draft, settle: Settle) -> None:
+        """Accept a draft; `settle` is called exactly once, now or later."""
+        room = self._rooms[draft.room]
+        command = self._command_of(room, draft)
+        attempts = 0
+
+        def on_reply(reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
+            nonlocal attempts
+            if type(reply) is list:
+                outcome, epoch, offset, proof = reply
+                settle(Receipt(cursor_of(epoch, offset, proof), _OUTCOMES[outcome]))
+                return
+            attempts += 1
+            if attempts > _RETRIES or not self._redis.retry(reply, room.slot, command, on_reply):
+                settle(_unavailable(reply))
+
+        shard = self._redis.shard_of(room.slot)
+        if shard is None or not shard.send(command, on_reply):
+            settle(BrokerUnavailable())
+
+    def _command_of(self, room: RedisRoom, draft: Draft) -> bytes:
+        packet, time_ms = draft.packet, draft.time_ms
+        checksum = zlib.crc32(packet)
+        if draft.attachments:
+            checksum = zlib.crc32(b"".join(draft.attachments), checksum)
+        words = pack(
+            (
+                meta_of(draft),
+                packet,
+                checksum,
+                int(draft.op),
+                draft.key or b"",
+                b"" if time_ms is None else time_ms,
+                self._digest_of(draft.names) if draft.op is Op.UPSERT else b"",
+                len(packet) - len(draft.payload),
+                draft.idempotency_key or b"",
+            )
+        )
+        return room.packed_before + words[_COUNT_BYTES:] + room.packed_after
+
+    def _digest_of(self, names: tuple[str, ...] | None) -> str:
+        """The digest of a patch's field names that publish.lua makes too; '' when it clears any."""
+        if names is None:
+            return ""
+        digest = self._digests.get(names)
+        if digest is None:
+            if len(self._digests) >= _DIGESTS_LIMIT:
+                self._digests.clear()
+            joined = "\x1f".join(names).encode()
+            digest = hashlib.sha1(joined, usedforsecurity=False).hexdigest()
+            self._digests[names] = digest
+        return digest
+
+
+def _unavailable(error: Exception) -> BrokerUnavailable:
+    away = error if isinstance(error, RedisAway) else exception_of(error)
+    if not isinstance(away, RedisAway):
+        logger.error("! Redis refused a publication", why=str(away))
+        return BrokerUnavailable()
+    return BrokerUnavailable(away.retry_after_ms)
