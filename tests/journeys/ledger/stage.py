@@ -86,13 +86,28 @@ class Stage:
             if record.kind == "recv" and record.id in begun
         }
 
-    async def until_all_hear(self, timeout_seconds: float = SETTLE_SECONDS) -> None:
-        """Return when every member has something of each room that was begun after this call."""
-        at, cast = time.monotonic(), self.cast
-        count = cast.raw_members + cast.official_members + cast.javascript_members
-        async with asyncio.timeout(timeout_seconds):
-            while len(self.received_since(at)) < count * cast.rooms:  # noqa: ASYNC110 - no event tells of it
+    async def until_all_are_in(self) -> None:
+        """Return when every member is in every room."""
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while self._pairs("join_ok") < self._pairs_of_all:  # noqa: ASYNC110 - no event tells of it
                 await asyncio.sleep(LOOK_SECONDS)
+
+    async def until_all_hear(self, since: float | None = None) -> None:
+        """Return when every member has something of each room that was begun since then, or now."""
+        at = time.monotonic() if since is None else since
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while len(self.received_since(at)) < self._pairs_of_all:  # noqa: ASYNC110 - the same
+                await asyncio.sleep(LOOK_SECONDS)
+
+    @property
+    def _pairs_of_all(self) -> int:
+        cast = self.cast
+        members = cast.raw_members + cast.official_members + cast.javascript_members
+        return members * cast.rooms
+
+    def _pairs(self, kind: str) -> int:
+        records = self._records_since(0.0)
+        return len({(record.who, record.room) for record in records if record.kind == kind})
 
     # ---- how it begins and ends
 
@@ -169,6 +184,7 @@ async def _raise_curtain(stage: Stage, folder: Path, stack: contextlib.AsyncExit
         command += [str(cast.javascript_members), *stage.rooms]
         stack.enter_context(RiderProcess(written, *command))
         stage.foreign = ForeignBook(written)
+    await stage.until_all_are_in()
     publishers: list[Publisher] = [
         *(Backend(f"backend {n}", book, session, url) for n in range(cast.backends)),
         *(Rider(f"rider {n}", book, session, url) for n in range(cast.riders)),
@@ -200,11 +216,7 @@ async def _come_to_rest(stage: Stage) -> None:
         for room in stage.rooms:
             await closer.publish(desk.next(room))
     with contextlib.suppress(TimeoutError):
-        cast = stage.cast
-        count = cast.raw_members + cast.official_members + cast.javascript_members
-        async with asyncio.timeout(SETTLE_SECONDS):
-            while len(stage.received_since(at)) < count * cast.rooms:  # noqa: ASYNC110 - the same
-                await asyncio.sleep(LOOK_SECONDS)
+        await stage.until_all_hear(at)
     stage.book.note("stage", "end")
 
 
