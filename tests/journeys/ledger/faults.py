@@ -112,6 +112,7 @@ async def poison_channels(stage: Stage, redis: RedisServer) -> None:
     for channel in await asyncio.to_thread(redis.channels):
         for message in POISON:
             redis.command("PUBLISH", channel, message)
+            redis.command("SPUBLISH", channel, message)
             await asyncio.sleep(0.01)
 
 
