@@ -14,7 +14,8 @@ from loadtest import cpu, swarm
 from loadtest.handshake import Address
 from loadtest.measurement import Measurement, Result, Sample
 from loadtest.plan import Failed, Plan, Progress, Ready, Role
-from loadtest.servers import PeerUnavailable, Server, running
+from loadtest.ports import PeerUnavailable
+from loadtest.servers import Server, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,11 +31,11 @@ OnProgress = Callable[[Progress], None]
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What is measured: a server to start for every round or, with an address, a running one."""
+    """What is measured: a server to start for every round or, with addresses, a running one."""
 
     peer: str
     settings: dict[str, str] = {}
-    address: Address | None = None
+    addresses: tuple[Address, ...] = ()
     pid: int = 0
 
 
@@ -64,7 +65,7 @@ def compare(
                 continue
             on_turn(target.peer, number)
             try:
-                with _serving(target) as server:
+                with _serving(target, scenario.workers) as server:
                     measured = measure(scenario, server, terms.secret, on_progress)
             except (PeerUnavailable, RunFailed) as failure:
                 result.failures[target.peer] = str(failure)
@@ -75,12 +76,12 @@ def compare(
 
 
 @contextmanager
-def _serving(target: Target) -> Iterator[Server]:
-    if target.address is None:
-        with running(target.peer, target.settings) as server:
-            yield server
+def _serving(target: Target, workers: int) -> Iterator[Server]:
+    if target.addresses:
+        yield Server(target.peer, target.addresses, (target.pid,))
     else:
-        yield Server(target.peer, target.address, target.pid)
+        with running(target.peer, target.settings, workers) as server:
+            yield server
 
 
 def measure(
@@ -91,7 +92,7 @@ def measure(
     origin_ns = monotonic_ns()
     crews = [
         swarm.start(
-            Plan(scenario, role, server.address, server.pid, secret, origin_ns, 50_000 * number)
+            Plan(scenario, role, server.addresses, server.pids, secret, origin_ns, 50_000 * number)
         )
         for number, role in enumerate(roles)
     ]
@@ -153,10 +154,10 @@ class _Watch:
 
     def _sample(self) -> None:
         at = monotonic() - self._started
-        if self._server.pid and (
+        if any(self._server.pids) and (
             not self.samples or at - self.samples[-1].at_seconds >= _SAMPLE_SECONDS
         ):
-            usage = cpu.usage_of(self._server.pid)
+            usage = cpu.usage_of(*self._server.pids)
             self.samples.append(Sample(at, usage.cpu_seconds, usage.resident_bytes))
 
 

@@ -27,14 +27,15 @@ class Usage(msgspec.Struct, frozen=True):
         return self.user_seconds + self.system_seconds
 
 
-def usage_of(pid: int) -> Usage:
-    """The usage of `pid` and its living descendants; zeros when it is gone or unknown (0)."""
+def usage_of(*pids: int) -> Usage:
+    """The usage of processes and their living descendants; zeros for one gone or unknown (0)."""
     user = system = resident = waited = 0.0
-    for member in _family_of(pid):
-        ticks = _ticks_of(member)
-        user, system = user + ticks[0], system + ticks[1]
-        resident += resident_bytes_of(member)
-        waited += waited_seconds_of(member)
+    for pid in pids:
+        for member in _family_of(pid):
+            ticks = _ticks_of(member)
+            user, system = user + ticks[0], system + ticks[1]
+            resident += resident_bytes_of(member)
+            waited += waited_seconds_of(member)
     return Usage(user / _TICKS_PER_SECOND, system / _TICKS_PER_SECOND, int(resident), waited)
 
 

@@ -11,7 +11,7 @@ from time import monotonic, process_time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from loadtest import cpu
-from loadtest.handshake import HandshakeFailed, board
+from loadtest.handshake import Address, HandshakeFailed, board
 from loadtest.measurement import Durations, Measurement
 from loadtest.rider import Rider, Tally
 from loadtest.scenarios import PAYLOADS
@@ -49,13 +49,18 @@ class Crew:
     def room_of(self, number: int) -> str:
         return f"city:load-{number % self.scenario.rooms}"
 
+    def address_of(self, number: int) -> Address:
+        """Neighbours in a room, and the publishers of neighbouring rooms, sit on other workers."""
+        busy = len(self.plan.addresses) - self.scenario.idle_workers
+        return self.plan.addresses[(number + number // self.scenario.rooms) % busy]
+
     async def board_one(self, number: int) -> Rider:
         """A new connected rider. Raises HandshakeFailed after a few attempts."""
         for attempt in range(_ATTEMPTS):
             rider = Rider(self.tally, self.scenario.sample_every - 1)
             try:
                 token: dict[str, object] = {"token": self.tokens[number % len(self.tokens)]}
-                await board(rider, self.plan.address, token, self.plan.first_number + number)
+                await board(rider, self.address_of(number), token, self.plan.first_number + number)
             except HandshakeFailed:
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -145,7 +150,8 @@ class Window:
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
-        self._usage = cpu.usage_of(crew.plan.server_pid)
+        self._usage = cpu.usage_of(*crew.plan.server_pids)
+        self._idle_usage = self._usage_of_idle()
         self._counts = self._read_counts()
         crew.tally.latency.clear()
         crew.tally.ack_latency.clear()
@@ -155,10 +161,20 @@ class Window:
     def _read_counts(self) -> tuple[int, int]:
         return self._crew.tally.acked, self._crew.received()
 
+    def _usage_of_idle(self) -> cpu.Usage:
+        idle = self._crew.scenario.idle_workers
+        return cpu.usage_of(*self._crew.plan.server_pids[-idle:]) if idle else cpu.Usage()
+
+    def _figures(self, seconds: float) -> dict[str, float]:
+        if not self._crew.scenario.idle_workers:
+            return {}
+        idle_seconds = self._usage_of_idle().cpu_seconds - self._idle_usage.cpu_seconds
+        return {"idle_workers_core_percent": idle_seconds / seconds * 100}
+
     def close(self, units: int | None = None) -> Measurement:
         """The measurement; its units are deliveries unless told otherwise."""
         seconds, own_cpu = monotonic() - self._opened, process_time() - self._own_cpu
-        usage, tally = cpu.usage_of(self._crew.plan.server_pid), self._crew.tally
+        usage, tally = cpu.usage_of(*self._crew.plan.server_pids), self._crew.tally
         acked, received = (
             now - then for now, then in zip(self._read_counts(), self._counts, strict=True)
         )
@@ -176,6 +192,7 @@ class Window:
             memory_after_bytes=usage.resident_bytes,
             latency=Durations.of(tally.latency) if tally.latency.count else None,
             ack_latency=Durations.of(tally.ack_latency) if tally.ack_latency.count else None,
+            figures=self._figures(seconds),
         )
 
     async def run(self, seconds: float, phase: str = "measuring") -> None:

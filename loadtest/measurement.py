@@ -125,6 +125,9 @@ METRICS: Final = (
     Metric("p99", "latency, 99 % below", "ms", _latency_of("p99_ms")),
     Metric("memory", "memory per connection", "KB", _figure_of("memory_kb_per_connection")),
     Metric("growth", "memory that the stalled reader cost", "KB", _figure_of("memory_growth_kb")),
+    Metric(
+        "idle", "of a core, a worker without members", "%", _figure_of("idle_workers_core_percent")
+    ),
     Metric("stall", "longest stall of the server", "ms", _figure_of("longest_stall_ms")),
 )
 

@@ -80,7 +80,7 @@ def _target_at(text: str, pid: int) -> Target:
         raise ValueError(
             "--url takes http://host:port; TLS would be measured along with the server"
         )
-    return Target(GATEWAY, address=Address(url.hostname, url.port or 80), pid=pid)
+    return Target(GATEWAY, addresses=(Address(url.hostname, url.port or 80),), pid=pid)
 
 
 def _setting_of(text: str) -> tuple[str, str]:

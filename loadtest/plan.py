@@ -23,8 +23,9 @@ class Plan(msgspec.Struct, frozen=True):
 
     scenario: Scenario
     role: Role
-    address: Address
-    server_pid: int
+    addresses: tuple[Address, ...]
+    """One a worker of the server."""
+    server_pids: tuple[int, ...]
     secret: str
     origin_ns: int
     first_number: int = 0

@@ -37,6 +37,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     sample_every: int = 1
     """Of so many deliveries to a member one is looked into for its latency. A power of two."""
     churn_per_second: float = 0.0
+    workers: int = 1
+    """Processes that share one Redis and one core; the members of each room sit on all of them."""
+    idle_workers: int = 0
+    """Of these workers the last ones have no member at all."""
     watchers: int = 0
     """Members that look into every delivery for the checks of the scenario."""
     checks: tuple[str, ...] = ()
@@ -115,6 +119,27 @@ _ROWS: Final = (
         unit="return", course="storm", members=5000, payload="stations", fleet=1400, seconds=10,
         short_share=0.2,
         short_seconds=4,
+    ),
+    Scenario(
+        name="fanout-workers",
+        title="Fan-out, saturated, two workers: 10 rooms of 100, 10 publishers with 4 in flight",
+        unit="delivery", rooms=10, members=1000, in_flight=4, sample_every=16, workers=2,
+    ),
+    Scenario(
+        name="pairs-workers",
+        title="One to one, saturated, two workers: 200 pairs with 2 in flight",
+        unit="message", rooms=200, members=400, in_flight=2, sample_every=4, workers=2,
+    ),
+    Scenario(
+        name="steady-workers",
+        title="Fan-out, unsaturated, two workers: 10 rooms of 100, 100 publications a second",
+        unit="delivery", rooms=10, members=1000, publications_per_second=100, workers=2,
+    ),
+    Scenario(
+        name="elsewhere",
+        title="A worker without members, while another one has 5,000 publications a second",
+        unit="delivery", rooms=50, members=100, publications_per_second=5000, burst=10,
+        sample_every=16, workers=2, idle_workers=1,
     ),
     Scenario(
         name="S0",

@@ -9,15 +9,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from loadtest import cpu
+from loadtest import cpu, redis
 from loadtest.handshake import Address
+from loadtest.ports import PeerUnavailable, free_port
 from loadtest.tokens import SECRET
 
 if TYPE_CHECKING:
@@ -29,16 +30,12 @@ _STOP_SECONDS: Final = 5.0
 _LOG_TAIL_BYTES: Final = 2000
 
 
-class PeerUnavailable(Exception):
-    """This machine cannot run that server; the message says what is missing."""
-
-
 class Server(msgspec.Struct, frozen=True):
-    """A running server: where, and as which process (0: somebody else's)."""
+    """A running server: where its workers are, and as which processes (0: somebody else's)."""
 
     peer: str
-    address: Address
-    pid: int
+    addresses: tuple[Address, ...]
+    pids: tuple[int, ...]
 
 
 def raise_file_limit() -> int:
@@ -56,7 +53,7 @@ def _node_command() -> list[str]:
     node, npm, folder = shutil.which("node"), shutil.which("npm"), _PEERS / "node"
     if node is None:
         raise PeerUnavailable("node is not installed")
-    if not (folder / "node_modules" / "socket.io").exists():
+    if not (folder / "node_modules" / "@socket.io" / "redis-adapter").exists():
         if npm is None:
             raise PeerUnavailable(
                 "npm is not installed, and loadtest/peers/node has no node_modules"
@@ -126,10 +123,27 @@ def environment_of(port: int, extra: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def running(peer: str, extra: Mapping[str, str]) -> Iterator[Server]:
-    """A fresh server of that kind, alone on its core. Raises PeerUnavailable."""
+def running(peer: str, extra: Mapping[str, str], workers: int = 1) -> Iterator[Server]:
+    """A fresh server of that kind, alone on its core; several workers share a Redis beside it.
+
+    Raises PeerUnavailable.
+    """
     command = COMMANDS[peer]()
-    port = _free_port()
+    with ExitStack() as stack:
+        shared = dict(extra)
+        if workers > 1:
+            shared |= {"REDIS_URL": stack.enter_context(redis.running())}
+        started = [stack.enter_context(_worker(peer, command, shared)) for _ in range(workers)]
+        yield Server(
+            peer, tuple(address for address, _ in started), tuple(pid for _, pid in started)
+        )
+
+
+@contextmanager
+def _worker(
+    peer: str, command: list[str], extra: Mapping[str, str]
+) -> Iterator[tuple[Address, int]]:
+    port = free_port()
     with (
         tempfile.TemporaryDirectory(prefix="loadtest-") as folder,
         (Path(folder) / "log").open("wb+") as log,
@@ -140,7 +154,7 @@ def running(peer: str, extra: Mapping[str, str]) -> Iterator[Server]:
         process = _start_on_core(command, settings, log.fileno())
         try:
             _wait_until_open(peer, port, process, Path(log.name))
-            yield Server(peer, Address("127.0.0.1", port), process.pid)
+            yield Address("127.0.0.1", port), process.pid
         finally:
             _stop(process)
 
@@ -162,12 +176,6 @@ def _start_on_core(
         )
     finally:
         os.sched_setaffinity(0, load_cores)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_open(peer: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:

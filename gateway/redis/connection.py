@@ -20,6 +20,7 @@ logger = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_SECONDS: Final = 1.0
 HANDSHAKE_TIMEOUT_SECONDS: Final = 1.5
+_LAST_CHANCE_SECONDS: Final = 0.1
 
 pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
 
@@ -68,7 +69,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        # a cast: uvloop's transports are no subclass of asyncio's
+        # Not by isinstance: uvloop's transports are none of asyncio's classes.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -118,6 +119,7 @@ class CommandConnection(Connection):
         self._awaiting: list[Callable[[Any], None]] = []
         self._next = 0  # of `_awaiting`: whose reply comes next
         self._progress_seconds = 0.0
+        self._is_suspect = False
         self._watch: asyncio.TimerHandle | None = None
 
     @property
@@ -165,6 +167,7 @@ class CommandConnection(Connection):
     def received(self) -> None:
         """Note the progress, and let go of the callbacks that have been called."""
         self._progress_seconds = self._loop.time()
+        self._is_suspect = False
         if self._next > 1000:  # noqa: PLR2004 - seldom enough to cost nothing
             del self._awaiting[: self._next]
             self._next = 0
@@ -184,7 +187,11 @@ class CommandConnection(Connection):
         if not self.waiting:
             return
         idle_seconds = self._loop.time() - self._progress_seconds
-        if idle_seconds >= self._timeout_seconds:
+        if idle_seconds >= self._timeout_seconds and not self._is_suspect:
+            # It may be this process that was held up: then the reply is here and has not been read.
+            self._is_suspect = True
+            self._watch = self._loop.call_later(_LAST_CHANCE_SECONDS, self._look)
+        elif idle_seconds >= self._timeout_seconds:
             logger.warning("! Redis does not answer", waiting=self.waiting)
             self.abort()
         else:

@@ -194,12 +194,17 @@ async def run(plan: Plan, link: Link) -> Measurement:
     await crew.settle_acks()
     during = window.close()
     came_back = await room.resume()
-    _tell(during, before, room, came_back=came_back, server_pid=plan.server_pid)
+    _tell(during, before, room, came_back=came_back, server_pids=plan.server_pids)
     return during
 
 
 def _tell(
-    during: Measurement, before: Measurement, room: Room, *, came_back: bool, server_pid: int
+    during: Measurement,
+    before: Measurement,
+    room: Room,
+    *,
+    came_back: bool,
+    server_pids: tuple[int, ...],
 ) -> None:
     stale, ghosts = room.missing()
     calm_ms, busy_ms = _p99_ms_of(before.latency), _p99_ms_of(during.latency)
@@ -208,7 +213,7 @@ def _tell(
     during.figures = {
         "memory_growth_kb": (during.memory_after_bytes - during.memory_before_bytes) / 1000,
         "memory_afterwards_growth_kb": (
-            cpu.usage_of(server_pid).resident_bytes - during.memory_before_bytes
+            cpu.usage_of(*server_pids).resident_bytes - during.memory_before_bytes
         )
         / 1000,
         "others_p99_before_ms": calm_ms,

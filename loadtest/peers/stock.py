@@ -1,7 +1,8 @@
 """This module owns the comparison server in stock python-socketio.
 
 It is written the way the library's documentation writes it; nothing is tuned but what every
-production deployment turns off (the request log). Environment: PORT, JWT_SECRET.
+production deployment turns off (the request log). Environment: PORT, JWT_SECRET, and REDIS_URL for
+one of several workers.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ def room_of(argument: object) -> str:
 
 
 def application_of(secret: str) -> web.Application:
-    server = socketio.AsyncServer(async_mode="aiohttp")
+    url = os.environ.get("REDIS_URL")
+    manager = socketio.AsyncRedisManager(url) if url else None
+    server = socketio.AsyncServer(async_mode="aiohttp", client_manager=manager)
 
     async def connect(sid: str, _environ: Payload, auth: Payload | None) -> None:
         try:

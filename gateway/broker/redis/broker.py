@@ -40,7 +40,10 @@ AUDIT_EVERY_SECONDS: Final = 10.0
 
 
 class RedisBroker:
-    """One worker's access to the rooms in Redis."""
+    """One worker's access to the rooms in Redis.
+
+    `redis` is for whoever else needs Redis in this process: `start` connects it, `stop` ends it.
+    """
 
     def __init__(  # noqa: PLR0913 - where, what kind of rooms, and how this worker is called
         self,
@@ -55,12 +58,12 @@ class RedisBroker:
         self._kind_of = kind_of
         self._rooms = RedisRooms(kind_of, prefix)
         worker_id = worker_id or secrets.token_urlsafe(6)
-        self._redis: Redis = redis_of(address, SCRIPTS, f"{prefix}:beat:{worker_id}", self)
-        self._reads = Reads(self._redis, self._rooms)
-        self._publisher = Publisher(self._redis, self._rooms)
-        self._followings = Followings(self._redis, self._rooms, self._reads)
+        self.redis: Redis = redis_of(address, SCRIPTS, f"{prefix}:beat:{worker_id}", self)
+        self._reads = Reads(self.redis, self._rooms)
+        self._publisher = Publisher(self.redis, self._rooms)
+        self._followings = Followings(self.redis, self._rooms, self._reads)
         self._presence = Presence(
-            self._redis, self._rooms, worker_id, prefix, self._announce_departure
+            self.redis, self._rooms, worker_id, prefix, self._announce_departure
         )
         self._expire_every_seconds = expire_every_seconds
         self._audit_every_seconds = audit_every_seconds
@@ -72,7 +75,7 @@ class RedisBroker:
     async def start(self, deliver: Deliver) -> None:
         """Connect; whoever asks before that is done is told that the broker is unavailable."""
         self._followings.start(deliver)
-        await self._redis.start()
+        await self.redis.start()
         for work in (
             self._presence.look_after_forever(),
             self._repeat_forever(self._followings.expire, self._expire_every_seconds),
@@ -92,7 +95,7 @@ class RedisBroker:
                 await task
         with contextlib.suppress(RedisAway, RedisRefused):
             await self._presence.withdraw()
-        await self._redis.stop()
+        await self.redis.stop()
 
     def publish(self, draft: Draft, settle: Settle) -> None:
         """Accept a draft."""
@@ -144,7 +147,7 @@ class RedisBroker:
 
     async def ping(self) -> None:
         """Return when a message has made its way through Redis within the last seconds."""
-        if not self._redis.is_healthy:
+        if not self.redis.is_healthy:
             raise BrokerUnavailable
 
     # ---- from the connections

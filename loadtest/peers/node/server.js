@@ -1,9 +1,11 @@
 // The comparison server: the official Socket.IO for Node with its default options.
-// Environment: PORT, JWT_SECRET.
+// Environment: PORT, JWT_SECRET, and REDIS_URL for one of several workers.
 "use strict";
 
 const { createServer } = require("node:http");
+const { createAdapter } = require("@socket.io/redis-adapter");
 const jwt = require("jsonwebtoken");
+const { createClient } = require("redis");
 const { Server } = require("socket.io");
 
 const secret = process.env.JWT_SECRET;
@@ -31,5 +33,17 @@ io.on("connection", (socket) => {
   });
 });
 
-http.listen(Number(process.env.PORT), "127.0.0.1");
+const listen = () => http.listen(Number(process.env.PORT), "127.0.0.1");
+
+// Several workers share a Redis, the way the adapter's documentation says.
+if (process.env.REDIS_URL) {
+  const publisher = createClient({ url: process.env.REDIS_URL });
+  const subscriber = publisher.duplicate();
+  Promise.all([publisher.connect(), subscriber.connect()]).then(() => {
+    io.adapter(createAdapter(publisher, subscriber));
+    listen();
+  });
+} else {
+  listen();
+}
 process.on("SIGTERM", () => process.exit(0));
