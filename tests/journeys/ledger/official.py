@@ -33,9 +33,10 @@ class OfficialMember:
     async def live_forever(self) -> None:
         """Be a member until cancelled."""
         try:
-            await self._client.connect(
-                self._url, auth=AUTH, transports=self._transports, retry=True
-            )
+            while not self._client.connected:
+                with contextlib.suppress(SocketIOError):
+                    await self._client.connect(self._url, auth=AUTH, transports=self._transports)
+                await asyncio.sleep(AGAIN_SECONDS)
             await asyncio.Event().wait()
         finally:
             with contextlib.suppress(SocketIOError):

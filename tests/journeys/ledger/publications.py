@@ -67,7 +67,8 @@ class Publications:
     def _take(self, record: Record) -> None:
         match record.kind:
             case "pub_invoke":
-                self.by_id[record.id] = Published(record.id, record.room, record.at)
+                published = Published(record.id, record.room, record.at)
+                self.by_id.setdefault(record.id, published)
             case "pub_ok":
                 self._acknowledge(record)
             case "pub_superseded":
@@ -80,7 +81,8 @@ class Publications:
     def _acknowledge(self, record: Record) -> None:
         slot = self._place(record)
         published = self.by_id[record.id]
-        published.acknowledged_at = record.at
+        if published.acknowledged_at is None:
+            published.acknowledged_at = record.at
         self.acknowledged[slot] = published
         self._last_epochs[slot.room] = slot.epoch
         key = slot.room, slot.epoch
