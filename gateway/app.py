@@ -10,10 +10,11 @@ import contextlib
 import errno
 import gc
 import logging
+import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
@@ -23,6 +24,7 @@ from gateway.authentication import Authenticator
 from gateway.broker.contract import Broker
 from gateway.broker.memory import MemoryBroker, MemoryRooms
 from gateway.broker.redis.broker import RedisBroker
+from gateway.feeds.ingest import Ingest
 from gateway.hub import Hub
 from gateway.lag import LoopLag
 from gateway.logs import Offences
@@ -78,6 +80,7 @@ class Gateway:
         )
         self.server = _server_of(settings, self.namespace, pacing)
         self.health = HealthResource(self.broker, self.metrics)
+        self.ingest = _ingest_of(settings, self.broker, self.hub, self.metrics)
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
@@ -95,6 +98,8 @@ class Gateway:
             stack.push_async_callback(self.authenticator.stop)
             await self.hub.start()
             stack.push_async_callback(self.hub.stop)
+            if self.ingest is not None:
+                await stack.enter_async_context(_in_background(self.ingest.run_forever()))
             runner = web.AppRunner(
                 self._application(),
                 handler_cancellation=True,  # a poll that was given up must be noticed
@@ -195,6 +200,27 @@ def _broker_of(settings: Settings) -> Broker:
         return MemoryBroker(MemoryRooms(settings.kind_of))
     address = address_of(settings.redis_url)
     return RedisBroker(address, settings.kind_of, prefix=settings.redis_prefix)
+
+
+def _ingest_of(settings: Settings, broker: Broker, hub: Hub, metrics: Metrics) -> Ingest | None:
+    if not settings.ingest or not isinstance(broker, RedisBroker):
+        return None
+    stream = f"{settings.redis_prefix}:ingest"
+    ingest = Ingest(broker.redis, hub, metrics, stream, secrets.token_urlsafe(6))
+    metrics.gauge("ingest_backlog", lambda: ingest.backlog)
+    return ingest
+
+
+@contextlib.asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Let work that never ends go on while the context is open."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing) -> Server:

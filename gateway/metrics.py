@@ -19,6 +19,7 @@ from protocol.refusals import Goodbye, Refusal
 _OTHER = "other"
 _OUTCOMES = ("accepted", "repeated", "duplicate", "stale", "unavailable")
 _JOIN_RESULTS = ("joined", "recovered", "reset", "refused", "failed")
+_INGESTED = ("published", "parked", "unavailable")
 _REASONS_TO_TURN_AWAY = ("full", "overfull", "late", "stalled")
 
 
@@ -50,6 +51,7 @@ class Metrics:
     turned_away: LabelledCount = dataclasses.field(
         default_factory=lambda: LabelledCount(_REASONS_TO_TURN_AWAY)
     )
+    ingested: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(_INGESTED))
     deliveries_fast: int = 0
     deliveries_slow: int = 0
     bytes_sent: int = 0
@@ -77,7 +79,8 @@ class Metrics:
 
     def gauge(self, name: str, read: Callable[[], float]) -> None:
         """Show `read()` as `paceline_<name>`; raises KeyError for a name that has no sentence."""
-        _GAUGES[name]
+        if name not in GAUGES:
+            raise KeyError(name)
         self._gauges[name] = read
 
 
@@ -128,6 +131,12 @@ _TABLE = (
         "reason",
     ),
     _Row(
+        "paceline_ingested_total",
+        "Entries of the ingest stream by what became of them; unavailable ones are tried again.",
+        lambda metrics: metrics.ingested,
+        "outcome",
+    ),
+    _Row(
         "paceline_bytes_sent_total",
         "Bytes written to peers.",
         lambda metrics: metrics.bytes_sent,
@@ -138,11 +147,12 @@ _TABLE = (
         lambda metrics: metrics.log_lines_dropped,
     ),
 )
-_GAUGES = {
+GAUGES = {
     "connections": "Open Engine.IO connections.",
     "peers": "Connected peers.",
     "rooms": "Rooms that this worker has members in.",
     "loop_lag_seconds": "How late the event loop woke, at most, since this was read before.",
+    "ingest_backlog": "Entries of the ingest stream that are not settled yet.",
 }
 
 
@@ -156,7 +166,7 @@ class _Exposition(Collector):
         for row in _TABLE:
             yield _counter(row, row.read(self._metrics))
         for name, read in self._metrics._gauges.items():  # noqa: SLF001 - both are of this module
-            yield GaugeMetricFamily(f"paceline_{name}", _GAUGES[name], value=read())
+            yield GaugeMetricFamily(f"paceline_{name}", GAUGES[name], value=read())
 
 
 def _counter(row: _Row, value: int | Mapping[str, int]) -> CounterMetricFamily:

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.metrics import Metrics, render
+from gateway.metrics import GAUGES, Metrics, render
 from gateway.settings import RoomKind, Settings, describe
 from tests.toolbox import documents
 from tests.toolbox.programs import REPOSITORY
@@ -43,7 +43,7 @@ def test_every_field_of_a_room_kind_is_documented_with_its_default() -> None:
 def test_every_metric_is_documented_with_its_labels() -> None:
     told = {row[0].strip("`"): row[1] for row in _rows_of("metrics.md", "metric")}
     metrics = Metrics()
-    for gauge in ("connections", "peers", "rooms"):
+    for gauge in GAUGES:
         metrics.gauge(gauge, int)
     samples = [line for line in render(metrics).splitlines() if line.startswith("paceline_")]
 

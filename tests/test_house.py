@@ -28,6 +28,7 @@ TESTED_ELSEWHERE = {
     "gateway/broker/redis/announcement.py": "the contract suite of the brokers, over a real Redis",
     "gateway/broker/redis/broker.py": "the contract suite of the brokers, over a real Redis",
     "gateway/broker/redis/followings.py": "the contract suite of the brokers, over a real Redis",
+    "gateway/broker/redis/following.py": "the contract suite of the brokers, over a real Redis",
     "gateway/broker/redis/presence.py": "the contract suite of the brokers, over a real Redis",
     "gateway/broker/redis/publisher.py": "the contract suite of the brokers, over a real Redis",
     "gateway/broker/redis/reads.py": "the contract suite of the brokers, over a real Redis",

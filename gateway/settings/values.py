@@ -52,6 +52,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_format: Literal["auto", "console", "json"] = "auto"
     redis_url: str | None = None
+    ingest: bool = True  # whether the stream <prefix>:ingest is read; only with Redis
     redis_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "paceline"
     database_url: str = "sqlite:///paceline.db"
     workers: Annotated[int, Meta(ge=1, le=1024)] = 1

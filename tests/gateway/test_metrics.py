@@ -87,6 +87,7 @@ def test_counters_are_counters_and_gauges_are_gauges() -> None:
         "paceline_joins": "counter",
         "paceline_refusals": "counter",
         "paceline_goodbyes": "counter",
+        "paceline_ingested": "counter",
         "paceline_turned_away": "counter",
         "paceline_bytes_sent": "counter",
         "paceline_log_lines_dropped": "counter",

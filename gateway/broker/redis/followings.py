@@ -18,6 +18,7 @@ from gateway.broker.contract import BrokerUnavailable, Deliver, Delivery, Interr
 from gateway.broker.feed import Feed, Verdict
 from gateway.broker.redis import announcement
 from gateway.broker.redis.announcement import AnnouncementInvalid
+from gateway.broker.redis.following import Following
 from gateway.broker.redis.reads import Entry, Log, Reads
 from gateway.broker.redis.rooms import EXPIRE, TURN, RedisRoom, RedisRooms
 from gateway.redis.client import Redis
@@ -28,60 +29,12 @@ from protocol.cursor import Cursor
 
 logger = structlog.get_logger(__name__)
 
-_HELD_LIMIT: Final = 10_000
 _FOLLOW_TIMEOUT_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 0.1
 _ROOMS_AT_ONCE: Final = 200
 
 LOST: Final = "history lost"
 RESTARTED: Final = "history restarted"
-
-
-class Following:
-    """One room that is followed. `feed` is None until it is known where to begin."""
-
-    __slots__ = ("feed", "held", "is_filling", "is_over", "room", "shard")
-
-    def __init__(self, room: RedisRoom) -> None:
-        self.room = room
-        self.shard: Shard | None = None  # where it is subscribed
-        self.feed: Feed | None = None
-        self.held: list[Entry] | None = []
-        self.is_filling = False
-        self.is_over = False
-
-    @property
-    def idle_place(self) -> Cursor | None:
-        """What was delivered up to; None while that is about to change."""
-        is_live = self.feed is not None and self.held is None and not self.is_over
-        return self.feed.place if is_live and self.feed is not None else None
-
-    def hold(self, entry: Entry) -> None:
-        """Keep what arrives for later."""
-        assert self.held is not None, "what is live holds nothing back"
-        if len(self.held) >= _HELD_LIMIT:
-            self.held.clear()
-        self.held.append(entry)
-
-    def stop(self) -> None:
-        """Deliver nothing more before the log was read."""
-        if self.held is None:
-            self.held = []
-
-    def release(self) -> list[Delivery]:
-        """What is held and comes next, which is then delivered; live unless there is a hole."""
-        assert self.feed is not None, "where to begin is known"
-        assert self.held is not None, "it is holding"
-        held, self.held = self.held, None
-        ready: list[Delivery] = []
-        for index, (before, publication) in enumerate(held):
-            verdict = self.feed.take(publication, before)
-            if verdict is Verdict.NEXT:
-                ready.append(publication)
-            elif verdict is not Verdict.OLD:
-                self.held = held[index:]
-                break
-        return ready
 
 
 class Followings:
@@ -118,11 +71,7 @@ class Followings:
             following = self._by_channel[room.channel] = Following(room)
         try:
             async with asyncio.timeout(_FOLLOW_TIMEOUT_SECONDS):
-                if following.shard is None:
-                    await self._subscribe(following)
-                if room.kind.expire_seconds:
-                    await self._expire(room)
-                head = await self._reads.head(room)
+                head = await self._begin(following)
         except BaseException as error:
             if is_new:
                 self.unfollow(room)
@@ -132,6 +81,16 @@ class Followings:
         if following.feed is None:
             following.feed = Feed(head)
             self._let_go(following)
+        return head
+
+    async def _begin(self, following: Following) -> Cursor:
+        if following.shard is None:
+            await self._subscribe(following)
+        if following.room.kind.expire_seconds:
+            await self._expire(following.room)
+        head = await self._reads.head(following.room)
+        if following.shard is None:
+            raise RedisAway("the subscriber was lost meanwhile")
         return head
 
     def unfollow(self, room: RedisRoom) -> None:
@@ -167,8 +126,18 @@ class Followings:
             elif verdict is not Verdict.OLD:
                 following.held = [(before, publication)]
                 self._fill(following)
-        if deliveries and self._deliver is not None:
+        self._hand_over(deliveries)
+
+    def _hand_over(self, deliveries: Sequence[Delivery]) -> None:
+        """Deliver. A fault there must neither end the connection nor be a silent hole."""
+        if not deliveries or self._deliver is None:
+            return
+        try:
             self._deliver(deliveries)
+        except Exception:
+            logger.exception("! delivery failed")
+            rooms = {delivery.room for delivery in deliveries}
+            self._deliver([Interrupted(room, LOST) for room in rooms])
 
     def subscriber_down(self, shard: Shard) -> None:
         """What is published now is not heard; nothing may go out over the hole that begins."""
@@ -270,6 +239,7 @@ class Followings:
         await asyncio.gather(*map(subscribe, followings))
         for following in followings:
             if following.shard is not None and following.feed is not None:
+                following.stop()
                 self._fill(following)
 
     # ---- filling
@@ -322,8 +292,7 @@ class Followings:
     def _let_go(self, following: Following, first: Sequence[Delivery] = ()) -> None:
         """Deliver what is ready; whoever still misses something goes on filling."""
         ready = [*first, *following.release()]
-        if ready and self._deliver is not None:
-            self._deliver(ready)
+        self._hand_over(ready)
         if following.held is not None:
             self._fill(following)
 

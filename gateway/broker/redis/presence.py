@@ -40,7 +40,8 @@ _decode = msgspec.json.Decoder(_Entry).decode
 class Presence:
     """Counts members for one worker. Its coroutines raise `RedisAway` or `RedisRefused`.
 
-    `departed` is told of each member that a dead worker has left behind in a room.
+    `departed` is told of each member that was counted out behind its worker's back: because that
+    is dead, or was cut off from Redis when the member left.
     """
 
     def __init__(
@@ -54,6 +55,8 @@ class Presence:
         self._prefix = prefix
         # What this worker has counted in, to be counted in again where that was forgotten.
         self._mine: dict[str, dict[str, Member]] = {}
+        # Whom it could not count out because Redis was away.
+        self._owed: set[tuple[str, str]] = set()
 
     async def enter(self, name: str, member: Member) -> bool:
         """Count a peer in; True when it was not counted before."""
@@ -67,7 +70,11 @@ class Presence:
         """Count a peer out; True when this worker had counted it in last."""
         mine = self._mine.get(name, {})
         mine.pop(peer_id, None)
-        left = await self._leave(self._rooms[name], self._worker_id, peer_id)
+        try:
+            left = await self._leave(self._rooms[name], self._worker_id, peer_id)
+        except RedisAway:
+            self._owed.add((name, peer_id))
+            raise
         if name in self._mine and not mine:
             del self._mine[name]
             await self._call(self._rooms_key(self._worker_id), "SREM", name)
@@ -96,6 +103,7 @@ class Presence:
         while True:
             try:
                 await self._beat()
+                await self._pay()
                 await self._bury_the_dead()
             except (RedisAway, RedisRefused) as error:
                 logger.debug("! presence not kept", why=str(error))
@@ -122,6 +130,14 @@ class Presence:
         for start in range(0, len(members), _AT_ONCE):
             some = members[start : start + _AT_ONCE]
             await asyncio.gather(*(self._enter_unless_left(*each) for each in some))
+
+    async def _pay(self) -> None:
+        """Count out whom it could not before, unless they are back."""
+        for name, peer_id in list(self._owed):
+            if peer_id not in self._mine.get(name, {}):
+                for left in await self._leave(self._rooms[name], self._worker_id, peer_id):
+                    self._departed(name, _member_of(left))
+            self._owed.discard((name, peer_id))
 
     async def _enter_unless_left(self, name: str, member: Member) -> None:
         if member.peer_id in self._mine.get(name, {}):
@@ -164,7 +180,7 @@ class Presence:
 
     async def _enter(self, room: RedisRoom, member: Member) -> Any:  # noqa: ANN401
         entry = _encode(_Entry(member.peer_id, member.subject))
-        words = (member.peer_id, self._worker_id, entry, room.keep_ms)
+        words = (member.peer_id, self._worker_id, entry)
         return await self._run(ENTER.digest, room, words)
 
     async def _leave(self, room: RedisRoom, worker_id: str, peer_id: str) -> Any:  # noqa: ANN401

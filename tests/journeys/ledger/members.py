@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from random import Random
-from typing import Final
+from typing import Final, cast
 
 from tests.journeys.ledger.attendance import Attendance, Body
 from tests.toolbox.fleet import MEMBER
@@ -80,9 +80,9 @@ class Line(asyncio.Protocol):
     # ---- what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(_UPGRADE.format(host="127.0.0.1", port=self._port).encode())
+        # a cast: uvloop's transports are no subclass of asyncio's
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(_UPGRADE.format(host="127.0.0.1", port=self._port).encode())
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio has it
         self._note_down()

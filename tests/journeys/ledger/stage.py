@@ -62,7 +62,8 @@ class Stage:
         self.records: list[Record] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._publishing: set[asyncio.Task[None]] = set()
-        self.foreign: ForeignBook | None = None
+        self._foreign: list[ForeignBook] = []
+        self._pairs_of_all = 0  # (member, room)
 
     @contextlib.asynccontextmanager
     async def fault(self, name: str, *, may_reset: bool = False) -> AsyncIterator[None]:
@@ -86,10 +87,17 @@ class Stage:
             if record.kind == "recv" and record.id in begun
         }
 
-    async def until_all_are_in(self) -> None:
-        """Return when every member is in every room."""
-        async with asyncio.timeout(SETTLE_SECONDS):
-            while self._pairs("join_ok") < self._pairs_of_all:  # noqa: ASYNC110 - no event tells of it
+    def expect(self, pairs: int, book: ForeignBook | None = None) -> None:
+        """Reckon with so many more readings, which another process may keep the book of."""
+        self._pairs_of_all += pairs
+        self._foreign += [] if book is None else [book]
+
+    async def until_all_are_in(
+        self, since: float = 0.0, patience_seconds: float = SETTLE_SECONDS
+    ) -> None:
+        """Return when every member has joined all its rooms since then."""
+        async with asyncio.timeout(patience_seconds):
+            while self.join_count_since(since) < self._pairs_of_all:  # noqa: ASYNC110 - no event tells of it
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def until_all_hear(self, since: float | None = None) -> None:
@@ -99,15 +107,10 @@ class Stage:
             while len(self.received_since(at)) < self._pairs_of_all:  # noqa: ASYNC110 - the same
                 await asyncio.sleep(LOOK_SECONDS)
 
-    @property
-    def _pairs_of_all(self) -> int:
-        cast = self.cast
-        members = cast.raw_members + cast.official_members + cast.javascript_members
-        return members * cast.rooms
-
-    def _pairs(self, kind: str) -> int:
-        records = self._records_since(0.0)
-        return len({(record.who, record.room) for record in records if record.kind == kind})
+    def join_count_since(self, at: float) -> int:
+        """How many pairs of a member and a room have joined since then."""
+        records = self._records_since(at)
+        return len({(record.who, record.room) for record in records if record.kind == "join_ok"})
 
     # ---- how it begins and ends
 
@@ -139,7 +142,7 @@ class Stage:
         ]
 
     def _books(self) -> list[list[Record]]:
-        return [self.book.records] + ([self.foreign.read()] if self.foreign else [])
+        return [self.book.records, *(book.read() for book in self._foreign)]
 
 
 @contextlib.asynccontextmanager
@@ -183,7 +186,8 @@ async def _raise_curtain(stage: Stage, folder: Path, stack: contextlib.AsyncExit
         written = folder / "javascript.jsonl"
         command += [str(cast.javascript_members), *stage.rooms]
         stack.enter_context(RiderProcess(written, *command))
-        stage.foreign = ForeignBook(written)
+        stage.expect(cast.javascript_members * cast.rooms, ForeignBook(written))
+    stage.expect((cast.raw_members + cast.official_members) * cast.rooms)
     await stage.until_all_are_in()
     publishers: list[Publisher] = [
         *(Backend(f"backend {n}", book, session, url) for n in range(cast.backends)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
+import datetime as dt
 import json
 from pathlib import Path
 
@@ -91,4 +91,4 @@ async def test_a_worker_whose_clock_is_wrong(
 def _clock_of(worker: GatewayProcess) -> float:
     """What time it was, by itself, when it began to listen."""
     written = json.loads(worker.log.splitlines()[0])["timestamp"]
-    return datetime.datetime.fromisoformat(written).timestamp()
+    return dt.datetime.fromisoformat(written).timestamp()

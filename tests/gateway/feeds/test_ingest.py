@@ -1,0 +1,135 @@
+"""The way in through Redis: a real one, and workers that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.broker.redis.broker import RedisBroker
+from gateway.feeds.ingest import Ingest
+from gateway.hub import Hub
+from gateway.metrics import Metrics
+from gateway.redis.client import call
+from gateway.settings import Settings
+from gateway.settings.redis_url import address_of
+from protocol.cursor import Cursor
+from tests.gateway.broker.worker import eventually
+from tests.gateway.recorded_peers import RecordedPeers
+from tests.toolbox.redis_server import RedisServer
+
+STREAM = "paceline:ingest"
+PARKED = "{paceline:ingest}:parked"
+ROOM = "city:paris"
+
+
+class Reader:
+    """One worker that reads the stream."""
+
+    def __init__(self, url: str, name: str) -> None:
+        settings = Settings()
+        self.broker = RedisBroker(address_of(url), settings.kind_of)
+        self.metrics = Metrics()
+        self.hub = Hub(settings, self.broker, RecordedPeers())
+        self.ingest = Ingest(self.broker.redis, self.hub, self.metrics, STREAM, name)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await self.hub.start()
+        self._task = asyncio.create_task(self.ingest.run_forever())
+
+    async def stop_reading(self) -> None:
+        """In the middle of whatever it does, as a worker that dies."""
+        assert self._task is not None
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def stop(self) -> None:
+        await self.stop_reading()
+        await self.hub.stop()
+
+    async def add(self, *fields: str) -> None:
+        await call(self.broker.redis, STREAM.encode(), "XADD", STREAM, "*", *fields)
+
+    async def length(self, stream: str) -> int:
+        length: int = await call(self.broker.redis, STREAM.encode(), "XLEN", stream)
+        return length
+
+    async def published(self) -> list[object]:
+        start = Cursor((await self.broker.cursor(ROOM)).epoch, 0, 0)
+        history = await self.broker.history(ROOM, start)
+        assert history is not None
+        return [json.loads(each.payload)["n"] for each in history.publications]
+
+
+@pytest.fixture
+async def reader(redis_server: RedisServer) -> AsyncIterator[Reader]:
+    reader = Reader(redis_server.url, "first")
+    await reader.start()
+    yield reader
+    await reader.stop()
+
+
+async def until_empty(reader: Reader) -> None:
+    async with asyncio.timeout(15):
+        while await reader.length(STREAM):  # noqa: ASYNC110 - Redis tells nobody that it is empty
+            await asyncio.sleep(0.02)
+
+
+async def test_what_is_added_is_published_in_its_order_and_leaves_the_stream(
+    reader: Reader,
+) -> None:
+    for number in range(50):
+        await reader.add("room", ROOM, "event", "mark", "data", json.dumps({"n": number}))
+    await until_empty(reader)
+    assert await reader.published() == list(range(50))
+    assert reader.metrics.ingested["published"] == 50
+
+
+async def test_what_can_never_be_published_is_parked_with_its_reason_and_holds_up_nobody(
+    reader: Reader,
+) -> None:
+    await reader.add("room", ROOM, "event", "mark", "data", '{"n": NaN}')
+    await reader.add("something", "else")
+    await reader.add("room", ROOM, "event", "mark", "data", '{"n": 1}')
+    await until_empty(reader)
+    assert await reader.published() == [1]
+    assert await reader.length(PARKED) == 2
+    found = await call(reader.broker.redis, PARKED.encode(), "XRANGE", PARKED, "-", "+")
+    assert b"MALFORMED" in found[0][1]
+    assert b"something" in found[1][1]
+    assert reader.metrics.ingested["parked"] == 2
+
+
+async def test_another_worker_goes_on_where_one_has_died_and_nothing_is_published_twice(
+    redis_server: RedisServer, reader: Reader
+) -> None:
+    heir = Reader(redis_server.url, "second")
+    await heir.start()
+    for number in range(200):
+        await reader.add("room", ROOM, "event", "mark", "data", json.dumps({"n": number}))
+        if number == 100:
+            await eventually(lambda: reader.metrics.ingested["published"] > 0)
+            await reader.stop_reading()
+    await until_empty(heir)
+    assert await heir.published() == list(range(200))
+    await heir.stop()
+
+
+async def test_a_redis_that_is_away_for_a_while_loses_nothing(
+    redis_server: RedisServer, reader: Reader
+) -> None:
+    await reader.add("room", ROOM, "event", "mark", "data", '{"n": 1}')
+    redis_server.pause()
+    await asyncio.sleep(2)
+    redis_server.resume()
+    async with asyncio.timeout(15):
+        while True:
+            with contextlib.suppress(Exception):
+                if await reader.published() == [1] and not await reader.length(STREAM):
+                    return
+            await asyncio.sleep(0.05)
