@@ -57,6 +57,7 @@ class Stage:
 
     def __init__(self, fleet: Fleet, book: Book, dice: Random, cast: Cast) -> None:
         self.fleet, self.book, self.dice, self.cast = fleet, book, dice, cast
+        self.company = contextlib.AsyncExitStack()  # what stays until the verdict
         self.rooms = [f"room:{number}" for number in range(cast.rooms)]
         self.verdict: Verdict
         self.records: list[Record] = []
@@ -157,23 +158,23 @@ async def on_stage(
     cast, dice = cast or Cast(), Random(seed)  # noqa: S311 - it has to repeat itself
     fleet, book = Fleet(folder, workers), Book(folder / "book.jsonl")
     stage = Stage(fleet, book, dice, cast)
-    async with contextlib.AsyncExitStack() as stack:
+    async with stage.company as stack:
         stack.callback(book.close)
         stack.callback(fleet.kill)
         await fleet.start()
         stack.push_async_callback(stage.end)
         stack.push_async_callback(stage.end_publishing)
-        await _raise_curtain(stage, folder, stack)
+        await _raise_curtain(stage, folder)
         yield stage
         await _come_to_rest(stage)
     stage.records = stage.all_records()
     stage.verdict = judge(stage.records, reach)
 
 
-async def _raise_curtain(stage: Stage, folder: Path, stack: contextlib.AsyncExitStack) -> None:
+async def _raise_curtain(stage: Stage, folder: Path) -> None:
     """Bring everybody in, and return when all hear each other."""
     cast, dice, book, url = stage.cast, stage.dice, stage.book, stage.fleet.url
-    session = await stack.enter_async_context(session_for_many())
+    session = await stage.company.enter_async_context(session_for_many())
     for number in range(cast.raw_members):
         attendance = Attendance(f"raw {number}", stage.rooms, book)
         member = RawMember(attendance, stage.fleet.balancer.port, Random(dice.random()))  # noqa: S311 - the same
@@ -185,7 +186,7 @@ async def _raise_curtain(stage: Stage, folder: Path, stack: contextlib.AsyncExit
         command = [str(programs.node()), "ledger-member.mjs", url, MEMBER, cast.transports]
         written = folder / "javascript.jsonl"
         command += [str(cast.javascript_members), *stage.rooms]
-        stack.enter_context(RiderProcess(written, *command))
+        stage.company.enter_context(RiderProcess(written, *command))
         stage.expect(cast.javascript_members * cast.rooms, ForeignBook(written))
     stage.expect((cast.raw_members + cast.official_members) * cast.rooms)
     await stage.until_all_are_in()
