@@ -86,6 +86,7 @@ class Gateway:
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
         self.lag = LoopLag()
         self.metrics.gauge("loop_lag_seconds", self.lag.take_seconds)
+        self.metrics.gauge("loop_busy_seconds", self.lag.take_busy_seconds)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[int]:

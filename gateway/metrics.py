@@ -152,6 +152,7 @@ GAUGES = {
     "peers": "Connected peers.",
     "rooms": "Rooms that this worker has members in.",
     "loop_lag_seconds": "How late the event loop woke, at most, since this was read before.",
+    "loop_busy_seconds": "How much of that was its own work, at most: processor time.",
     "ingest_backlog": "Entries of the ingest stream that are not settled yet.",
 }
 

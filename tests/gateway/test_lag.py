@@ -85,3 +85,17 @@ async def test_a_loop_that_is_held_up_is_late() -> None:
     lag.stop()
 
     assert lag.take_seconds() > INTERVAL_SECONDS
+    assert lag.take_busy_seconds() < INTERVAL_SECONDS, "it slept"
+
+
+async def test_a_loop_that_works_without_letting_go_is_busy() -> None:
+    lag = LoopLag()
+    lag.start()
+    began_seconds = time.thread_time()
+    while time.thread_time() - began_seconds < INTERVAL_SECONDS * 2:
+        pass
+    await asyncio.sleep(INTERVAL_SECONDS)
+    lag.stop()
+
+    assert lag.take_busy_seconds() > INTERVAL_SECONDS / 2
+    assert lag.take_busy_seconds() == 0

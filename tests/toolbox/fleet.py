@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.identity import KeySet, Role, sign_token
 from tests.toolbox.balancer import Balancer
@@ -109,11 +109,17 @@ async def _until(worker: GatewayProcess, timeout_seconds: float, *, wanted: bool
     return time.monotonic() - began_at
 
 
-async def lag_seconds(worker: GatewayProcess) -> float:
-    """How late its loop woke at most, since this was asked before."""
+class Lag(NamedTuple):
+    """How late a worker's loop was at most, and how much of a delay was its own work."""
+
+    late_seconds: float
+    busy_seconds: float
+
+
+async def lag_of(worker: GatewayProcess) -> Lag | None:
+    """Since this was asked before; None when nobody answers."""
     answer = await ask(worker, "/metrics")
     if answer is None:
-        return 0.0
-    found = re.search(rb"^paceline_loop_lag_seconds (\S+)$", answer.body, re.MULTILINE)
-    assert found is not None, "the gateway does not tell its lag"
-    return float(found[1])
+        return None
+    found = re.findall(rb"^paceline_loop_(?:lag|busy)_seconds (\S+)$", answer.body, re.MULTILINE)
+    return Lag(*map(float, found))

@@ -10,6 +10,7 @@ import asyncio
 import sys
 from pathlib import Path
 from random import Random
+from typing import Final
 
 import uvloop
 
@@ -17,6 +18,8 @@ from gateway.rest.admission import raise_descriptor_limit
 from tests.journeys.ledger.attendance import Attendance
 from tests.journeys.ledger.members import RawMember
 from tests.journeys.ledger.records import Book
+
+_FLUSH_SECONDS: Final = 0.1
 
 
 async def be_there(port: int, file: Path, count: int, rooms: int, spread_seconds: float) -> None:
@@ -32,11 +35,18 @@ async def be_there(port: int, file: Path, count: int, rooms: int, spread_seconds
         for number in range(count)
     ]
     tasks = [asyncio.create_task(member.live_forever()) for member in members]
+    tasks.append(asyncio.create_task(_flush_forever(book)))
     await asyncio.to_thread(sys.stdin.read)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     book.close()
+
+
+async def _flush_forever(book: Book) -> None:
+    while True:
+        await asyncio.sleep(_FLUSH_SECONDS)
+        book.flush()
 
 
 if __name__ == "__main__":

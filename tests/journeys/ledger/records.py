@@ -20,6 +20,7 @@ that it has worked out for itself.
     fault_start  reason, may_reset         reason is the name of the fault
     fault_stop   reason
     lag          reason, seconds           the loop of a worker, at most, since it was asked before
+    busy         reason, seconds           how much of that was its own work, at most
     end
 """
 
@@ -68,6 +69,10 @@ class Book:
         self.records.append(record)
         self._file.write(_encode(record) + b"\n")
         return record
+
+    def flush(self) -> None:
+        """Have it in the file, for other processes to read."""
+        self._file.flush()
 
     def close(self) -> None:
         self._file.close()

@@ -29,7 +29,7 @@ from tests.journeys.ledger.readings import Reach
 from tests.journeys.ledger.records import Book, ForeignBook, Record, in_order
 from tests.journeys.ledger.verdict import Verdict, judge
 from tests.toolbox import programs
-from tests.toolbox.fleet import MEMBER, Fleet, lag_seconds, until_ready
+from tests.toolbox.fleet import MEMBER, Fleet, lag_of, until_ready
 from tests.toolbox.gateway_process import GatewayProcess
 from tests.toolbox.riders import RiderProcess
 
@@ -128,8 +128,10 @@ class Stage:
     async def observe_lag_forever(self) -> None:
         while True:
             for index, worker in enumerate(self.fleet.workers):
-                lag = await lag_seconds(worker)
-                self.book.note("observer", "lag", reason=f"worker {index}", seconds=lag)
+                name = f"worker {index}"
+                if (lag := await lag_of(worker)) is not None:
+                    self.book.note("observer", "lag", reason=name, seconds=lag.late_seconds)
+                    self.book.note("observer", "busy", reason=name, seconds=lag.busy_seconds)
             await asyncio.sleep(LAG_SECONDS)
 
     def all_records(self) -> list[Record]:

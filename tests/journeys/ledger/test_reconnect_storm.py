@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.journeys.ledger.records import ForeignBook
 from tests.journeys.ledger.stage import Cast, on_stage
-from tests.toolbox.fleet import lag_seconds, workers_of
-from tests.toolbox.gateway_process import GatewayProcess
+from tests.journeys.ledger.verdict import longest_of
+from tests.toolbox.fleet import workers_of
 from tests.toolbox.programs import REPOSITORY
 from tests.toolbox.redis_server import RedisServer
 from tests.toolbox.riders import RiderProcess
@@ -27,20 +25,11 @@ ARRIVAL_SECONDS = 90.0
 LAG_SECONDS = 0.25
 # The machine may have other things to do: what is measured in seconds is given so much more.
 SLACK_SECONDS = 20.0
-CAST = Cast(rooms=20, raw_members=1, official_members=0, javascript_members=1, pause_seconds=0.5)
-
-
-@pytest.fixture
-def bystander(tmp_path: Path) -> Iterator[GatewayProcess]:
-    """Nobody comes to it: it shows how late this machine lets anybody wake."""
-    (worker,) = workers_of(tmp_path, 1)
-    worker.start()
-    yield worker
-    worker.kill()
+CAST = Cast(rooms=20, raw_members=1, official_members=0, javascript_members=1, pause_seconds=0.25)
 
 
 async def test_five_thousand_members_that_come_back_at_once(
-    tmp_path: Path, durable_redis: RedisServer, bystander: GatewayProcess
+    tmp_path: Path, durable_redis: RedisServer
 ) -> None:
     workers = workers_of(tmp_path, 2, REDIS_URL=durable_redis.url)
     async with on_stage(tmp_path, 12, workers, CAST) as stage:
@@ -54,14 +43,12 @@ async def test_five_thousand_members_that_come_back_at_once(
         stage.expect(CROWD, ForeignBook(book))
         await stage.until_all_are_in(patience_seconds=ARRIVAL_SECONDS)
         await stage.until_all_hear()
-        await asyncio.gather(*map(lag_seconds, [*workers, bystander]))
         cut_at = time.monotonic()
         async with stage.fault("everybody is cut"):
             stage.fleet.balancer.kill()
             stage.fleet.balancer.start()
             await stage.until_all_are_in(cut_at, BACK_SECONDS + SLACK_SECONDS)
         back_seconds = time.monotonic() - cut_at
-        *lags, noise = await asyncio.gather(*map(lag_seconds, [*workers, bystander]))
         await stage.until_all_hear()
     verdict = stage.verdict
     ended_at = next(r.at for r in stage.records if r.kind == "end")
@@ -72,4 +59,5 @@ async def test_five_thousand_members_that_come_back_at_once(
     assert len(again) >= CROWD
     assert all(record.recovered for record in again)
     assert back_seconds < BACK_SECONDS + SLACK_SECONDS
-    assert max(lags) < LAG_SECONDS + noise, (lags, noise, back_seconds)
+    # its own work: how late it was on a machine that is this busy says nothing of the gateway
+    assert longest_of(stage.records, "busy", since=cut_at) < LAG_SECONDS

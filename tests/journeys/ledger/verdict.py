@@ -60,6 +60,7 @@ class Verdict:
     # By the fault's place in `faults`: how long after its end everybody had something newer.
     recovery_seconds: dict[int, float] = field(default_factory=dict)
     lag_seconds: float = 0.0
+    busy_seconds: float = 0.0
 
     def by_kind(self) -> dict[str, int]:
         counts = Counter(anomaly.kind for anomaly in self.anomalies)
@@ -99,11 +100,24 @@ def judge(
         len(publications.acknowledged),
         sum(record.kind == "recv" for record in records),
         Counter(record.reason for record in tries),
-        max((record.seconds for record in tries), default=0.0),
+        longest_of(records, "pub_try"),
         sum(slot not in seen for slot in publications.acknowledged),
         _recoveries(records, publications, faults),
-        max((record.seconds for record in records if record.kind == "lag"), default=0.0),
+        longest_of(records, "lag"),
+        longest_of(records, "busy"),
     )
+
+
+def longest_of(
+    records: Sequence[Record], kind: str, reason: str | None = None, since: float = 0.0
+) -> float:
+    """The most seconds in records of a kind, and of a reason if one is given; 0 without any."""
+    found = (
+        record.seconds
+        for record in records
+        if record.kind == kind and record.at >= since and reason in {None, record.reason}
+    )
+    return max(found, default=0.0)
 
 
 def _readings_of(
