@@ -1,19 +1,24 @@
 """This module owns a gateway that breaks its promise on purpose, so that a judge can be tried.
 
 `python -m tests.toolbox.flawed_gateway FLAW EVERY serve`: one write to a member in EVERY goes
-wrong. It is the gateway itself but for that; its journal and its cursors are as good as ever.
+wrong; or with the flaw "forever", a room that begins anew in Redis does so in the same epoch. It is
+the gateway itself but for that.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Final
 
+from gateway.broker.redis.rooms import SCRIPTS
 from gateway.cli import run
 from gateway.rooms.membership import Membership, Peer
 
+_NAME_OF_EPOCH: Final = re.compile(r"redis\.sha1hex\(table\.concat\(\{[^}]*\}, ' '\)\)")
 Write = Callable[[bytes], None]
 
 
@@ -75,6 +80,16 @@ def break_writes(flaw: str, every: int) -> None:
     Membership.change_lane = flawed_change  # type: ignore[method-assign] # that is what this is for
 
 
+def break_epochs() -> None:
+    """Have every epoch of a room bear the same name from now on."""
+    for script in SCRIPTS:
+        script.source = _NAME_OF_EPOCH.sub("redis.sha1hex(KEYS[1])", script.source)
+        script.digest = hashlib.sha1(script.source.encode(), usedforsecurity=False).hexdigest()
+
+
 if __name__ == "__main__":
-    break_writes(sys.argv[1], int(sys.argv[2]))
+    if sys.argv[1] == "forever":
+        break_epochs()
+    else:
+        break_writes(sys.argv[1], int(sys.argv[2]))
     sys.exit(run(sys.argv[3:], os.environ))

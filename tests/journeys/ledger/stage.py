@@ -33,7 +33,6 @@ from tests.toolbox.fleet import MEMBER, Fleet, lag_of, until_ready
 from tests.toolbox.gateway_process import GatewayProcess
 from tests.toolbox.riders import RiderProcess
 
-SETTLE_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 0.1
 LAG_SECONDS: Final = 1.0
 
@@ -50,6 +49,7 @@ class Cast:
     backends: int = 4
     riders: int = 2
     pause_seconds: float = 0.1
+    patience_seconds: float = 15.0  # how long everybody is waited for, before the verdict
 
 
 class Stage:
@@ -94,17 +94,17 @@ class Stage:
         self._foreign += [] if book is None else [book]
 
     async def until_all_are_in(
-        self, since: float = 0.0, patience_seconds: float = SETTLE_SECONDS
+        self, since: float = 0.0, patience_seconds: float | None = None
     ) -> None:
         """Return when every member has joined all its rooms since then."""
-        async with asyncio.timeout(patience_seconds):
+        async with asyncio.timeout(patience_seconds or self.cast.patience_seconds):
             while self.join_count_since(since) < self._pairs_of_all:  # noqa: ASYNC110 - no event tells of it
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def until_all_hear(self, since: float | None = None) -> None:
         """Return when every member has something of each room that was begun since then, or now."""
         at = time.monotonic() if since is None else since
-        async with asyncio.timeout(SETTLE_SECONDS):
+        async with asyncio.timeout(self.cast.patience_seconds):
             while len(self.received_since(at)) < self._pairs_of_all:  # noqa: ASYNC110 - the same
                 await asyncio.sleep(LOOK_SECONDS)
 

@@ -23,7 +23,7 @@ RED_SECONDS = HEALED_SECONDS = 3.0
 LAG_SECONDS = 0.2
 # The machine may have other things to do: what is measured in seconds is given so much more.
 SLACK_SECONDS = 1.5
-SILENT_SECONDS = 12.0
+SILENT_SECONDS = 8.0
 
 
 @pytest.fixture
