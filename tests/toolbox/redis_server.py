@@ -92,6 +92,11 @@ class RedisServer:
         with redis.Redis(port=self.port, decode_responses=True) as client:
             return [*client.pubsub_channels(), *client.pubsub_shardchannels()]
 
+    def keys(self, pattern: str) -> list[str]:
+        """The names of keys."""
+        with redis.Redis(port=self.port, decode_responses=True) as client:
+            return [*client.scan_iter(pattern)]
+
     def info(self, section: str) -> dict[str, Any]:
         """A section of what it says of itself."""
         with redis.Redis(port=self.port, decode_responses=True) as client:

@@ -83,6 +83,35 @@ async def kill_subscribers(stage: Stage, redis: RedisServer, times: int = 5) -> 
         await asyncio.sleep(stage.dice.uniform(0.2, 0.8))
 
 
+async def kill_connections(stage: Stage, redis: RedisServer, times: int = 5) -> None:
+    """Those that commands go over, too: whoever waits for an answer gets none."""
+    for _ in range(times):
+        redis.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        redis.command("CLIENT", "KILL", "TYPE", "pubsub")
+        await asyncio.sleep(stage.dice.uniform(0.2, 0.8))
+
+
+async def forget_scripts(stage: Stage, redis: RedisServer, times: int = 5) -> None:
+    for _ in range(times):
+        redis.command("SCRIPT", "FLUSH")
+        await asyncio.sleep(stage.dice.uniform(0.1, 0.5))
+
+
+async def flush_redis(stage: Stage, redis: RedisServer) -> None:
+    """It forgets everything, and no connection ends."""
+    redis.command("FLUSHALL")
+    await asyncio.sleep(1)
+
+
+async def evict_keys(stage: Stage, redis: RedisServer) -> None:
+    """A room's place or history goes, as with a policy that evicts whatever is old."""
+    for room in stage.rooms:
+        part = stage.dice.choice(["head", "log"])
+        for key in await asyncio.to_thread(redis.keys, f"*{{{room}}}:{part}"):
+            redis.command("DEL", key)
+        await asyncio.sleep(0.3)
+
+
 async def pause_redis(stage: Stage, redis: RedisServer, seconds: float = 8.0) -> None:
     """It accepts connections and commands, and answers later."""
     redis.command("CLIENT", "PAUSE", str(round(seconds * 1000)))
@@ -128,6 +157,10 @@ FAULTS: Final = {
     "Redis is killed": Fault(kill_redis),
     "Redis comes back empty": Fault(empty_redis, may_reset=True),
     "subscribers are killed": Fault(kill_subscribers),
+    "connections are killed": Fault(kill_connections),
+    "scripts are forgotten": Fault(forget_scripts),
+    "Redis is flushed": Fault(flush_redis, may_reset=True),
+    "keys are evicted": Fault(evict_keys, may_reset=True),
     "Redis pauses its clients": Fault(pause_redis),
     "Redis is frozen": Fault(freeze_redis),
     "Redis is full": Fault(fill_redis),

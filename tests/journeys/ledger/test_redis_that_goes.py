@@ -92,6 +92,34 @@ async def test_subscribers_that_are_killed(tmp_path: Path, durable_redis: RedisS
     assert set(verdict.tries) == {"ok"}
 
 
+@pytest.mark.parametrize("fault", ["connections are killed", "scripts are forgotten"])
+async def test_what_is_in_doubt_is_sent_again_and_comes_once(
+    tmp_path: Path, durable_redis: RedisServer, fault: str
+) -> None:
+    workers = workers_of(tmp_path, 2, REDIS_URL=durable_redis.url)
+    async with on_stage(tmp_path, 16, workers) as stage:
+        await suffer(stage, durable_redis, fault)
+    verdict = stage.verdict
+
+    assert verdict.anomalies == []
+    assert verdict.resets == []
+    assert _dropped(stage) == []
+
+
+@pytest.mark.parametrize("fault", ["Redis is flushed", "keys are evicted"])
+async def test_what_redis_forgets_while_it_runs_is_told(
+    tmp_path: Path, durable_redis: RedisServer, fault: str
+) -> None:
+    workers = workers_of(tmp_path, 2, REDIS_URL=durable_redis.url)
+    async with on_stage(tmp_path, 17, workers) as stage:
+        await suffer(stage, durable_redis, fault)
+    verdict = stage.verdict
+
+    assert verdict.anomalies == []
+    assert verdict.resets != []
+    assert _dropped(stage) == []
+
+
 async def test_redis_that_pauses_its_clients(tmp_path: Path, durable_redis: RedisServer) -> None:
     workers = workers_of(tmp_path, 2, REDIS_URL=durable_redis.url)
     async with on_stage(tmp_path, 6, workers) as stage:
