@@ -51,7 +51,7 @@ function live(who) {
   }
 
   socket.on('connect', () => {
-    note('up');
+    note('up', { id: socket.id });
     asked.clear();
     rooms.forEach(join);
   });

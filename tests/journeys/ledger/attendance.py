@@ -24,9 +24,9 @@ class Attendance:
         self._cursors: dict[str, str] = {}
         self._asked: set[str] = set()
 
-    def up(self) -> list[Body]:
-        """The connection is there; the joins to ask for."""
-        self._book.note(self.name, "up")
+    def up(self, peer_id: str) -> list[Body]:
+        """The connection is there, under this id; the joins to ask for."""
+        self._book.note(self.name, "up", id=peer_id)
         self._asked.clear()
         return [self.request_of(room) for room in self.rooms]
 

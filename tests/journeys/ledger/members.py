@@ -128,7 +128,7 @@ class Line(asyncio.Protocol):
             self._joined(int(number), json.loads(f"[{answer}")[0])
         elif packet.startswith("40{"):
             self._is_up = True
-            for request in self._attendance.up():
+            for request in self._attendance.up(json.loads(packet[2:])["sid"]):
                 self._join(request)
         elif packet.startswith("0{"):
             opening = json.loads(packet[1:])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+import aiohttp
 import socketio
 from socketio.exceptions import SocketIOError
 
@@ -20,10 +21,19 @@ LONGEST_PAUSE_SECONDS: Final = 0.5
 class OfficialMember:
     """One of them."""
 
-    def __init__(self, attendance: Attendance, url: str, transports: list[str]) -> None:
+    def __init__(
+        self,
+        attendance: Attendance,
+        session: aiohttp.ClientSession,
+        url: str,
+        transports: list[str],
+    ) -> None:
         self._attendance, self._url, self._transports = attendance, url, transports
+        # one of its own it would leave open whenever a connection fails
         self._client = socketio.AsyncClient(
-            reconnection_delay=0.1, reconnection_delay_max=LONGEST_PAUSE_SECONDS
+            http_session=session,
+            reconnection_delay=0.1,
+            reconnection_delay_max=LONGEST_PAUSE_SECONDS,
         )
         on: Callable[..., Any] = self._client.on
         on("connect", self._connected)
@@ -39,11 +49,12 @@ class OfficialMember:
                 await asyncio.sleep(AGAIN_SECONDS)
             await asyncio.Event().wait()
         finally:
-            with contextlib.suppress(SocketIOError):
+            # AttributeError: the library's own, when it is just about to begin to reconnect
+            with contextlib.suppress(SocketIOError, AttributeError):
                 await self._client.shutdown()
 
     async def _connected(self) -> None:
-        for request in self._attendance.up():
+        for request in self._attendance.up(self._client.get_sid()):
             await self._join(request)
 
     async def _told(self, event: str, *arguments: Any) -> None:  # noqa: ANN401 - whatever is told

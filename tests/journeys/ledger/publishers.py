@@ -154,6 +154,20 @@ class Rider(Publisher):
             await self._hang_up()
             return None
 
+    async def present(self, room: str) -> list[str] | None:
+        """Who is in a room, by the ids of their peers; None when it could not be asked."""
+        try:
+            async with asyncio.timeout(TRY_SECONDS):
+                socket = await self._connected()
+                self._last_ack_id += 1
+                await socket.send_str(f'42{self._last_ack_id}["presence",{json.dumps(room)}]')
+                answer = await _answer_to(socket, self._last_ack_id)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            await self._hang_up()
+            return None
+        data = answer.get("data")
+        return None if data is None else [member["peerId"] for member in data["members"]]
+
     async def _connected(self) -> aiohttp.ClientWebSocketResponse:
         if self._socket is None or self._socket.closed:
             address = f"{self._url}/socket.io/?EIO=4&transport=websocket"

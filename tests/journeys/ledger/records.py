@@ -15,7 +15,9 @@ that it has worked out for itself.
     recv         room, id, cursor
     reset        room, reason              the gateway said that continuity is lost
     leave        room
-    up, down     the connection of a member
+    up           id                        the connection of a member, and the id of its peer
+    down                                   it is gone
+    presence     room, peers               who is in, says the gateway when it has had its time
     goodbye      reason                    the gateway sent a member off
     fault_start  reason, may_reset         reason is the name of the fault
     fault_stop   reason
@@ -47,6 +49,7 @@ class Record(msgspec.Struct, omit_defaults=True):
     recovered: bool | None = None
     missed: int | None = None
     bikes: list[str] | None = None  # the ids in a snapshot; None when there was none
+    peers: list[str] | None = None
     reason: str = ""
     seconds: float = 0.0
     may_reset: bool = False

@@ -21,6 +21,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+import aiohttp
+
 from tests.journeys.ledger.attendance import Attendance
 from tests.journeys.ledger.members import RawMember
 from tests.journeys.ledger.official import OfficialMember
@@ -34,6 +36,7 @@ from tests.toolbox.gateway_process import GatewayProcess
 from tests.toolbox.riders import RiderProcess
 
 LOOK_SECONDS: Final = 0.1
+PRESENCE_SECONDS: Final = 10.0
 LAG_SECONDS: Final = 1.0
 
 
@@ -164,8 +167,6 @@ async def on_stage(
         stack.callback(book.close)
         stack.callback(fleet.kill)
         await fleet.start()
-        stack.push_async_callback(stage.end)
-        stack.push_async_callback(stage.end_publishing)
         await _raise_curtain(stage, folder)
         yield stage
         await _come_to_rest(stage)
@@ -177,13 +178,15 @@ async def _raise_curtain(stage: Stage, folder: Path) -> None:
     """Bring everybody in, and return when all hear each other."""
     cast, dice, book, url = stage.cast, stage.dice, stage.book, stage.fleet.url
     session = await stage.company.enter_async_context(session_for_many())
+    stage.company.push_async_callback(stage.end)
+    stage.company.push_async_callback(stage.end_publishing)
     for number in range(cast.raw_members):
         attendance = Attendance(f"raw {number}", stage.rooms, book)
         member = RawMember(attendance, stage.fleet.balancer.port, Random(dice.random()))  # noqa: S311 - the same
         stage.begin(member.live_forever())
     for number in range(cast.official_members):
         attendance = Attendance(f"python {number}", stage.rooms, book)
-        stage.begin(OfficialMember(attendance, url, _transports_of(cast)).live_forever())
+        stage.begin(OfficialMember(attendance, session, url, _transports_of(cast)).live_forever())
     if cast.javascript_members:
         command = [str(programs.node()), "ledger-member.mjs", url, MEMBER, cast.transports]
         written = folder / "javascript.jsonl"
@@ -222,9 +225,24 @@ async def _come_to_rest(stage: Stage) -> None:
         desk = Desk(closer.name, stage.rooms, stage.dice)
         for room in stage.rooms:
             await closer.publish(desk.next(room))
-    with contextlib.suppress(TimeoutError):
-        await stage.until_all_hear(at)
+        with contextlib.suppress(TimeoutError):
+            await stage.until_all_hear(at)
+        await _count_heads(stage, session)
     stage.book.note("stage", "end")
+
+
+async def _count_heads(stage: Stage, session: aiohttp.ClientSession) -> None:
+    """Ask who is in each room, until it is as many as there should be, or the time is over."""
+    members = stage.cast.raw_members + stage.cast.official_members + stage.cast.javascript_members
+    asker = Rider("head count", stage.book, session, stage.fleet.url)
+    until = time.monotonic() + PRESENCE_SECONDS
+    for room in stage.rooms:
+        while True:
+            peers = await asker.present(room)
+            if (peers and len(peers) == members) or time.monotonic() > until:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        stage.book.note(asker.name, "presence", room=room, peers=peers)
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:

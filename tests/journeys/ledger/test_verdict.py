@@ -122,6 +122,13 @@ def test_a_room_that_was_left_need_not_be_read_to_its_end() -> None:
     assert _good().tell("ada", "leave").publish(4).found() == set()
 
 
+def test_presence_is_who_is_there() -> None:
+    story = _good().tell("ada", "up", id="a").tell("bob", "up", id="b").join(3, who="bob")
+    story.tell("x", "presence", peers=["b", "a"]).tell("bob", "down", room="")
+    story.tell("x", "presence", peers=["a"])
+    assert "wrong presence" not in story.found()
+
+
 def _with_bikes(*bikes: str) -> Story:
     story = Story().join(0, who="bob")
     for offset, id_ in enumerate(("bike 1", "bike 2", "remove bike 1"), 1):
@@ -220,6 +227,24 @@ BROKEN: dict[str, tuple[str, Callable[[], Story]]] = {
     "never back": ("client not recovered", lambda: _good().drop()),
     "never in": ("client not recovered", lambda: _good().tell("bob", "join_invoke")),
     "a reset for nothing": ("unexplained reset", lambda: _good().reset().publish(4).receive(4)),
+    "a ghost": (
+        "wrong presence",
+        lambda: _good().tell("ada", "up", id="a").tell("x", "presence", peers=["a", "b"]),
+    ),
+    "a ghost of a connection before": (
+        "wrong presence",
+        lambda: (
+            _good()
+            .tell("ada", "up", id="a")
+            .drop()
+            .tell("ada", "up", id="b")
+            .tell("x", "presence", peers=["a", "b"])
+        ),
+    ),
+    "somebody who is not known to be there": (
+        "wrong presence",
+        lambda: _good().tell("ada", "up", id="a").tell("x", "presence", peers=[]),
+    ),
     "a reset by what may cause none": (
         "unexplained reset",
         lambda: _good().fault("start", may_reset=False).reset().fault("stop").publish(4).receive(4),

@@ -28,6 +28,7 @@ KINDS: Final = (
     "unsubscribed delivery",
     "client not recovered",
     "unexplained reset",
+    "wrong presence",
 )
 
 
@@ -86,6 +87,7 @@ def judge(
     faults = list(_faults_in(records))
     readings = _readings_of(records, publications, reach or Reach())
     anomalies = [*publications.anomalies, *(a for each in readings for a in each.anomalies)]
+    anomalies += _wrong_presence(records)
     resets = sorted(reset for reading in readings for reset in reading.resets)
     for reset in resets:
         if not reset.is_late and not any(f.explains(reset, grace_seconds) for f in faults):
@@ -143,6 +145,29 @@ def _readings_of(
         if key not in left:
             reading.finish(ends_at)
     return list(readings.values())
+
+
+def _wrong_presence(records: Sequence[Record]) -> Iterator[Anomaly]:
+    """Compares who is said to be in a room with the members that are connected and want to be."""
+    peers: dict[str, str] = {}  # by member
+    wanted: defaultdict[str, set[str]] = defaultdict(set)  # members by room
+    for record in records:
+        match record.kind:
+            case "up":
+                peers[record.who] = record.id
+            case "down":
+                peers.pop(record.who, None)
+            case "join_invoke":
+                wanted[record.room].add(record.who)
+            case "leave":
+                wanted[record.room].discard(record.who)
+            case "presence":
+                present = {peers[who] for who in wanted[record.room] if who in peers}
+                told = set(record.peers or ())
+                if told != present:
+                    ghosts, missing = len(told - present), len(present - told)
+                    sentence = f"{record.room}: {ghosts} ghosts, {missing} missing"
+                    yield Anomaly("wrong presence", record.at, sentence)
 
 
 def _faults_in(records: Sequence[Record]) -> Iterator[Fault]:
