@@ -58,8 +58,11 @@ class Peers(Protocol):
     def send(self, peer: Peer, publication: Publication) -> None:
         """Send to one peer, after all that it was sent before."""
 
-    def flush(self) -> None:
-        """Hand over what `deliver` has gathered: later changes of membership do not concern it."""
+    def hand_over(self, peer: Peer) -> None:
+        """Hand over what `deliver` has gathered: later changes of membership do not concern it.
+
+        The others may get it later, the peer has it at once.
+        """
 
     def dismiss(self, peer: Peer, goodbye: Goodbye) -> None:
         """Say goodbye and close."""
@@ -151,7 +154,7 @@ class Hub:
             if isinstance(delivery, Interrupted):
                 self._reset(readers, delivery.reason)
                 continue
-            readers.stand_at(delivery)
+            readers.place, readers.is_placed = delivery, True
             self._peers.deliver(readers, delivery)
             if readers.catching_up:
                 self._deliver_individually(readers, delivery)
@@ -216,7 +219,7 @@ class Hub:
 
     def _tell_place(self, subscription: Subscription, answer: Answer) -> None:
         """Say where the peer stands, which may be behind the room: the rest is still to come."""
-        self._peers.flush()
+        self._peers.hand_over(subscription.peer)
         room = subscription.room
         readers = self._membership.rooms[room]
         answer(
@@ -287,7 +290,7 @@ class Hub:
     def _end_reading(self, peer: Peer, room: str) -> bool:
         if room not in peer.subscriptions:
             return False
-        self._peers.flush()  # what happened until now is still the peer's to know
+        self._peers.hand_over(peer)  # what happened until now is still the peer's to know
         return self._membership.unsubscribe(peer, room)
 
     def _go_live_if_level(self, subscription: Subscription) -> None:
@@ -295,8 +298,8 @@ class Hub:
         readers = self._membership.rooms.get(subscription.room)
         if readers is None or not readers.is_placed:
             return
-        if subscription.is_level_with(readers.epoch, readers.offset):
-            self._peers.flush()
+        if subscription.is_level_with(readers.place.epoch, readers.place.offset):
+            self._peers.hand_over(subscription.peer)
             if not subscription.is_over:
                 self._membership.go_live(subscription)
 
@@ -314,7 +317,7 @@ class Hub:
             self._doubtful.discard(room)
             self._followed.add(room)
             readers = self._membership.rooms.get(room)
-            if readers is not None and not readers.epoch:
+            if readers is not None and not readers.place.epoch:
                 readers.stand_at(cursor)
 
     async def _unfollow(self, room: str) -> None:

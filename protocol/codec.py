@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -22,6 +22,8 @@ from protocol.rooms import check_room_name
 
 # Far more than anybody means, far less than what decoders anywhere take before they overflow.
 NESTING_LIMIT_LEVELS: Final = 100
+# Whatever is no longer than this is neither nested too deeply nor an infinity.
+_SHORT_BYTES: Final = 2 * NESTING_LIMIT_LEVELS
 
 # JSON.parse may read an integer of 309 digits as an infinity; the decoder here does not mind.
 _endless_integer = re.compile(rb"(?<![\d.eE+])(?<![eE]-)\d{309,}+(?![.eE])").search
@@ -33,6 +35,9 @@ _SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS: Final = {ord("["): 1, ord("]"): -1}
 _PAIRING_ROUNDS: Final = 4
+
+_KNOWN_NAMES: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}
+_KNOWN_NAMES_LIMIT: Final = 256
 
 _MALFORMED_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encode = msgspec.json.Encoder().encode
@@ -57,14 +62,20 @@ def plain_json(data: bytes) -> object:
         value = _decode_any(data)
     except _MALFORMED_JSON as error:
         raise Refused(Refusal.MALFORMED, f"Not plain JSON: {error}") from error
+    if len(data) > _SHORT_BYTES:
+        _check_extremes(data)
+    return value
+
+
+def _check_extremes(data: bytes) -> None:
+    """Refuse what takes many bytes to say: a number without an end, nesting without a bottom."""
     # From the cheapest question to the exact one; nearly every payload is done after the first.
     # A run of 309 digits shows in two neighbours of any sample taken every 150 bytes.
     if _two_digits(data[::_DIGIT_PROBE_BYTES]) is not None and _holds_endless_integer(data):
         raise Refused(Refusal.MALFORMED, "Not plain JSON: an integer beyond every limit.")
     # How deep the decoder can go depends on how deep in calls it is, so it cannot be the limit.
-    if len(data) > 2 * NESTING_LIMIT_LEVELS and _is_too_deep(data):
+    if _is_too_deep(data):
         raise Refused(Refusal.MALFORMED, f"Nested more than {NESTING_LIMIT_LEVELS} levels deep.")
-    return value
 
 
 def _holds_endless_integer(data: bytes) -> bool:
@@ -90,7 +101,7 @@ def _outside_strings(data: bytes) -> bytes:
     return b"".join(without_escapes.split(b'"')[::2])
 
 
-def decode(name: str, arguments: Sequence[Raw]) -> events.Event:
+def decode(name: str, arguments: Sequence[bytes | Raw]) -> events.Event:
     """Turn a client's event into one of the catalogue's classes.
 
     Raises `Refused`: UNKNOWN_EVENT or RESERVED_EVENT for the name, and MALFORMED, INVALID_ROOM or
@@ -116,18 +127,23 @@ def _refusal_of(error: Exception) -> Refusal:
 
 
 def bike_update_of(
-    payload: bytes | Raw, idempotency_key: str | None = None, room: str | None = None
+    payload: bytes | Raw,
+    idempotency_key: str | None = None,
+    room: str | None = None,
+    fields: dict[str, Any] | None = None,
 ) -> events.BikeUpdate:
     """Read one bike-update object; where it does not name its room, `room` is written into it.
 
-    Raises `Refused`; also when the object names another room than `room`.
+    `fields` is what `payload` says, when the caller has decoded it already. Raises `Refused`; also
+    when the object names another room than `room`.
     """
-    data = bytes(payload)
+    data = payload if type(payload) is bytes else bytes(payload)
     if len(data) > EVENT_DATA_LIMIT_BYTES:
         raise Refused(Refusal.TOO_LARGE, details={"limitBytes": EVENT_DATA_LIMIT_BYTES})
-    fields = plain_json(data)
-    if type(fields) is not dict:
-        raise Refused(Refusal.MALFORMED, "bike-update: Expected an object.")
+    if fields is None:
+        fields = _fields_of(data)
+    elif len(data) > _SHORT_BYTES:
+        _check_extremes(data)
     named = fields.get("roomId")
     if room is None:
         room = check_room_name(named)
@@ -143,11 +159,29 @@ def bike_update_of(
         room,
         data,
         key,
-        removes=fields.get("op") == "remove",
-        time_ms=bikes.own_time_ms(fields),
-        idempotency_key=idempotency_key,
-        names=None if None in fields.values() else tuple(fields),
+        fields.get("op") == "remove",
+        bikes.own_time_ms(fields),
+        idempotency_key,
+        None if b"null" in data else _names_of(fields),
     )
+
+
+def _names_of(fields: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the fields: the same object each time, as rooms remember many of them."""
+    names = tuple(fields)
+    known = _KNOWN_NAMES.get(names)
+    if known is None:
+        if len(_KNOWN_NAMES) >= _KNOWN_NAMES_LIMIT:
+            _KNOWN_NAMES.clear()  # they come from strangers
+        _KNOWN_NAMES[names] = known = names
+    return known
+
+
+def _fields_of(data: bytes) -> dict[str, Any]:
+    fields = plain_json(data)
+    if type(fields) is not dict:
+        raise Refused(Refusal.MALFORMED, "bike-update: Expected an object.")
+    return fields
 
 
 def _with_room(data: bytes, room: str) -> bytes:
@@ -225,10 +259,10 @@ def _opening_of(name: str) -> bytes:
 _OPENINGS: Final = {name: _opening_of(name) for name in RESERVED_NAMES}
 
 
-def _room_alone_or(kind: type[events.Event]) -> Callable[[Sequence[Raw]], events.Event]:
+def _room_alone_or(kind: type[events.Event]) -> Callable[[Sequence[bytes | Raw]], events.Event]:
     decode_object = msgspec.json.Decoder(kind).decode
 
-    def decode_argument(arguments: Sequence[Raw]) -> events.Event:
+    def decode_argument(arguments: Sequence[bytes | Raw]) -> events.Event:
         raw = bytes(arguments[0])
         event = kind(check_room_name(_decode_text(raw))) if raw[:1] == b'"' else decode_object(raw)
         check_room_name(event.room_id)  # type: ignore[attr-defined] # all rows with room_alone have it
@@ -237,12 +271,12 @@ def _room_alone_or(kind: type[events.Event]) -> Callable[[Sequence[Raw]], events
     return decode_argument
 
 
-def _bike_update(arguments: Sequence[Raw]) -> events.Event:
+def _bike_update(arguments: Sequence[bytes | Raw]) -> events.Event:
     key = _decode_options(arguments[1]).idempotency_key if len(arguments) > 1 else None
     return bike_update_of(arguments[0], key)
 
 
-def _publish(arguments: Sequence[Raw]) -> events.Event:
+def _publish(arguments: Sequence[bytes | Raw]) -> events.Event:
     event = _decode_publish(arguments[0])
     return publish_of(event.room_id, event.event, event.data, event.idempotency_key)
 
@@ -250,7 +284,7 @@ def _publish(arguments: Sequence[Raw]) -> events.Event:
 _decode_publish = msgspec.json.Decoder(events.Publish).decode
 _decode_authenticate = msgspec.json.Decoder(events.Authenticate).decode
 
-_DECODERS: Final[dict[str, Callable[[Sequence[Raw]], events.Event]]] = {
+_DECODERS: Final[dict[str, Callable[[Sequence[bytes | Raw]], events.Event]]] = {
     **{name: _room_alone_or(row.argument) for name, row in CLIENT_EVENTS.items() if row.room_alone},
     "bike-update": _bike_update,
     "publish": _publish,

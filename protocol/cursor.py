@@ -25,7 +25,7 @@ class Cursor(msgspec.Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         """The form on the wire; opaque to clients."""
-        return f"{self.epoch}.{self.offset}.{self.proof:08x}"
+        return f"{self.epoch}.{self.offset}.{self.proof.to_bytes(4).hex()}"
 
     @classmethod
     def parse(cls, text: object) -> Cursor:

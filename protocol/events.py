@@ -46,12 +46,12 @@ class LeaveRoom(Event, frozen=True):
     room_id: RoomId
 
 
-class BikeUpdate(Event, frozen=True):
+class BikeUpdate(Event, frozen=True, gc=False):
     """News of one bike, or of anything else: the object reaches the others verbatim.
 
     `key` is whom it is about (None: no entity), `removes` whether it says that the entity is gone,
     `time_ms` when it was observed by its own clock. `names` are the object's fields, in order; None
-    when one of them is null, or it does not matter.
+    when one of them may be null, or it does not matter.
     """
 
     room_id: RoomId

@@ -101,7 +101,8 @@ class MemoryBroker:
     def publish(self, draft: Draft, settle: Settle) -> None:
         """Accept a draft, give it to the followers, and settle it, all before returning."""
         rooms = self._rooms
-        receipt, publications = rooms.journal(draft.room).accept(draft, rooms.now())
+        journal = rooms.journals.get(draft.room) or rooms.journal(draft.room)
+        receipt, publications = journal.accept(draft, rooms.now())
         if publications:
             rooms.deliver(draft.room, publications)
         # Settled last: whoever publishes again from `settle` must not be delivered out of order.

@@ -47,7 +47,9 @@ class Journal:
         self._proof = 0
         # The proof at the place just before the oldest publication that is still here.
         self._trimmed_proof = 0
-        self._history: collections.deque[tuple[float, Publication]] = collections.deque()
+        self._history: collections.deque[Publication] = collections.deque()
+        # When each of them was accepted. Not pairs: the garbage collector would look through them.
+        self._moments: collections.deque[float] = collections.deque()
         self._values: dict[str, LastValue] = {}  # least recently heard first
         self._tombstones: dict[str, tuple[int, float]] = {}  # time_ms and when to forget it
         self._receipts: dict[str, tuple[float, Receipt]] = {}
@@ -94,10 +96,10 @@ class Journal:
         if since.epoch != self._epoch or not 0 <= behind <= len(self._history):
             return None
         start = len(self._history) - behind
-        proof = self._history[start - 1][1].proof if start else self._trimmed_proof
+        proof = self._history[start - 1].proof if start else self._trimmed_proof
         if proof != since.proof:
             return None
-        return [self._history[index][1] for index in range(start, len(self._history))]
+        return [self._history[index] for index in range(start, len(self._history))]
 
     def values(self) -> bytes:
         """The last values as a JSON array; the same bytes until something changes."""
@@ -148,9 +150,11 @@ class Journal:
             draft.key,
             draft.op,
             draft.attachments,
+            draft.names,
         )
         history = self._history
-        history.append((seconds, publication))
+        history.append(publication)
+        self._moments.append(seconds)
         if len(history) > self._kind.history_length:
             self._drop_oldest()
         self.touched_seconds = seconds
@@ -227,12 +231,12 @@ class Journal:
 
     def _trim(self, seconds: float) -> None:
         limit = seconds - self._kind.history_seconds
-        while self._history and self._history[0][0] <= limit:
+        while self._moments and self._moments[0] <= limit:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        _, publication = self._history.popleft()
-        self._trimmed_proof = publication.proof
+        self._moments.popleft()
+        self._trimmed_proof = self._history.popleft().proof
 
 
 def _drop_while(entries: dict[str, _Entry], is_old: Callable[[_Entry], bool]) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Write = Callable[[bytes], None]
 
+_NOWHERE = Cursor("", 0, 0)
+
 
 class Peer:
     """One connected socket in the main namespace.
@@ -37,9 +39,11 @@ class Audience:
 
     A batch of publications is the same bytes for all of an audience, whatever rooms they come
     from and in the broker's order. Most peers are in one room, so most rooms have one audience.
+
+    `batch` is what has been gathered for it, `rounds` how many batches are still on their way.
     """
 
-    __slots__ = ("_writes", "batch", "fast", "has_cursors", "rooms", "slow")
+    __slots__ = ("_writes", "batch", "fast", "has_cursors", "rooms", "rounds", "slow")
 
     def __init__(self, rooms: frozenset[str], *, has_cursors: bool = False) -> None:
         self.rooms = rooms
@@ -47,6 +51,7 @@ class Audience:
         self.fast: dict[Peer, Write] = {}
         self.slow: dict[Peer, None] = {}
         self.batch: list[tuple[Publication, bytes]] = []
+        self.rounds = 0
         self._writes: tuple[Write, ...] | None = None
 
     def add(self, peer: Peer) -> None:
@@ -79,30 +84,28 @@ class Audience:
 class RoomReaders:
     """One room as this worker sees it: who is live in it, who is still catching up.
 
-    `epoch`, `offset` and `proof` are of the last publication that was delivered to this worker;
-    `is_placed` is false until there was one, and from an interruption to the next one.
+    `place` is that of the last publication that was delivered to this worker; `is_placed` is false
+    until there was one, and from an interruption to the next one.
     """
 
-    __slots__ = ("audiences", "catching_up", "epoch", "is_placed", "offset", "proof", "room")
+    __slots__ = ("audiences", "catching_up", "is_placed", "place", "room")
 
     def __init__(self, room: str) -> None:
         self.room = room
         self.audiences: dict[Audience, None] = {}
         self.catching_up: dict[Peer, Subscription] = {}
-        self.epoch = ""
-        self.offset = 0
-        self.proof = 0
+        self.place: Cursor | Publication = _NOWHERE
         self.is_placed = False
 
     def stand_at(self, place: Cursor | Publication) -> None:
         """Everything up to there was delivered."""
-        self.epoch, self.offset, self.proof = place.epoch, place.offset, place.proof
+        self.place = place
         self.is_placed = True
 
     @property
     def cursor(self) -> Cursor:
         """The place where all live peers stand."""
-        return Cursor(self.epoch, self.offset, self.proof)
+        return Cursor(self.place.epoch, self.place.offset, self.place.proof)
 
 
 class Membership:
@@ -120,6 +123,7 @@ class Membership:
     def forget(self, peer: Peer) -> list[str]:
         """Drop a peer and all its subscriptions; return the rooms it was in."""
         self._seat(peer, frozenset())
+        peer.write = None  # what is still on its way to it ends here
         rooms = list(peer.subscriptions)
         for room in rooms:
             self._end(peer.subscriptions.pop(room))

@@ -19,7 +19,7 @@ ANSWERS_LIMIT_BYTES = 4 * 1024 * 1024
 
 
 class _Entry:
-    __slots__ = ("attachments", "cursor", "is_answer", "key", "packet")
+    __slots__ = ("attachments", "cursor", "is_answer", "key", "names", "packet")
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class _Entry:
         self.key = key
         self.cursor = cursor
         self.attachments = attachments
+        self.names: tuple[str, ...] | None = None
         self.is_answer = False
 
     @property
@@ -86,6 +87,7 @@ class Outbox:
         waiting = self._updates.get(key)
         if waiting is None:
             entry = self._updates[key] = _Entry(publication.packet, key, cursor)
+            entry.names = publication.names
             return self._append(entry)
         return self._replace(waiting, publication)
 
@@ -139,9 +141,13 @@ class Outbox:
         return self.size_bytes <= self._limit_bytes
 
     def _replace(self, waiting: _Entry, publication: Publication) -> bool:
-        older = codec.payload_of(waiting.packet, publication.event)
-        self.size_bytes -= len(waiting.packet)
-        waiting.packet = codec.packet_of(publication.event, conflated(older, publication.payload))
-        self.size_bytes += len(waiting.packet)
+        packet = publication.packet
+        # The reports of a bike usually have the same fields: the newer one says it all.
+        if publication.names is None or publication.names != waiting.names:
+            older = codec.payload_of(waiting.packet, publication.event)
+            packet = codec.packet_of(publication.event, conflated(older, publication.payload))
+            waiting.names = None
+        self.size_bytes += len(packet) - len(waiting.packet)
+        waiting.packet = packet
         self.conflations += 1
         return self.size_bytes <= self._limit_bytes

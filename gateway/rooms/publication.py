@@ -63,7 +63,11 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False):
-    """An event that was accepted: the `offset`-th of its room in `epoch`, the same for everyone."""
+    """An event that was accepted: the `offset`-th of its room in `epoch`, the same for everyone.
+
+    `names` are those of its draft, where they are known: with them an update that makes an older
+    one void is told without reading either.
+    """
 
     room: str
     epoch: str
@@ -75,6 +79,7 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     key: str | None = None
     op: Op = Op.NONE
     attachments: tuple[bytes, ...] = ()
+    names: tuple[str, ...] | None = None
 
     @property
     def cursor(self) -> Cursor:

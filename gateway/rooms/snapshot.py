@@ -51,15 +51,16 @@ class LastValue:
     usually have the same fields each time, so usually there is one patch and nothing to merge.
     """
 
-    __slots__ = ("_names", "_patches", "heard", "size_bytes")
+    __slots__ = ("_later", "_names", "_payload", "heard", "size_bytes")
 
     # Merging is put off until somebody reads; this bounds what waits.
-    _PATCHES_LIMIT = 16
+    _PATCHES_LIMIT = 15
     # A bike that grows new fields for ever keeps those of its last update alone.
     _VALUE_LIMIT_BYTES = 32_768
 
     def __init__(self, payload: bytes, heard: Heard, names: tuple[str, ...] | None = None) -> None:
-        self._patches = [payload]
+        self._payload = payload
+        self._later: tuple[bytes, ...] = ()  # those that the payload does not contain yet
         self._names = names
         self.heard = heard
         self.size_bytes = len(payload)
@@ -68,27 +69,26 @@ class LastValue:
         """Take in a newer update; `names` are the fields that it sets, None when it clears any."""
         self.heard = heard
         if names is not None and names == self._names:
-            self._patches[0] = payload
+            self._payload = payload
             self.size_bytes = len(payload)
             return
         self._names = None
-        self._patches.append(payload)
+        self._later = (*self._later, payload)
         self.size_bytes += len(payload)
-        if len(self._patches) >= self._PATCHES_LIMIT or self.size_bytes > self._VALUE_LIMIT_BYTES:
+        if len(self._later) >= self._PATCHES_LIMIT or self.size_bytes > self._VALUE_LIMIT_BYTES:
             self.value()
 
     def value(self) -> bytes:
         """The merged object; like every merged one without nulls, also after a single update."""
-        patches = self._patches
-        if len(patches) > 1 or b"null" in patches[0]:
+        if self._later or b"null" in self._payload:
             fields: dict[str, Raw] = {}
-            for patch in patches:
+            for patch in (self._payload, *self._later):
                 fields.update(_decode_fields(patch))
             merged = _object_of(fields)
             if len(merged) > self._VALUE_LIMIT_BYTES:
-                fields = _decode_fields(patches[-1])
+                fields = _decode_fields(self._later[-1] if self._later else self._payload)
                 merged = _object_of(fields)
-            self._patches = [merged]
+            self._payload, self._later = merged, ()
             self._names = tuple(name for name, raw in fields.items() if bytes(raw) != b"null")
             self.size_bytes = len(merged)
-        return self._patches[0]
+        return self._payload

@@ -219,6 +219,10 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         else:
             self._forget_probe(link)
 
+    def hear_eof(self, link: WebSocketLink) -> None:
+        """The peer has gone without a word."""
+        self.engine.let_go(link)
+
     def hear_pause(self, link: WebSocketLink) -> None:
         """The peer has become slow."""
         if link is self.link and not self.closed:

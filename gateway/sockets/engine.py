@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import math
 import secrets
 from collections.abc import Callable, Sequence
@@ -20,11 +19,12 @@ from gateway.sockets.handshake import Network, handshake_of, is_origin_allowed
 from gateway.sockets.internals import FrameQueue
 from gateway.sockets.polling import Pollbox
 from gateway.sockets.sink import LibrarySink, Sink
+from gateway.sockets.turnstile import Turnstile
 from gateway.sockets.websocket import HandshakeInvalid, LinkLimits, WebSocketLink, accept
 from gateway.sockets.wheel import TimerWheel
 
 # Three or four milliseconds' worth, so that a crowd that drops does not stop the others.
-_BURIALS_PER_TURN: Final = 64
+_PARTINGS_PER_TURN: Final = 64
 _CLOSING_LIMIT_SECONDS: Final = 5.0
 
 
@@ -65,8 +65,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         self._link_limits = LinkLimits(self.limits.message_bytes, self.limits.high_water_bytes)
         self._frames = FrameQueue()
         self._per_address: dict[str, int] = {}
-        self._burials = 0
-        self._unburied: collections.deque[tuple[Connection, str]] = collections.deque()
+        self._partings = Turnstile(_PARTINGS_PER_TURN, _close)
+        self._burials = Turnstile(_PARTINGS_PER_TURN, self._bury)
         self._last_words: dict[str, Pollbox] = {}
         self.sink: Sink = LibrarySink(self._trigger_event)
         self.is_accepting = True
@@ -103,8 +103,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
     async def shutdown(self) -> None:
         """Close everything and stop the timers."""
         await self.disconnect()
-        while self._unburied:
-            self._bury(*self._unburied.popleft())
+        self._partings.finish()
+        self._burials.finish()
         self.wheel.stop()
 
     def generate_id(self) -> str:
@@ -149,25 +149,16 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         """A connection broke the protocol."""
         self.sink.offended(connection, what)
 
+    def let_go(self, link: WebSocketLink) -> None:
+        """A peer has gone. To close a socket costs: of thousands that go at once, a few a turn."""
+        self._partings.take(link)
+
     def bury(self, connection: Connection, reason: str) -> None:
         """A connection is over. Of thousands at once only a few are seen to in each turn."""
-        self._burials += 1
-        if self._burials == 1:
-            asyncio.get_running_loop().call_soon(self._bury_more)
-        if self._burials <= _BURIALS_PER_TURN:
-            self._bury(connection, reason)
-        else:
-            self._unburied.append((connection, reason))
+        self._burials.take((connection, reason))
 
-    def _bury_more(self) -> None:
-        self._burials = 0
-        for _ in range(min(_BURIALS_PER_TURN, len(self._unburied))):
-            self._bury(*self._unburied.popleft())
-        if self._unburied:
-            self._burials = _BURIALS_PER_TURN  # whoever comes now waits in line
-            asyncio.get_running_loop().call_soon(self._bury_more)
-
-    def _bury(self, connection: Connection, reason: str) -> None:
+    def _bury(self, grave: tuple[Connection, str]) -> None:
+        connection, reason = grave
         if self.sockets.pop(connection.sid, None) is None:
             connection.finish(None)
             return
@@ -360,3 +351,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
                 if len(body) > limit:
                     raise web.HTTPRequestEntityTooLarge(limit, len(body))
         return bytes(body)
+
+
+def _close(link: WebSocketLink) -> None:
+    link.transport.close()  # what was written before still goes out

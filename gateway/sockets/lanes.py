@@ -12,11 +12,13 @@ back in the fast lane as soon as the outbox is empty.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from gateway.rooms.outbox import Outbox
 from gateway.sockets import frames, packets
+from gateway.sockets.rounds import PEERS_PER_TURN, Batch, Round, Rounds
 from protocol import codec, events
 from protocol.refusals import Goodbye
 
@@ -30,8 +32,6 @@ WINDOW_LIMIT_SECONDS: Final = 0.008
 # How long to gather, in multiples of the time that the last flush took.
 WINDOW_FACTOR: Final = 2.0
 
-Batch = Sequence[tuple["Publication", bytes]]
-
 
 class Lanes:
     """Fulfils the hub's `Peers`."""
@@ -41,7 +41,9 @@ class Lanes:
         self._high_water_bytes = high_water_bytes
         self._metrics = metrics
         self._membership: Membership | None = None
-        self._window: list[tuple[RoomReaders, Publication]] = []
+        self._touched: list[Audience] = []  # those with a batch that has not begun to wait
+        self._gathered = 0  # how many publications for them, those for several counted for each
+        self._rounds = Rounds(self._give, self._go_on)
         self._flush_handle: asyncio.Handle | None = None
         self._next_flush_seconds = 0.0
 
@@ -53,20 +55,36 @@ class Lanes:
 
     def deliver(self, readers: RoomReaders, publication: Publication) -> None:
         """Gather a publication for everybody who is live in the room."""
-        self._window.append((readers, publication))
-        if self._flush_handle is None:
-            loop = asyncio.get_running_loop()
-            wait_seconds = self._next_flush_seconds - loop.time()
-            if wait_seconds > 0:
-                self._flush_handle = loop.call_later(wait_seconds, self.flush)
+        plain = placed = None
+        for audience in readers.audiences:
+            if audience.has_cursors:
+                if placed is None:
+                    placed = (publication, _frames_of(publication, publication.placed_packet))
+                item = placed
             else:
-                self._flush_handle = loop.call_soon(self.flush)
+                if plain is None:
+                    plain = (publication, _frames_of(publication, publication.packet))
+                item = plain
+            if not audience.batch:
+                self._touched.append(audience)
+            audience.batch.append(item)
+            self._gathered += 1
+        if self._flush_handle is None:
+            self._schedule_flush()
+
+    def _schedule_flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        wait_seconds = self._next_flush_seconds - loop.time()
+        if wait_seconds > 0:
+            self._flush_handle = loop.call_later(wait_seconds, self.flush)
+        else:
+            self._flush_handle = loop.call_soon(self.flush)
 
     def send(self, peer: Peer, publication: Publication) -> None:
         """Send a publication to one peer."""
         session = cast("Session", peer)
-        if self._window and peer.audience is not None:
-            self.flush()  # what was gathered for the peer's other rooms comes first
+        if peer.audience is not None:
+            self.hand_over(peer)  # what was gathered for the peer's other rooms comes first
         if session.outbox is None:
             packet = publication.placed_packet if peer.has_cursors else publication.packet
             session.connection.send_event(packet, publication.attachments)
@@ -84,40 +102,40 @@ class Lanes:
             if not outbox.put_packet(packet):
                 self.dismiss(session, Goodbye.TOO_SLOW)
 
+    def hand_over(self, peer: Peer) -> None:
+        """Hand over what was gathered: to `peer` at once, to a crowd in the turns to come."""
+        if self._touched:
+            self.flush()
+        if self._rounds:
+            for audience in self._rounds.audiences:
+                if audience.batch:
+                    self._begin_round(audience)
+            self._rounds.catch_up(peer)
+
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write what was gathered, and begin a round where that would take too long."""
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
-        window, self._window = self._window, []
-        if not window:
+        touched, self._touched = self._touched, []
+        gathered, self._gathered = self._gathered, 0
+        if not touched:
             return
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        touched: list[Audience] = []
-        deliveries = 0
-        for readers, publication in window:
-            plain = placed = None
-            for audience in readers.audiences:
-                if not audience.batch:
-                    touched.append(audience)
-                if audience.has_cursors:
-                    if placed is None:
-                        placed = (publication, _frames_of(publication, publication.placed_packet))
-                    audience.batch.append(placed)
-                else:
-                    if plain is None:
-                        plain = (publication, _frames_of(publication, publication.packet))
-                    audience.batch.append(plain)
-            deliveries += len(readers.audiences)
+        started = time.perf_counter()
+        left = PEERS_PER_TURN
         for audience in touched:
-            batch, audience.batch = audience.batch, []
-            self._write(audience, batch)
-        ended = loop.time()
-        share_joined = 1 - len(touched) / max(1, deliveries)
-        self._next_flush_seconds = ended + min(
-            (ended - started) * WINDOW_FACTOR * share_joined, WINDOW_LIMIT_SECONDS
-        )
+            if audience.rounds:
+                continue  # it gathers what comes until they are over
+            size = len(audience.fast) + len(audience.slow)
+            if size <= left:
+                left -= size
+                self._write(audience)
+            else:
+                self._begin_round(audience)
+        spent_seconds = time.perf_counter() - started
+        share_joined = 1 - len(touched) / gathered
+        wait_seconds = min(spent_seconds * WINDOW_FACTOR * share_joined, WINDOW_LIMIT_SECONDS)
+        self._next_flush_seconds = asyncio.get_running_loop().time() + wait_seconds
 
     def dismiss(self, peer: Peer, goodbye: Goodbye, reconnect_after_ms: int | None = None) -> None:
         """Say goodbye and close; one that may not return is told so in Socket.IO's way too."""
@@ -162,28 +180,72 @@ class Lanes:
 
     # ---- writing
 
-    def _write(self, audience: Audience, batch: Batch) -> None:
-        data = batch[0][1] if len(batch) == 1 else b"".join([frame for _, frame in batch])
+    def _write(self, audience: Audience) -> None:
+        """Write an audience's batch to all its peers, each without its own."""
+        batch, audience.batch = audience.batch, []
+        if len(batch) == 1 and not audience.slow:
+            self._write_one(audience, *batch[0])
+            return
+        data = b"".join([frame for _, frame in batch])
         # A write may add its peer to the slow ones; it then has the batch already.
-        slow = list(audience.slow) if audience.slow else ()
+        slow = list(audience.slow)
         authors = self._authors_in(audience, batch)
         writes: Sequence[Write] = audience.writes()
         if authors:
             writes = [write for peer, write in audience.fast.items() if peer not in authors]
+        self._write_all(writes, data)
+        self._metrics.deliveries_fast += len(writes) * len(batch)
+        if len(batch) > 1:
+            for peer in authors:
+                self._give_to_author(peer, batch)
+        for peer in slow:
+            if peer not in authors:
+                self._put(cast("Session", peer), batch)
+
+    def _write_one(self, audience: Audience, publication: Publication, frame: bytes) -> None:
+        """Write one publication where nobody is slow: what nearly all writing is in small rooms."""
+        author = self._membership.peers.get(publication.author)  # type: ignore[union-attr, arg-type] # None is nobody's id
+        writes: Sequence[Write] = audience.writes()
+        if author is not None and author.audience is audience:
+            own = author.write
+            writes = [write for write in writes if write is not own]
+        self._write_all(writes, frame)
+        self._metrics.deliveries_fast += len(writes)
+
+    def _write_all(self, writes: Sequence[Write], data: bytes) -> None:
         for write in writes:
             try:
                 write(data)
             except RuntimeError:
                 continue  # its transport has just closed; the others are not to suffer for it
-        count = len(writes)
-        self._metrics.deliveries_fast += count * len(batch)
-        self._metrics.bytes_sent += count * len(data)
-        if len(batch) > 1:
-            for peer in authors:
-                self._write_to_author(peer, batch)
-        for peer in slow:
-            if peer not in authors:
-                self._put(cast("Session", peer), batch)
+        self._metrics.bytes_sent += len(writes) * len(data)
+
+    def _begin_round(self, audience: Audience) -> None:
+        """Let an audience's batch go out bit by bit; its authors have the rest of it first."""
+        batch, audience.batch = audience.batch, []
+        data = b"".join([frame for _, frame in batch])
+        authors = self._authors_in(audience, batch)
+        for peer in authors:
+            self._rounds.catch_up(peer)
+            self._give_to_author(peer, batch)
+        self._rounds.begin(Round(audience, batch, data, authors))
+
+    def _give(self, peer: Peer, batch: Batch, data: bytes) -> None:
+        """Hand one peer a batch, whose frames are `data`, in the lane where it is by now."""
+        if peer.write is None:
+            self._put(cast("Session", peer), batch)
+            return
+        try:
+            peer.write(data)
+        except RuntimeError:
+            return  # as in `_write_all`
+        self._metrics.deliveries_fast += len(batch)
+        self._metrics.bytes_sent += len(data)
+
+    def _go_on(self, audience: Audience) -> None:
+        """The rounds of an audience are over; what has gathered meanwhile may follow."""
+        if audience.batch:
+            self._begin_round(audience)
 
     def _authors_in(self, audience: Audience, batch: Batch) -> Sequence[Peer]:
         """Peers of the audience that have part in the batch themselves."""
@@ -196,15 +258,10 @@ class Lanes:
                 authors.append(peer)
         return authors
 
-    def _write_to_author(self, peer: Peer, batch: Batch) -> None:
+    def _give_to_author(self, peer: Peer, batch: Batch) -> None:
         others = [item for item in batch if item[0].author != peer.id]
-        if not others:
-            return
-        if peer.write is None:
-            self._put(cast("Session", peer), others)
-        else:
-            peer.write(b"".join([frame for _, frame in others]))
-            self._metrics.deliveries_fast += len(others)
+        if others:
+            self._give(peer, others, b"".join([frame for _, frame in others]))
 
     def _put(self, session: Session, batch: Batch) -> None:
         outbox = session.outbox

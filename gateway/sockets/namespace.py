@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.broker.contract import BrokerUnavailable
 from gateway.rooms.pacing import Pacing, ms_of, too_fast
-from gateway.rooms.publication import Receipt
+from gateway.rooms.publication import Outcome, Receipt
 from gateway.sockets import packets
 from gateway.sockets.binary import INCOMPLETE_LIMIT_SECONDS, BinaryEvent
 from gateway.sockets.entrance import Entrance
@@ -47,6 +47,9 @@ class _Envelope(msgspec.Struct, frozen=True):
 
 
 _JOIN_RESULTS: Final = {UNSET: "joined", True: "recovered", False: "reset"}
+
+# A member of an enumeration costs a look-up each time it is named.
+_ACCEPTED: Final = Outcome.ACCEPTED
 
 Answer = Callable[[events.Event], None]
 Handle = Callable[["Session", Any, Answer], Coroutine[Any, Any, None]]
@@ -120,7 +123,8 @@ class Namespace:
         try:
             if event.name == "bike-update" and len(event.arguments) == 1:
                 # Nearly every event; it takes the short way.
-                self._update(session, codec.bike_update_of(event.arguments[0]), event.ack_id)
+                update = codec.bike_update_of(event.arguments[0], fields=event.fields)
+                self._update(session, update, event.ack_id)
             else:
                 decoded = codec.decode(event.name, event.arguments)
                 self._handlers[type(decoded)](session, decoded, event.ack_id)
@@ -272,14 +276,14 @@ class Namespace:
                 self._refuse(session, ack_id, _not_now(receipt))
                 return
             outcome = receipt.outcome
-            self._metrics.note_publication(outcome.label)
+            self._metrics.publications[outcome.label] += 1
             if not ack_id:
                 return
-            if outcome or session.outbox is not None:
-                meta = {"outcome": outcome.label} if outcome else UNSET
-                self._answer(session, ack_id, events.Published(room, str(receipt.cursor)), meta)
-            else:
+            if outcome is _ACCEPTED and session.outbox is None:
                 session.connection.send_message(_published_packet(ack_id, room, receipt.cursor))
+            else:
+                meta = UNSET if outcome is _ACCEPTED else {"outcome": outcome.label}
+                self._answer(session, ack_id, events.Published(room, str(receipt.cursor)), meta)
 
         return settle
 

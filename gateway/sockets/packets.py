@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +34,9 @@ _GRAMMAR: Final = re.compile(
     rb"([0-6])(?:(\d{1,2})-)?(?:(/[^,?]{0,128})(?:\?[^,]*)?(?:,|$))?(\d{1,15})?(.*)", re.DOTALL
 )
 _event = re.compile(rb"2(\d{0,15})\[").match
+# Nearly every event: where its only argument begins and ends shows without reading it.
+_UPDATE: Final = "bike-update"
+_update = re.compile(rb'2(\d{0,15})(\["bike-update",(\{.*\})\])', re.DOTALL).fullmatch
 # To look a name up costs less than to decode it.
 _KNOWN_NAMES: Final = {msgspec.json.encode(name): name for name in CLIENT_EVENTS}
 _decode_array = msgspec.json.Decoder(list[Raw]).decode
@@ -64,11 +68,15 @@ class Packet(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """An event of the main namespace: its name, its arguments, and the ack id as it was written."""
+    """An event of the main namespace: its name, its arguments, and the ack id as it was written.
+
+    `fields` is what the only argument says, when that was read on the way.
+    """
 
     name: str
-    arguments: list[Raw]
+    arguments: Sequence[bytes | Raw]
     ack_id: bytes
+    fields: dict[str, Any] | None = None
 
 
 def main_event_of(text: bytes) -> Event | None:
@@ -76,6 +84,9 @@ def main_event_of(text: bytes) -> Event | None:
 
     Raises `PacketInvalid` when it is one and cannot be read.
     """
+    found = _update(text)
+    if found is not None and (event := _update_of(found)) is not None:
+        return event
     found = _event(text)
     if found is None:
         return None
@@ -84,6 +95,16 @@ def main_event_of(text: bytes) -> Event | None:
         return Event(_KNOWN_NAMES.get(bytes(name)) or _decode_text(name), arguments, found[1])
     except (ValueError, RecursionError) as error:  # also msgspec's errors and an empty array
         raise _fault_of(text[found.end() - 1 :], found[1]) from error
+
+
+def _update_of(found: re.Match[bytes]) -> Event | None:
+    """An update by itself, read once for everything that is asked of it; None for any other."""
+    ack_id, array, argument = found.groups()
+    try:
+        values = _decode_any(array)
+    except (ValueError, RecursionError):
+        return None  # whoever reads it with more care says what is wrong
+    return Event(_UPDATE, (argument,), ack_id, values[1]) if len(values) == 2 else None  # noqa: PLR2004 - the name and the object
 
 
 def ack_id_of(text: bytes) -> bytes:

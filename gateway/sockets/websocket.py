@@ -43,6 +43,9 @@ class Owner(Protocol):
     def hear_end(self, link: WebSocketLink, *, is_clean: bool) -> None:
         """Nothing more will come; called once."""
 
+    def hear_eof(self, link: WebSocketLink) -> None:
+        """The peer will say no more; whoever hears this closes the transport, now or soon."""
+
     def hear_pause(self, link: WebSocketLink) -> None:
         """The peer does not read as fast as it is written to."""
 
@@ -172,8 +175,11 @@ class WebSocketLink(asyncio.Protocol):
         self._uncork()
 
     def eof_received(self) -> bool:
-        """The peer has ended without a close frame; we end as well."""
-        return False
+        """The peer has ended without a close frame; we end as well, when the owner gets to it."""
+        if self.owner is None:
+            return False
+        self.owner.hear_eof(self)
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The transport is gone."""

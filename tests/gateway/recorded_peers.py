@@ -37,6 +37,9 @@ class RecordedPeers:
         else:
             self.sent_to_strangers.append(publication)
 
+    def hand_over(self, peer: Peer) -> None:  # noqa: ARG002 - to everybody at once here
+        self.flush()
+
     def flush(self) -> None:
         if self._flush_handle is not None:
             self._flush_handle.cancel()

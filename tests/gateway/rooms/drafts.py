@@ -32,6 +32,7 @@ def update(  # noqa: PLR0913 - a draft has that many sides
         Op.UPSERT,
         time_ms,
         idempotency_key=idempotency_key,
+        names=None if b"null" in fields else tuple(json.loads(fields)),
         payload=fields,
     )
 
@@ -62,4 +63,5 @@ def publication_of(draft: Draft, offset: int, epoch: str = "epoch", proof: int =
         draft.author,
         draft.key,
         draft.op,
+        names=draft.names,
     )

@@ -52,6 +52,14 @@ def test_one_update_alone_goes_out_letter_for_letter() -> None:
     assert taken(outbox, PLENTY_BYTES) == [publication.packet]
 
 
+def test_a_report_of_the_same_fields_goes_out_letter_for_letter_too() -> None:
+    outbox = Outbox(PLENTY_BYTES)
+    drafts = [update("b1", b'{"x":1,"y":1}'), update("b1", b'{ "x":2.0, "y":2 }')]
+    for offset, draft in enumerate(drafts):
+        outbox.put(publication_of(draft, offset))
+    assert taken(outbox, PLENTY_BYTES) == [drafts[-1].packet]
+
+
 def test_an_update_does_not_move_to_before_a_removal() -> None:
     outbox = Outbox(PLENTY_BYTES)
     drafts = [update("b1", {"x": 1}), removal("b1"), update("b1", {"y": 1})]

@@ -28,13 +28,13 @@ OUTBOX_LIMIT_BYTES = 20_000
 class Door:
     """Lanes over recorded connections; what they say of themselves goes where it does for real."""
 
-    def __init__(self) -> None:
+    def __init__(self, outbox_limit_bytes: int = OUTBOX_LIMIT_BYTES) -> None:
         limits = EngineLimits(high_water_bytes=HIGH_WATER_BYTES)
         self.engine = Engine(limits=limits)
         self.engine.sink = _Listener(self)
         self.metrics = Metrics()
         self.membership = Membership()
-        self.lanes = Lanes(OUTBOX_LIMIT_BYTES, HIGH_WATER_BYTES, self.metrics)
+        self.lanes = Lanes(outbox_limit_bytes, HIGH_WATER_BYTES, self.metrics)
         self.lanes.serve(self.membership)
         self._offsets = itertools.count(1)
 

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.sockets.engine import Engine, EngineLimits
 from tests.conformance.server import serving
+from tests.gateway.sockets.recording_transport import connection_of
 from tests.toolbox.raw_client import (
     BINARY,
     TEXT,
@@ -275,3 +276,16 @@ def test_ids_are_long_and_never_the_same() -> None:
 
     assert len(ids) == 100
     assert {len(sid) for sid in ids} == {20}
+
+
+async def test_of_a_crowd_that_has_gone_only_a_few_are_closed_in_a_turn(engine: Engine) -> None:
+    crowd = [connection_of(engine, f"peer {number}") for number in range(300)]
+    for connection, _ in crowd:
+        assert connection.link is not None
+        assert connection.link.eof_received()
+    closed: list[int] = []
+    for _ in range(5):
+        closed.append(sum(transport.is_closing() for _, transport in crowd))
+        await asyncio.sleep(0)
+    assert closed == [64, 128, 192, 256, 300]
+    await engine.shutdown()

@@ -31,6 +31,7 @@ class Owner:
         self.link: WebSocketLink | None = None
         self.answers = False
         self.closes = False
+        self.lets_go = True
 
     def hear_text(self, link: WebSocketLink, text: bytes) -> None:
         self.told.append(("text", text))
@@ -47,6 +48,11 @@ class Owner:
 
     def hear_end(self, _link: WebSocketLink, *, is_clean: bool) -> None:
         self.told.append(("end", is_clean))
+
+    def hear_eof(self, link: WebSocketLink) -> None:
+        self.told.append(("eof",))
+        if self.lets_go:
+            link.transport.close()
 
     def hear_pause(self, _link: WebSocketLink) -> None:
         self.told.append(("pause",))
@@ -275,3 +281,18 @@ async def test_a_request_that_asks_for_no_websocket_gets_none(
     answer = await request(port, "GET", "/", headers=GOOD | wrong)
 
     assert answer.status == 400
+
+
+def test_the_owner_chooses_when_to_close_for_a_peer_that_has_gone() -> None:
+    link, transport, owner = link_of()
+    owner.lets_go = False
+    assert link.eof_received(), "the transport stays open until then"
+    assert owner.told == [("eof",)]
+    assert not transport.is_closing()
+
+
+def test_a_link_that_has_ended_keeps_no_transport_open() -> None:
+    link, _, owner = link_of()
+    link.connection_lost(None)
+    assert not link.eof_received()
+    assert owner.told == [("end", False)]
