@@ -51,7 +51,14 @@ class Fleet:
 
     def __init__(self, folder: Path, workers: Sequence[GatewayProcess]) -> None:
         self.workers = list(workers)
-        self.balancer = Balancer(folder, [(each.host, each.port) for each in workers])
+        self._folder = folder
+        self._balancer: Balancer | None = None  # it has to know where the workers have started
+
+    @property
+    def balancer(self) -> Balancer:
+        """There once all have started."""
+        assert self._balancer is not None, "the fleet has not started"
+        return self._balancer
 
     @property
     def url(self) -> str:
@@ -63,11 +70,14 @@ class Fleet:
         await asyncio.gather(*(asyncio.to_thread(worker.start) for worker in self.workers))
         for worker in self.workers:
             await until_ready(worker)
-        await asyncio.to_thread(self.balancer.start)
+        places = [(worker.host, worker.port) for worker in self.workers]
+        self._balancer = Balancer(self._folder, places)
+        await asyncio.to_thread(self._balancer.start)
 
     def kill(self) -> None:
         """End everything, politely to nobody."""
-        self.balancer.kill()
+        if self._balancer is not None:
+            self._balancer.kill()
         for worker in self.workers:
             worker.kill()
 

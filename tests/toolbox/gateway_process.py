@@ -4,15 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.toolbox.ports import free_port, wait_until_listening
+from tests.toolbox.ports import free_port
 from tests.toolbox.programs import REPOSITORY
 
 SERVE: Final = (sys.executable, "-m", "gateway", "serve")
 _START_SECONDS = 20.0
+_START_ATTEMPTS = 5
 _STOP_SECONDS = 30.0
 
 
@@ -31,6 +33,7 @@ class GatewayProcess:
         self._folder = folder
         self._settings = {"PACELINE_ENV": "development", "HOST": "127.0.0.1"} | settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._has_listened = False
 
     @property
     def host(self) -> str:
@@ -49,7 +52,21 @@ class GatewayProcess:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def start(self) -> None:
-        """Return when it listens. Raises with its log when it does not."""
+        """Return when it listens; move to another port if somebody took this one before.
+
+        Raises with its log when it does not listen. Started again it keeps its port.
+        """
+        for _ in range(_START_ATTEMPTS):
+            if self._starts():
+                return
+            if self._has_listened or "another program listens there already" not in self.log:
+                break
+            self.port = free_port()
+            self.log_path = self._folder / f"gateway-{self.port}.log"
+        raise RuntimeError(f"the gateway does not listen on {self.port}:\n{self.log}")
+
+    def _starts(self) -> bool:
+        said = len(self.log)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -58,10 +75,15 @@ class GatewayProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        listens = wait_until_listening(self.port, _START_SECONDS, self.host)
-        if not listens or self._process.poll() is not None:
-            self.kill()
-            raise RuntimeError(f"the gateway does not listen on {self.port}:\n{self.log}")
+        # the port alone would not do: the one who answers there may be a stranger
+        deadline = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            if "= listening" in self.log[said:]:
+                self._has_listened = True
+                return True
+            time.sleep(0.02)
+        self.kill()
+        return False
 
     def stop(self) -> int:
         """SIGTERM, and wait for the drain: its exit status, 0 when it went politely."""

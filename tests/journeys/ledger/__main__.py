@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -23,6 +24,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5.0, help="for each run")
     parser.add_argument("--runs", type=int, default=1, help="with one seed after the other")
     options = parser.parse_args()
+    # whoever ends this does not leave a fleet behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     verdicts: dict[int, Verdict] = {}
     for seed in range(options.seed, options.seed + options.runs):
         folder = Path(tempfile.mkdtemp(prefix=f"ledger-{seed}-"))

@@ -25,9 +25,9 @@ async def test_a_thousand_official_clients_with_default_transports_all_upgrade(
     tmp_path: Path, durable_redis: RedisServer
 ) -> None:
     fleet = Fleet(tmp_path, workers_of(tmp_path, WORKERS, REDIS_URL=durable_redis.url))
-    command = (str(programs.node()), "crowd-client.mjs", fleet.url, MEMBER, str(CLIENTS))
     try:
         await fleet.start()
+        command = (str(programs.node()), "crowd-client.mjs", fleet.url, MEMBER, str(CLIENTS))
         with RiderProcess(tmp_path / "crowd.jsonl", *command) as crowd:
             await asyncio.to_thread(
                 wait_for_lines,
