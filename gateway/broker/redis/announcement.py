@@ -24,6 +24,7 @@ class Meta(msgspec.Struct, array_like=True, frozen=True, gc=False):
     op: int = 0
     key: str | None = None
     author: str | None = None
+    names: str = ""
     attachments: tuple[bytes, ...] = ()
 
 
@@ -37,13 +38,10 @@ _decode_meta: Callable[[bytes], Meta] = msgspec.msgpack.Decoder(Meta).decode
 _OPS: Final = (Op.NONE, Op.UPSERT, Op.REMOVE)
 
 
-def meta_of(draft: Draft) -> bytes:
-    """The part that goes before the packet."""
-    if draft.attachments:
-        fields = (draft.event, int(draft.op), draft.key, draft.author, draft.attachments)
-    else:
-        fields = (draft.event, int(draft.op), draft.key, draft.author)  # type: ignore[assignment]
-    return _encode_meta(fields)
+def meta_of(draft: Draft, names: str) -> bytes:
+    """The part that goes before the packet; `names` is the digest of the fields that it sets."""
+    fields = (draft.event, int(draft.op), draft.key, draft.author, names)
+    return _encode_meta((*fields, draft.attachments) if draft.attachments else fields)
 
 
 def read(room: str, data: bytes) -> tuple[int, Publication]:
@@ -64,6 +62,8 @@ def read(room: str, data: bytes) -> tuple[int, Publication]:
             meta.key,
             _OPS[meta.op],
             meta.attachments,
+            # Equal digests are equal names, and nobody asks which names they are.
+            (meta.names,) if meta.names else None,
         )
         return int(before), publication
     except (ValueError, IndexError, msgspec.MsgspecError) as error:

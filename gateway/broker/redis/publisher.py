@@ -61,15 +61,16 @@ class Publisher:
         checksum = zlib.crc32(packet)
         if draft.attachments:
             checksum = zlib.crc32(b"".join(draft.attachments), checksum)
+        names = self._digest_of(draft.names) if draft.op is Op.UPSERT else ""
         words = pack(
             (
-                meta_of(draft),
+                meta_of(draft, names),
                 packet,
                 checksum,
                 int(draft.op),
                 draft.key or b"",
                 b"" if time_ms is None else time_ms,
-                self._digest_of(draft.names) if draft.op is Op.UPSERT else b"",
+                names,
                 len(packet) - len(draft.payload),
                 draft.idempotency_key or b"",
             )

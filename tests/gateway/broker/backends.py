@@ -22,7 +22,7 @@ from gateway.settings import RoomKind, Settings
 from gateway.settings.redis_url import address_of
 from tests.toolbox.redis_server import RedisServer
 
-SHORT_SECONDS: Final = 0.15
+SHORT_SECONDS: Final = 0.4
 SHORT_LENGTH: Final = 5
 FEW_VALUES: Final = 3
 
