@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -52,14 +52,28 @@ class Publications:
     _last_epochs: dict[str, str] = field(default_factory=dict)
     _last_offsets: dict[tuple[str, str], int] = field(default_factory=dict)
     _bikes: dict[Slot, set[str]] = field(default_factory=dict)
+    _forks: defaultdict[tuple[str, str], list[Anomaly]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     anomalies: list[Anomaly] = field(default_factory=list)
 
     @classmethod
-    def of(cls, records: Iterable[Record]) -> Publications:
-        """Read all that concerns publications, what members received included."""
+    def of(
+        cls, records: Iterable[Record], may_fork: Callable[[float], bool] = lambda _: False
+    ) -> Publications:
+        """Read all that concerns publications, what members received included.
+
+        Where a fault gives it reason to, a history may fork, if proofs tell the branches apart and
+        the epoch ends with that: then every member is told, or that is an anomaly of its own.
+        """
         publications = cls()
         for record in records:
             publications._take(record)
+        for (room, epoch), found in list(publications._forks.items()):
+            is_over = publications.last_epoch(room) != epoch
+            if not (is_over and all(may_fork(each.at) for each in found)):
+                publications.anomalies += found
+                del publications._forks[room, epoch]
         publications.anomalies += publications._repeated()
         publications.anomalies += publications._against_time()
         return publications
@@ -101,13 +115,21 @@ class Publications:
         slot = Slot(record.room, cursor.epoch, cursor.offset)
         held = self.slots.setdefault(slot, (record.id, cursor.proof))
         if held != (record.id, cursor.proof):
-            self._note("divergence", record, f"is at {record.cursor}, where {held[0]} is")
+            fact = f"is at {record.cursor}, where {held[0]} is"
+            anomaly = self._anomaly("divergence", record, fact)
+            is_fork = record.id != held[0] and cursor.proof != held[1]
+            where = self._forks[slot.room, slot.epoch] if is_fork else self.anomalies
+            where.append(anomaly)
         self._slots_of[record.id].add(slot)
         return slot
 
     def _note(self, kind: str, record: Record, fact: str) -> None:
+        self.anomalies.append(self._anomaly(kind, record, fact))
+
+    @staticmethod
+    def _anomaly(kind: str, record: Record, fact: str) -> Anomaly:
         sentence = f"{record.id!r} in {record.room}, says {record.who}, {fact}"
-        self.anomalies.append(Anomaly(kind, record.at, sentence))
+        return Anomaly(kind, record.at, sentence)
 
     def _repeated(self) -> Iterator[Anomaly]:
         """One publication in two slots. In two epochs it may be: the first may have been lost."""
@@ -120,6 +142,8 @@ class Publications:
         """What was acknowledged before something else was begun comes before it."""
         latest: dict[tuple[str, str], Published] = {}  # of those in lower slots, the last begun
         for slot in sorted(self.acknowledged):
+            if (slot.room, slot.epoch) in self._forks:
+                continue  # two histories have no order
             published = self.acknowledged[slot]
             begun = latest.get((slot.room, slot.epoch))
             assert published.acknowledged_at is not None

@@ -40,3 +40,27 @@ async def test_holes_that_are_longer_than_the_history_are_told(
 
     assert verdict.anomalies == []
     assert {reset.reason for reset in verdict.resets} & {"history lost"}
+
+
+async def test_a_redis_that_comes_back_as_it_was_a_while_ago(tmp_path: Path) -> None:
+    home = tmp_path / "redis"
+    home.mkdir()
+    redis = RedisServer(home)
+    redis.start()
+    try:
+        workers = workers_of(tmp_path, 2, REDIS_URL=redis.url)
+        async with on_stage(tmp_path, 20, workers) as stage:
+            redis.command("SAVE")
+            await asyncio.sleep(2)
+            async with stage.fault("an old copy takes over", may_reset=True):
+                redis.kill()
+                await asyncio.sleep(1)
+                await asyncio.to_thread(redis.restart)
+            await stage.until_all_hear()
+            members = {(r.who, r.room) for r in stage.all_records() if r.kind == "join_ok"}
+    finally:
+        redis.kill()
+    verdict = stage.verdict
+
+    assert verdict.anomalies == []
+    assert {(reset.who, reset.room) for reset in verdict.resets} == members

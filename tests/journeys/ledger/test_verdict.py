@@ -10,6 +10,7 @@ import pytest
 from tests.journeys.ledger.readings import Reach
 from tests.journeys.ledger.records import Record
 from tests.journeys.ledger.verdict import KINDS, Verdict, judge
+from tests.toolbox.programs import REPOSITORY
 
 ROOM = "city:paris"
 
@@ -94,6 +95,22 @@ def test_an_explained_discontinuity_is_good() -> None:
     assert verdict.unseen == 2, "the fourth of the first epoch, and the first of the second"
 
 
+def _forked() -> Story:
+    """The third has been taken back, and another one is in its place."""
+    story = _good().fault("start").invoke("other")
+    return story.tell("publisher", "pub_ok", id="other", cursor=_cursor(3, proof=99))
+
+
+def test_a_history_that_forks_and_ends_with_that_is_good_when_everybody_is_told() -> None:
+    story = _forked().reset().fault("stop").publish(1, epoch="two").receive(1, epoch="two")
+    assert story.found() == set()
+
+
+def test_a_history_that_forks_and_ends_with_that_is_no_secret() -> None:
+    story = _forked().fault("stop").publish(1, epoch="two").receive(1, epoch="two")
+    assert story.found() == {"silent epoch change"}
+
+
 def test_who_is_told_nothing_more_after_a_reset_may_go_on_in_the_new_epoch() -> None:
     story = _good().fault("start").reset().publish(1, epoch="two").receive(1, epoch="two")
     assert story.fault("stop").found() == set()
@@ -158,6 +175,16 @@ BROKEN: dict[str, tuple[str, Callable[[], Story]]] = {
     "two in one slot": (
         "divergence",
         lambda: _good().invoke("other").accept("other", 3),
+    ),
+    "a fork that goes on": ("divergence", lambda: _forked().fault("stop").publish(4).receive(4)),
+    "a fork for nothing": (
+        "divergence",
+        lambda: (
+            _good()
+            .invoke("other")
+            .tell("publisher", "pub_ok", id="other", cursor=_cursor(3, proof=99))
+            .publish(1, epoch="two")
+        ),
     ),
     "two proofs of one slot": (
         "divergence",
@@ -259,6 +286,11 @@ def test_a_broken_record_is_found(kind: str, broken: Callable[[], Story]) -> Non
 
 def test_there_is_a_broken_record_of_every_kind() -> None:
     assert {kind for kind, _ in BROKEN.values()} == set(KINDS)
+
+
+def test_every_kind_is_explained() -> None:
+    page = (REPOSITORY / "docs" / "how-to" / "prove-that-nothing-is-lost.md").read_text()
+    assert [kind for kind in KINDS if kind not in page] == []
 
 
 def test_recovery_is_counted_until_everybody_has_something_newer() -> None:

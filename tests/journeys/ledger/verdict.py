@@ -40,9 +40,9 @@ class Fault(NamedTuple):
     ended_at: float
     may_reset: bool
 
-    def explains(self, reset: Reset, grace_seconds: float) -> bool:
-        is_within = self.began_at <= reset.at <= self.ended_at + grace_seconds
-        return self.may_reset and is_within
+    def explains(self, at: float, grace_seconds: float) -> bool:
+        """Whether a discontinuity at that time may come of it."""
+        return self.may_reset and self.began_at <= at <= self.ended_at + grace_seconds
 
 
 @dataclass
@@ -83,14 +83,18 @@ def judge(
 
     A discontinuity that no fault explains within `grace_seconds` of its end is an anomaly.
     """
-    publications = Publications.of(records)
     faults = list(_faults_in(records))
+
+    def is_explained(at: float) -> bool:
+        return any(fault.explains(at, grace_seconds) for fault in faults)
+
+    publications = Publications.of(records, is_explained)
     readings = _readings_of(records, publications, reach or Reach())
     anomalies = [*publications.anomalies, *(a for each in readings for a in each.anomalies)]
     anomalies += _wrong_presence(records)
     resets = sorted(reset for reading in readings for reset in reading.resets)
     for reset in resets:
-        if not reset.is_late and not any(f.explains(reset, grace_seconds) for f in faults):
+        if not reset.is_late and not is_explained(reset.at):
             sentence = f"{reset.who} in {reset.room}: {reset.reason}"
             anomalies.append(Anomaly("unexplained reset", reset.at, sentence))
     seen = set().union(*(reading.received for reading in readings))
