@@ -17,7 +17,7 @@ WORKERS_OF_TESTS ?= 2
 SUITE ?= socket
 PORT_OF_CONFORMANCE = $(or $(PORT),3000)
 
-.PHONY: help run test unit journeys programs lint format bench generate conformance-server lock clean
+.PHONY: help run test unit journeys ledger programs lint format bench generate conformance-server lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make test       every test: unit tests, then journeys with real clients, Redis and a browser"
 	@echo "make unit       the unit tests alone"
 	@echo "make journeys   the journeys alone"
+	@echo "make ledger     break everything for SEED=1 MINUTES=5 RUNS=1, and prove that nothing was lost"
 	@echo "make lint       formatting, rules, types and the arrows between packages"
 	@echo "make format     let the tools format and fix what they can"
 	@echo "make bench      measure on this machine"
@@ -70,6 +71,10 @@ unit: programs
 # One after the other: a journey measures time and kills servers, and its neighbours would notice.
 journeys: programs
 	$(IN_VENV) -m pytest -m journey $(ARGS)
+
+# Faults at random times, from a seed; what members and publishers saw is judged, and told in tables.
+ledger: programs
+	@$(IN_VENV) -m tests.journeys.ledger --seed $(or $(SEED),1) --minutes $(or $(MINUTES),5) --runs $(or $(RUNS),1)
 
 lint: $(TESTABLE)
 	$(VENV)/bin/ruff format --check .

@@ -30,6 +30,7 @@ from gateway.broker.memory import MemoryBroker, MemoryRooms
 from gateway.broker.redis.broker import RedisBroker
 from gateway.feeds.ingest import Ingest
 from gateway.hub import Hub
+from gateway.lag import LoopLag
 from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.redis.client import call
@@ -113,6 +114,9 @@ class Gateway:
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
+        self.lag = LoopLag()
+        self.metrics.gauge("loop_lag_seconds", self.lag.take_seconds)
+        self.metrics.gauge("loop_busy_seconds", self.lag.take_busy_seconds)
 
     @property
     def may_have_neighbours(self) -> bool:
@@ -124,6 +128,8 @@ class Gateway:
         """Serve while the context is open; gives the port, which the system chose if it was 0."""
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(_malformed_requests_noted(self.offences))
+            self.lag.start()
+            stack.callback(self.lag.stop)
             await self.authenticator.start()
             stack.push_async_callback(self.authenticator.stop)
             await self.hub.start()

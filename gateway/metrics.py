@@ -62,7 +62,7 @@ class Metrics:
     log_lines_dropped: int = 0
     worker: str | None = None  # which of several this is; a label of every number then
     # What somebody else knows anyway is asked for when it is wanted, not counted twice.
-    _gauges: dict[str, Callable[[], int]] = dataclasses.field(default_factory=dict)
+    _gauges: dict[str, Callable[[], float]] = dataclasses.field(default_factory=dict)
 
     def note_publication(self, outcome: str) -> None:
         """Count what became of a publication: accepted, repeated, duplicate or stale."""
@@ -82,7 +82,7 @@ class Metrics:
         """What `logs.configure` calls."""
         self.log_lines_dropped += 1
 
-    def gauge(self, name: str, read: Callable[[], int]) -> None:
+    def gauge(self, name: str, read: Callable[[], float]) -> None:
         """Show `read()` as `paceline_<name>`; raises KeyError for a name that has no sentence."""
         if name not in GAUGES:
             raise KeyError(name)
@@ -162,6 +162,8 @@ GAUGES = {
     "connections": "Open Engine.IO connections.",
     "peers": "Connected peers.",
     "rooms": "Rooms that this worker has members in.",
+    "loop_lag_seconds": "How late the event loop woke, at most, since this was read before.",
+    "loop_busy_seconds": "How much of that was its own work, at most: processor time.",
     "ingest_backlog": "Entries of the ingest stream that are not settled yet.",
 }
 

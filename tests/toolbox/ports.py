@@ -20,13 +20,13 @@ def free_port() -> int:
             return port
 
 
-def wait_until_listening(port: int, timeout_seconds: float) -> bool:
-    """Whether anybody came to accept connections on this port of 127.0.0.1 within the time."""
+def wait_until_listening(port: int, timeout_seconds: float, host: str = "127.0.0.1") -> bool:
+    """Whether anybody came to accept connections on this port within the time."""
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         with (
             contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", port), timeout=1),
+            socket.create_connection((host, port), timeout=1),
         ):
             return True
         time.sleep(0.02)

@@ -5,6 +5,9 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
+
+import redis
 
 from tests.toolbox import programs
 from tests.toolbox.ports import free_port
@@ -31,6 +34,10 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    @property
     def process_id(self) -> int:
         return self._running().pid
 
@@ -40,7 +47,7 @@ class RedisServer:
             if self._starts():
                 return
             self.port = free_port()
-        raise RuntimeError(f"redis-server does not start:\n{self._log()}")
+        raise RuntimeError(f"redis-server does not start:\n{self.log}")
 
     def kill(self) -> None:
         """SIGKILL: no good-bye to anybody. Harmless when it is down already."""
@@ -60,7 +67,7 @@ class RedisServer:
         """Kill it if it lives, and bring it back on the same port."""
         self.kill()
         if not self._starts():
-            raise RuntimeError(f"redis-server does not come back:\n{self._log()}")
+            raise RuntimeError(f"redis-server does not come back:\n{self.log}")
 
     def pause(self) -> None:
         """SIGSTOP: connections stay open and nothing answers, as on a frozen machine."""
@@ -80,6 +87,26 @@ class RedisServer:
             raise RuntimeError(f"redis-server refused {words}: {answer}")
         return answer
 
+    def channels(self) -> list[str]:
+        """The channels that somebody follows."""
+        with redis.Redis(port=self.port, decode_responses=True) as client:
+            return [*client.pubsub_channels(), *client.pubsub_shardchannels()]
+
+    def keys(self, pattern: str) -> list[str]:
+        """The names of keys."""
+        with redis.Redis(port=self.port, decode_responses=True) as client:
+            return [*client.scan_iter(pattern)]
+
+    def info(self, section: str) -> dict[str, Any]:
+        """A section of what it says of itself."""
+        with redis.Redis(port=self.port, decode_responses=True) as client:
+            found: dict[str, Any] = client.info(section)
+            return found
+
+    @property
+    def log(self) -> str:
+        return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
+
     def _starts(self) -> bool:
         self._log_path.unlink(missing_ok=True)
         here = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
@@ -90,7 +117,7 @@ class RedisServer:
         # the port alone would not do: the one who answers there may be a stranger
         deadline = time.monotonic() + _START_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
-            if "Ready to accept connections" in self._log():
+            if "Ready to accept connections" in self.log:
                 return True
             time.sleep(0.01)
         self.kill()
@@ -99,9 +126,6 @@ class RedisServer:
     @property
     def _log_path(self) -> Path:
         return self.folder / "redis.log"
-
-    def _log(self) -> str:
-        return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
