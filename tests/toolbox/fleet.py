@@ -49,7 +49,10 @@ SETTINGS: Final = {
 class Fleet:
     """Workers and their balancer; tokens are required, as in production."""
 
-    def __init__(self, folder: Path, workers: Sequence[GatewayProcess]) -> None:
+    def __init__(
+        self, folder: Path, workers: Sequence[GatewayProcess], balancer: str = "haproxy"
+    ) -> None:
+        self._kind = balancer
         self.workers = list(workers)
         self._folder = folder
         self._balancer: Balancer | None = None  # it has to know where the workers have started
@@ -71,7 +74,7 @@ class Fleet:
         for worker in self.workers:
             await until_ready(worker)
         places = [(worker.host, worker.port) for worker in self.workers]
-        self._balancer = Balancer(self._folder, places)
+        self._balancer = Balancer(self._folder, places, self._kind)
         await asyncio.to_thread(self._balancer.start)
 
     def kill(self) -> None:

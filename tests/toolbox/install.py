@@ -19,7 +19,7 @@ LOCKS = Path(__file__).parent
 
 
 def main() -> int:
-    steps = (_redis, _node, _npm_packages, _chromium, _haproxy, _ip, _faketime)
+    steps = (_redis, _node, _npm_packages, _chromium, _haproxy, _nginx, _caddy, _ip, _faketime)
     missing = list(filter(None, map(_missing_after, steps)))
     for reason in missing:
         print(f"The tests cannot run: {reason}", file=sys.stderr)  # noqa: T201  a command's own output
@@ -82,6 +82,14 @@ def _chromium() -> None:
 
 def _haproxy() -> None:
     _debian(programs.haproxy, "haproxy")
+
+
+def _nginx() -> None:
+    _debian(programs.nginx, "nginx-light")
+
+
+def _caddy() -> None:
+    _debian(programs.caddy, "caddy")
 
 
 def _ip() -> None:

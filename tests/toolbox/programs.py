@@ -39,6 +39,22 @@ def haproxy() -> Path:
     return found
 
 
+def nginx() -> Path:
+    """`NGINX` in the environment wins; raises `ProgramMissing`."""
+    found = _find("NGINX", "nginx", "/usr/sbin/nginx")
+    if found is None:
+        raise ProgramMissing("No nginx. Install it (Debian: apt-get install nginx).")
+    return found
+
+
+def caddy() -> Path:
+    """`CADDY` in the environment wins; raises `ProgramMissing`."""
+    found = _find("CADDY", "caddy")
+    if found is None:
+        raise ProgramMissing("No Caddy. Install it (Debian: apt-get install caddy).")
+    return found
+
+
 def ip() -> Path:
     """The command of iproute2, which makes networks; raises `ProgramMissing`."""
     found = _find("IP_COMMAND", "ip", "/usr/sbin/ip")

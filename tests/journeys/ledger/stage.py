@@ -49,6 +49,7 @@ class Cast:
     official_members: int = 2
     javascript_members: int = 4
     transports: str = "websocket"
+    balancer: str = "haproxy"
     backends: int = 4
     riders: int = 2
     pause_seconds: float = 0.1
@@ -161,7 +162,7 @@ async def on_stage(
 ) -> AsyncIterator[Stage]:
     """A run; its verdict is there when the context has been left."""
     cast, dice = cast or Cast(), Random(seed)  # noqa: S311 - it has to repeat itself
-    fleet, book = Fleet(folder, workers), Book(folder / "book.jsonl")
+    fleet, book = Fleet(folder, workers, cast.balancer), Book(folder / "book.jsonl")
     stage = Stage(fleet, book, dice, cast)
     async with stage.company as stack:
         stack.callback(book.close)
