@@ -22,6 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.backends import between_workers, database_of, ingest_of, stores_of
 from gateway.hub import Hub
+from gateway.lag import LoopLag
 from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.people import People
@@ -142,6 +143,9 @@ class Gateway:
         self.metrics.gauge("account_cache_hits", lambda: self.people.standings.hits)
         self.metrics.gauge("account_cache_misses", lambda: self.people.standings.misses)
         self.metrics.gauge("tasks", lambda: len(asyncio.all_tasks()))
+        self.lag = LoopLag()
+        self.metrics.gauge("loop_lag_seconds", self.lag.take_seconds)
+        self.metrics.gauge("loop_busy_seconds", self.lag.take_busy_seconds)
 
     @property
     def may_have_neighbours(self) -> bool:
@@ -154,6 +158,8 @@ class Gateway:
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(_malformed_requests_noted(self.offences))
             await stack.enter_async_context(self.people.running())
+            self.lag.start()
+            stack.callback(self.lag.stop)
             await self.hub.start()
             stack.push_async_callback(self.hub.stop)
             self.lobby.start()

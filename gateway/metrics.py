@@ -74,7 +74,7 @@ class Metrics:
     log_lines_dropped: int = 0
     worker: str | None = None  # which of several this is; a label of every number then
     # What somebody else knows anyway is asked for when it is wanted, not counted twice.
-    _gauges: dict[str, Callable[[], int]] = dataclasses.field(default_factory=dict)
+    _gauges: dict[str, Callable[[], float]] = dataclasses.field(default_factory=dict)
 
     def note_publication(self, outcome: str) -> None:
         """Count what became of a publication: accepted, repeated, duplicate or stale."""
@@ -98,7 +98,7 @@ class Metrics:
         """What `logs.configure` calls."""
         self.log_lines_dropped += 1
 
-    def gauge(self, name: str, read: Callable[[], int]) -> None:
+    def gauge(self, name: str, read: Callable[[], float]) -> None:
         """Show `read()` as `paceline_<name>`; raises KeyError for a name that has no sentence."""
         if name not in GAUGES:
             raise KeyError(name)
@@ -185,6 +185,8 @@ GAUGES = {
     "peers": "Connected peers.",
     "rooms": "Rooms that this worker has members in.",
     "tasks": "Tasks of the event loop: requests being answered, work that waits, and our own.",
+    "loop_lag_seconds": "How late the event loop woke, at most, since this was read before.",
+    "loop_busy_seconds": "How much of that was its own work, at most: processor time.",
     "ingest_backlog": "Entries of the ingest stream that are not settled yet.",
     "account_cache_hits": "Questions about accounts, since the start, that memory answered.",
     "account_cache_misses": "Questions about accounts, since the start, that went to the store.",

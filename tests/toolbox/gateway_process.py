@@ -4,12 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from tests.toolbox.ports import free_port, wait_until_listening
+from tests.toolbox.ports import free_port
 from tests.toolbox.programs import REPOSITORY
 
+SERVE: Final = (sys.executable, "-m", "gateway", "serve")
 _START_SECONDS = 20.0
+_START_ATTEMPTS = 5
 _STOP_SECONDS = 30.0
 
 
@@ -18,9 +23,11 @@ class GatewayProcess:
 
     Settings are environment variables: `GatewayProcess(folder, REDIS_URL=...)`. Nothing is
     inherited that configures a gateway, so a developer's own settings do not leak into tests.
+    `command` is for a gateway that is started in an unusual way.
     """
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, command: Sequence[str] = SERVE, **settings: str) -> None:
+        self._command = command
         self.port = free_port()
         self.log_path = folder / f"gateway-{self.port}.log"
         self._folder = folder
@@ -32,10 +39,15 @@ class GatewayProcess:
         }
         self._settings = defaults | settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._has_listened = False
+
+    @property
+    def host(self) -> str:
+        return self._settings["HOST"]
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def process_id(self) -> int:
@@ -46,18 +58,38 @@ class GatewayProcess:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def start(self) -> None:
-        """Return when it listens. Raises with its log when it does not."""
+        """Return when it listens; move to another port if somebody took this one before.
+
+        Raises with its log when it does not listen. Started again it keeps its port.
+        """
+        for _ in range(_START_ATTEMPTS):
+            if self._starts():
+                return
+            if self._has_listened or "another program listens there already" not in self.log:
+                break
+            self.port = free_port()
+            self.log_path = self._folder / f"gateway-{self.port}.log"
+        raise RuntimeError(f"the gateway does not listen on {self.port}:\n{self.log}")
+
+    def _starts(self) -> bool:
+        said = len(self.log)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "serve"],
+                self._command,
                 cwd=self._folder,
                 env=self._environment(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        if not wait_until_listening(self.port, _START_SECONDS) or self._process.poll() is not None:
-            self.kill()
-            raise RuntimeError(f"the gateway does not listen on {self.port}:\n{self.log}")
+        # the port alone would not do: the one who answers there may be a stranger
+        deadline = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            if "= listening" in self.log[said:]:
+                self._has_listened = True
+                return True
+            time.sleep(0.02)
+        self.kill()
+        return False
 
     def stop(self) -> int:
         """SIGTERM, and wait for the drain: its exit status, 0 when it went politely."""
@@ -74,6 +106,13 @@ class GatewayProcess:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers, as on a frozen machine."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._running().send_signal(signal.SIGCONT)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

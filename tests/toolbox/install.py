@@ -19,9 +19,19 @@ LOCKS = Path(__file__).parent
 
 
 def main() -> int:
-    missing = list(
-        filter(None, map(_missing_after, (_redis, _postgres, _node, _npm_packages, _chromium)))
+    steps = (
+        _redis,
+        _postgres,
+        _node,
+        _npm_packages,
+        _chromium,
+        _haproxy,
+        _nginx,
+        _caddy,
+        _ip,
+        _faketime,
     )
+    missing = list(filter(None, map(_missing_after, steps)))
     for reason in missing:
         print(f"The tests cannot run: {reason}", file=sys.stderr)  # noqa: T201  a command's own output
     return 1 if missing else 0
@@ -84,9 +94,33 @@ def _npm_packages() -> None:
 
 
 def _chromium() -> None:
-    if not _is_found(programs.chromium) and _may_apt():
-        _apt("chromium")
-    programs.chromium()
+    _debian(programs.chromium, "chromium")
+
+
+def _haproxy() -> None:
+    _debian(programs.haproxy, "haproxy")
+
+
+def _nginx() -> None:
+    _debian(programs.nginx, "nginx-light")
+
+
+def _caddy() -> None:
+    _debian(programs.caddy, "caddy")
+
+
+def _ip() -> None:
+    _debian(programs.ip, "iproute2")
+
+
+def _faketime() -> None:
+    _debian(programs.faketime, "libfaketime")
+
+
+def _debian(program: Callable[[], object], package: str) -> None:
+    if not _is_found(program) and _may_apt():
+        _apt(package)
+    program()
 
 
 def _is_found(program: Callable[[], object]) -> bool:

@@ -1,4 +1,4 @@
-"""This module owns where the programs are that tests drive: Node, npm, databases and Chromium.
+"""This module owns where the programs are that tests drive: Node, databases, browsers and others.
 
 The machine's own come first, then what `python -m tests.toolbox.install` has fetched.
 """
@@ -43,6 +43,47 @@ def postgres(program: str = "postgres") -> Path:
         if found is not None:
             return Path(found)
     raise ProgramMissing("No PostgreSQL server. Install it (Debian: apt-get install postgresql).")
+
+
+def haproxy() -> Path:
+    """`HAPROXY` in the environment wins; raises `ProgramMissing`."""
+    # Debian keeps it where only root looks
+    found = _find("HAPROXY", "haproxy", "/usr/sbin/haproxy")
+    if found is None:
+        raise ProgramMissing("No HAProxy. Install it (Debian: apt-get install haproxy).")
+    return found
+
+
+def nginx() -> Path:
+    """`NGINX` in the environment wins; raises `ProgramMissing`."""
+    found = _find("NGINX", "nginx", "/usr/sbin/nginx")
+    if found is None:
+        raise ProgramMissing("No nginx. Install it (Debian: apt-get install nginx).")
+    return found
+
+
+def caddy() -> Path:
+    """`CADDY` in the environment wins; raises `ProgramMissing`."""
+    found = _find("CADDY", "caddy")
+    if found is None:
+        raise ProgramMissing("No Caddy. Install it (Debian: apt-get install caddy).")
+    return found
+
+
+def ip() -> Path:
+    """The command of iproute2, which makes networks; raises `ProgramMissing`."""
+    found = _find("IP_COMMAND", "ip", "/usr/sbin/ip")
+    if found is None:
+        raise ProgramMissing("No ip command. Install it (Debian: apt-get install iproute2).")
+    return found
+
+
+def faketime() -> Path:
+    """The library that gives one process another time; raises `ProgramMissing`."""
+    found = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if found is None:
+        raise ProgramMissing("No libfaketime. Install it (Debian: apt-get install libfaketime).")
+    return found
 
 
 def chromium() -> Path:

@@ -192,17 +192,18 @@ async def connect(
     return peer, await peer.hear()
 
 
-async def request(
+async def request(  # noqa: PLR0913, PLR0917 - one fact each about the request
     port: int,
     method: str,
     target: str,
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    host: str = "127.0.0.1",
 ) -> Answer:
     """One HTTP request on a connection of its own."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
+    reader, writer = await asyncio.open_connection(host, port, limit=2**24)
     try:
-        fields = {"Host": f"127.0.0.1:{port}", "Connection": "close", **(headers or {})}
+        fields = {"Host": f"{host}:{port}", "Connection": "close", **(headers or {})}
         if body is not None and "Transfer-Encoding" not in fields:
             fields.setdefault("Content-Length", str(len(body)))
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())

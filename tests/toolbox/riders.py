@@ -18,14 +18,15 @@ Line = dict[str, Any]  # what a client says of itself; the shape is between the 
 class RiderProcess:
     """One client program; leaving the context closes its standard input, and with that it ends."""
 
-    def __init__(self, output: Path, *command: str) -> None:
+    def __init__(self, output: Path, *command: str, folder: Path = CLIENTS) -> None:
         self._output = output
         self._command = command
+        self._folder = folder
 
     def __enter__(self) -> Self:
         with self._output.open("wb") as output, self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
-                self._command, cwd=CLIENTS, stdin=subprocess.PIPE, stdout=output, stderr=errors
+                self._command, cwd=self._folder, stdin=subprocess.PIPE, stdout=output, stderr=errors
             )
         return self
 

@@ -1,0 +1,54 @@
+"""This module owns how late the event loop wakes: the number that shows a worker that is stuck."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+INTERVAL_SECONDS: Final = 0.05
+
+
+class LoopLag:
+    """Wakes at regular times and compares; `start` and `stop` are called in the loop.
+
+    Late is also who was not given a processor. So it says too for how long the loop has worked
+    without letting go, in processor time, which other programs do not change.
+    """
+
+    def __init__(self) -> None:
+        self._handle: asyncio.TimerHandle | None = None
+        self._due_seconds = 0.0
+        self._worked_seconds = 0.0
+        self._worst_seconds = 0.0
+        self._busiest_seconds = 0.0
+
+    def start(self) -> None:
+        self._wait(asyncio.get_running_loop())
+
+    def stop(self) -> None:
+        """End; a second call does nothing."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def take_seconds(self) -> float:
+        """How late it was at most since this was asked before."""
+        worst, self._worst_seconds = self._worst_seconds, 0.0
+        return worst
+
+    def take_busy_seconds(self) -> float:
+        """The most processor time between two wakes, less what fits in between, likewise."""
+        busiest, self._busiest_seconds = self._busiest_seconds, 0.0
+        return busiest
+
+    def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._due_seconds = loop.time() + INTERVAL_SECONDS
+        self._worked_seconds = time.thread_time()
+        self._handle = loop.call_at(self._due_seconds, self._wake, loop)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        worked = time.thread_time() - self._worked_seconds
+        self._worst_seconds = max(self._worst_seconds, loop.time() - self._due_seconds)
+        self._busiest_seconds = max(self._busiest_seconds, worked - INTERVAL_SECONDS)
+        self._wait(loop)
