@@ -1,6 +1,11 @@
-"""This module owns the process: it builds the gateway from its parts and takes it down in reverse.
+"""This module owns one worker: it builds the gateway from its parts and takes it down in reverse.
 
 The only module that names a broker's backend.
+
+Going away: first it says that it is not ready, for as long as balancers take to notice, and goes on
+as before. Then it takes nobody in any more, sends off those who are there, a few at a time, and
+ends what is left. A worker whose place another one has taken skips the first step, and leaves the
+listening socket to the others at once.
 """
 
 from __future__ import annotations
@@ -8,12 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import gc
+import functools
 import logging
 import secrets
-import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, Final
 
 import structlog
@@ -29,25 +33,37 @@ from gateway.hub import Hub
 from gateway.lag import LoopLag
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.redis.client import call
 from gateway.rest import admission
 from gateway.rest.admission import Admission
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
-from gateway.rest.problems import Problems
-from gateway.rest.routes import routes_of
+from gateway.rest.problems import Handler, Problems
+from gateway.rest.routes import health_routes_of, routes_of
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
 from gateway.settings.redis_url import address_of
+from gateway.sockets.departure import in_batches, send_off
 from gateway.sockets.engine import EngineLimits
+from gateway.sockets.handover import HandOver
 from gateway.sockets.internals import has_asked
 from gateway.sockets.lanes import Lanes
 from gateway.sockets.namespace import Namespace
 from gateway.sockets.server import Server
+from gateway.workers.berth import Berth
+from gateway.workers.folder import RunDirectoryUnusable
+from gateway.workers.leaving import LAST_WORDS_SHARE, REQUESTS_SHARE, SPREAD_SHARE, Leaving
+from gateway.workers.listening import BACKLOG
+from gateway.workers.neighbours import Neighbourhood
+from gateway.workers.place import new_worker_id
+from gateway.workers.registry import Registry
+from gateway.workers.relay import Line
+from gateway.workers.settling import settled_among
+from gateway.workers.shared import SharedRegistry
 
 logger = structlog.get_logger(__name__)
 
-_COLLECT_AFTER_ALLOCATIONS: Final = 20_000
-_BACKLOG: Final = 4096  # connections that may wait to be accepted, in a reconnect storm
+_LOOK_SECONDS: Final = 0.05
 
 _REASONS_NOT_TO_LISTEN: Final = {
     errno.EADDRINUSE: "another program listens there already. Choose a port with --port or PORT.",
@@ -60,14 +76,27 @@ class CannotListen(Exception):
     """The address or port is not to be had; the message says why, and what to do."""
 
 
+def cannot_listen(host: str, port: int, error: OSError) -> CannotListen:
+    """What to raise when the system says no."""
+    reason = _REASONS_NOT_TO_LISTEN.get(error.errno or 0, f"{error.strerror or error}.")
+    return CannotListen(f"Cannot listen on {host}, port {port}: {reason}")
+
+
 class Gateway:
     """One worker: the parts, wired. `running` starts and stops them."""
 
-    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics | None = None, berth: Berth | None = None
+    ) -> None:
         self.settings = settings
+        self.worker_id = new_worker_id()
         self.metrics = metrics or Metrics()
+        self.leaving = Leaving()
         self.authenticator = Authenticator(settings)
-        self.broker = _broker_of(settings)
+        self.broker = _broker_of(settings, self.worker_id)
+        self._berth = berth
+        if berth is not None:
+            self.metrics.worker = str(berth.slot)
         self.offences = Offences()
         self.lanes = Lanes(
             settings.outbox_limit_bytes, settings.write_high_water_bytes, self.metrics
@@ -78,8 +107,9 @@ class Gateway:
         self.namespace = Namespace(
             settings, self.hub, self.lanes, self.authenticator, pacing, self.metrics, self.offences
         )
-        self.server = _server_of(settings, self.namespace, pacing)
+        self.server = _server_of(settings, self.namespace, pacing, self.worker_id)
         self.health = HealthResource(self.broker, self.metrics)
+        self.neighbourhood: Neighbourhood | None = None
         self.ingest = _ingest_of(settings, self.broker, self.hub, self.metrics)
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
@@ -87,6 +117,11 @@ class Gateway:
         self.lag = LoopLag()
         self.metrics.gauge("loop_lag_seconds", self.lag.take_seconds)
         self.metrics.gauge("loop_busy_seconds", self.lag.take_busy_seconds)
+
+    @property
+    def may_have_neighbours(self) -> bool:
+        """Whether there may be other workers that share its rooms."""
+        return self.settings.workers > 1 or self.settings.redis_url is not None
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[int]:
@@ -101,23 +136,73 @@ class Gateway:
             stack.push_async_callback(self.hub.stop)
             if self.ingest is not None:
                 await stack.enter_async_context(_in_background(self.ingest.run_forever()))
-            runner = web.AppRunner(
-                self._application(),
-                handler_cancellation=True,  # a poll that was given up must be noticed
-                access_log=None,
-                keepalive_timeout=admission.KEEPALIVE_SECONDS,
-                lingering_time=admission.LINGERING_SECONDS,
-                shutdown_timeout=self.settings.drain_seconds,
-            )
+            runner = self._runner(self._application())
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             door = self._admission(runner)
-            listener = await self._listen(door)
-            stack.callback(listener.close)
             door.start()
             stack.callback(door.stop)
-            stack.push_async_callback(self._part)
-            yield listener.sockets[0].getsockname()[1]
+            listeners = await self._listen(door)
+            stack.callback(_close, listeners)
+            port: int = listeners[0].sockets[0].getsockname()[1]
+            await stack.enter_async_context(self._numbers_shown())
+            if self.may_have_neighbours:
+                await stack.enter_async_context(self._neighbours_known(door, port))
+            for listener in listeners:  # whoever comes now gets a session that others can find
+                await listener.start_serving()
+            stack.push_async_callback(self._part, listeners)
+            yield port
+
+    def _runner(self, app: web.Application) -> web.AppRunner:
+        return web.AppRunner(
+            app,
+            handler_cancellation=True,  # a poll that was given up must be noticed
+            access_log=None,
+            keepalive_timeout=admission.KEEPALIVE_SECONDS,
+            lingering_time=admission.LINGERING_SECONDS,
+            shutdown_timeout=self.settings.drain_seconds * REQUESTS_SHARE,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _numbers_shown(self) -> AsyncIterator[None]:
+        """A port of this worker's own for its metrics and health, if there is to be one."""
+        if not self.settings.metrics_port:
+            yield
+            return
+        app = web.Application()
+        app.add_routes(health_routes_of(self.health))
+        runner = self._runner(app)
+        await runner.setup()
+        port = self.settings.metrics_port + (self._berth.slot if self._berth else 0)
+        # Shared for as long as a worker that is being replaced goes on beside its successor.
+        site = web.TCPSite(runner, self.settings.host, port, reuse_port=True)
+        try:
+            try:
+                await site.start()
+            except OSError as error:
+                raise cannot_listen(self.settings.host, port, error) from error
+            yield
+        finally:
+            await runner.cleanup()
+
+    @contextlib.asynccontextmanager
+    async def _neighbours_known(self, door: Admission, port: int) -> AsyncIterator[None]:
+        """Be found by other workers, and find them."""
+        try:
+            settled = settled_among(
+                self.settings,
+                self.worker_id,
+                port,
+                _registry_of_hosts(self.broker, self.settings),
+                door.resuming,
+                self.metrics.handovers.add,
+            )
+            async with settled as self.neighbourhood:
+                self.server.engine.handover = HandOver(self.worker_id, self.neighbourhood)
+                yield
+                self.server.engine.handover = None
+        except RunDirectoryUnusable as unusable:
+            raise CannotListen(f"Workers cannot find each other: {unusable}") from unusable
 
     def _admission(self, runner: web.AppRunner) -> Admission:
         assert runner.server is not None
@@ -128,52 +213,78 @@ class Gateway:
         )
         return Admission(runner.server, has_asked, limits, self.metrics, self.offences)
 
-    async def _listen(self, door: Admission) -> asyncio.Server:
+    async def _listen(self, door: Admission) -> list[asyncio.Server]:
+        loop = asyncio.get_running_loop()
+        if self._berth is not None:
+            return [
+                await loop.create_server(door, sock=listener, backlog=BACKLOG, start_serving=False)
+                for listener in self._berth.listeners
+            ]
         host, port = self.settings.host, self.settings.port
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.create_server(door, host, port, backlog=_BACKLOG)
+            return [
+                await loop.create_server(door, host, port, backlog=BACKLOG, start_serving=False)
+            ]
         except OSError as error:
-            reason = _REASONS_NOT_TO_LISTEN.get(error.errno or 0, f"{error.strerror or error}.")
-            raise CannotListen(f"Cannot listen on {host}, port {port}: {reason}") from error
+            raise cannot_listen(host, port, error) from error
 
     def _application(self) -> web.Application:
         problems = Problems(self.metrics, self.offences)
         app = web.Application(
-            middlewares=[problems.answer], client_max_size=self.settings.body_limit_bytes
+            middlewares=[self._close_when_leaving, problems.answer],
+            client_max_size=self.settings.body_limit_bytes,
         )
         events = EventsResource(self.hub, self.authenticator, self.metrics)
         app.add_routes(routes_of(events, self.health))
         self.server.attach(app)
         return app
 
-    async def _part(self) -> None:
+    @web.middleware
+    async def _close_when_leaving(
+        self, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        """A kept connection would bring its next request to a worker that is about to end."""
+        response = await handler(request)
+        if not self.server.engine.is_accepting and not response.prepared:
+            response.force_close()
+        return response
+
+    async def give_notice(self) -> None:
+        """Say that nobody should come, and wait until those who send them have noticed."""
+        self.health.is_draining = True
+        if self.neighbourhood is not None:
+            await self.neighbourhood.leave()
+        if self.leaving.gives_notice:
+            await self.leaving.unless_hurried(asyncio.sleep(self.settings.drain_notice_seconds))
+
+    async def _part(self, listeners: list[asyncio.Server]) -> None:
         """Take nobody in any more and send everybody off."""
         self.health.is_draining = True
         self.server.engine.is_accepting = False
-        self.namespace.send_off()
+        if self.leaving.is_replaced:
+            _close(listeners)
+        await self.leaving.unless_hurried(self._send_off())
         await self.server.shutdown()
 
+    def _carried_lines(self) -> list[Line]:
+        return [] if self.neighbourhood is None else self.neighbourhood.lines
 
-async def serve(
-    settings: Settings, announce: Callable[[int], None], metrics: Metrics | None = None
-) -> None:
-    """Run a gateway until SIGINT or SIGTERM; `announce` is told the port once it listens.
+    async def _send_off(self) -> None:
+        limit_seconds = self.settings.drain_seconds
+        spread_seconds = limit_seconds * SPREAD_SHARE
+        await asyncio.gather(
+            send_off(self.hub.membership.peers, self.lanes, spread_seconds),
+            in_batches(self._carried_lines, Line.end, spread_seconds),
+        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_seconds * LAST_WORDS_SHARE):
+                while self.server.engine.has_last_words:  # noqa: ASYNC110 - looked at rarely
+                    await asyncio.sleep(_LOOK_SECONDS)
 
-    Raises `CannotListen`.
-    """
-    admission.raise_descriptor_limit()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with Gateway(settings, metrics).running() as port:
-        # What is there now stays; short-lived objects should not have it looked through each time.
-        gc.freeze()
-        gc.set_threshold(_COLLECT_AFTER_ALLOCATIONS, 20, 50)
-        announce(port)
-        await stop.wait()
-        logger.info("= stopping")
+
+def _close(listeners: list[asyncio.Server]) -> None:
+    for listener in listeners:
+        listener.close()
 
 
 @contextlib.contextmanager
@@ -196,11 +307,18 @@ def _malformed_requests_noted(offences: Offences) -> Iterator[None]:
         server_logger.removeFilter(is_for_the_log)
 
 
-def _broker_of(settings: Settings) -> Broker:
+def _broker_of(settings: Settings, worker_id: str) -> Broker:
     if settings.redis_url is None:
         return MemoryBroker(MemoryRooms(settings.kind_of))
     address = address_of(settings.redis_url)
-    return RedisBroker(address, settings.kind_of, prefix=settings.redis_prefix)
+    return RedisBroker(address, settings.kind_of, prefix=settings.redis_prefix, worker_id=worker_id)
+
+
+def _registry_of_hosts(broker: Broker, settings: Settings) -> Registry | None:
+    """Where workers of other hosts are found; with the embedded broker there are none."""
+    if not isinstance(broker, RedisBroker):
+        return None
+    return SharedRegistry(functools.partial(call, broker.redis), settings.redis_prefix)
 
 
 def _ingest_of(settings: Settings, broker: Broker, hub: Hub, metrics: Metrics) -> Ingest | None:
@@ -224,7 +342,7 @@ async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]
             await task
 
 
-def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing) -> Server:
+def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing, worker_id: str) -> Server:
     limits = EngineLimits(
         message_bytes=settings.message_limit_bytes,
         high_water_bytes=settings.write_high_water_bytes,
@@ -241,4 +359,5 @@ def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing) -> Serv
         origins=settings.allowed_origins,
         trusted_proxies=settings.trusted_networks,
         pace_handshake=lambda address: pacing.take_handshake(address, time.monotonic()),
+        worker_id=worker_id,
     )

@@ -19,13 +19,16 @@ import msgspec
 import structlog
 from yarl import URL
 
-from gateway import app, logs
+from gateway import logs, process
+from gateway.app import CannotListen
 from gateway.feeds import options as bridge_options
 from gateway.feeds.bridge import BridgeResult, run_bridge
 from gateway.feeds.source import reason_of
 from gateway.identity import Grants, KeySet, KeyUnusable, Role, TokenRules, sign_token
 from gateway.metrics import Metrics
 from gateway.settings import Settings, SettingsInvalid, describe, warnings_of
+from gateway.workers.berth import Berth
+from gateway.workers.child import Program
 from protocol import codec
 from protocol.refusals import Refused
 from protocol.rooms import is_room_name
@@ -66,7 +69,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except Refused as refused:
         _complain(refused.message)
         return USAGE
-    except (CommandFailed, app.CannotListen) as failed:
+    except (CommandFailed, CannotListen) as failed:
         _complain(str(failed))
         return FAILED
     except KeyboardInterrupt:
@@ -82,7 +85,15 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the gateway")
     serve.add_argument("--host", help="address to listen on (HOST)")
     serve.add_argument("--port", help="port to listen on (PORT); 0 lets the system choose")
+    serve.add_argument("--workers", metavar="N", help="processes to run (PACELINE_WORKERS)")
     serve.set_defaults(command=_serve)
+
+    # What the supervisor of `serve --workers` runs; without a help text it is not on the list.
+    worker = commands.add_parser("worker")
+    worker.add_argument("--slot", type=int, required=True)
+    worker.add_argument("--listeners", type=_descriptors, required=True, metavar="FD,FD")
+    worker.add_argument("--line", type=int, required=True, metavar="FD")
+    worker.set_defaults(command=_worker)
 
     token = commands.add_parser("token", help="sign a token and print it, alone")
     token.add_argument("--sub", required=True, metavar="ID", help="whom it stands for")
@@ -128,18 +139,53 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    given = {"HOST": namespace.host, "PORT": namespace.port}
-    settings = _settings_of(
-        {**environ, **{name: value for name, value in given.items() if value is not None}}
-    )
+    given = {
+        "HOST": namespace.host,
+        "PORT": namespace.port,
+        "PACELINE_WORKERS": namespace.workers,
+    }
+    environ = {**environ, **{name: value for name, value in given.items() if value is not None}}
+    settings = _settings_of(environ)
+    metrics = _log_to_standard_output(settings)
+    for warning in warnings_of(settings):
+        logger.warning("! %s", warning)
+    announce = _announcement(settings)
+    if settings.workers == 1:
+        _run(process.serve(settings, announce, metrics))
+        return OK
+    program = Program([*_own_command(), "worker"], environ)
+    status: int = _run(process.supervise(settings, program, announce))
+    return status
+
+
+def _worker(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    settings = _settings_of(environ)
+    metrics = _log_to_standard_output(settings)
+    try:
+        berth = Berth.of_descriptors(namespace.slot, namespace.listeners, namespace.line)
+    except OSError as error:
+        raise ArgumentsInvalid(
+            "A worker is started by `paceline serve --workers N`, which gives it its sockets."
+        ) from error
+    _run(process.serve(settings, lambda _: logger.info("= serving"), metrics, berth))
+    return OK
+
+
+def _log_to_standard_output(settings: Settings) -> Metrics:
     metrics = Metrics()
     logs.configure(
         settings.log_format, settings.log_level, sys.stdout, metrics.note_dropped_log_line
     )
-    for warning in warnings_of(settings):
-        logger.warning("! %s", warning)
-    _run(app.serve(settings, announce=_announcement(settings), metrics=metrics))
-    return OK
+    return metrics
+
+
+def _own_command() -> list[str]:
+    """How this program was started, up to what it was asked for."""
+    return sys.orig_argv[: len(sys.orig_argv) - len(sys.argv[1:])]
+
+
+def _descriptors(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def _settings_of(environ: Mapping[str, str]) -> Settings:

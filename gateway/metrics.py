@@ -20,6 +20,7 @@ _OTHER = "other"
 _OUTCOMES = ("accepted", "repeated", "duplicate", "stale", "unavailable")
 _JOIN_RESULTS = ("joined", "recovered", "reset", "refused", "failed")
 _INGESTED = ("published", "parked", "unavailable")
+_WAYS_TO_HAND_OVER = ("given", "taken", "asked", "carried")
 _REASONS_TO_TURN_AWAY = ("full", "overfull", "late", "stalled")
 
 
@@ -51,11 +52,15 @@ class Metrics:
     turned_away: LabelledCount = dataclasses.field(
         default_factory=lambda: LabelledCount(_REASONS_TO_TURN_AWAY)
     )
+    handovers: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(_WAYS_TO_HAND_OVER)
+    )
     ingested: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(_INGESTED))
     deliveries_fast: int = 0
     deliveries_slow: int = 0
     bytes_sent: int = 0
     log_lines_dropped: int = 0
+    worker: str | None = None  # which of several this is; a label of every number then
     # What somebody else knows anyway is asked for when it is wanted, not counted twice.
     _gauges: dict[str, Callable[[], float]] = dataclasses.field(default_factory=dict)
 
@@ -131,6 +136,12 @@ _TABLE = (
         "reason",
     ),
     _Row(
+        "paceline_handovers_total",
+        "Requests for sessions of other workers, and those that came from other workers, by way.",
+        lambda metrics: metrics.handovers,
+        "way",
+    ),
+    _Row(
         "paceline_ingested_total",
         "Entries of the ingest stream by what became of them; unavailable ones are tried again.",
         lambda metrics: metrics.ingested,
@@ -181,9 +192,26 @@ def _counter(row: _Row, value: int | Mapping[str, int]) -> CounterMetricFamily:
     return family
 
 
+class _OfOneWorker(CollectorRegistry):
+    """Labels every number with the worker that it is of: a scrape may reach any of them."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__()
+        self._labels = {"worker": worker}
+
+    def collect(self) -> Iterator[Metric]:
+        for family in super().collect():
+            family.samples = [
+                sample._replace(labels={**self._labels, **sample.labels})
+                for sample in family.samples
+            ]
+            yield family
+
+
 def render(metrics: Metrics) -> str:
     """The text of `/metrics`, with the process's own numbers (memory, CPU time, open files)."""
-    registry = CollectorRegistry()
+    worker = metrics.worker
+    registry = CollectorRegistry() if worker is None else _OfOneWorker(worker)
     registry.register(_Exposition(metrics))
     ProcessCollector(registry=registry)
     return generate_latest(registry).decode()

@@ -108,6 +108,10 @@ class Admission:
         """What the event loop asks for each connection."""
         return _Caller(self)
 
+    def resuming(self, request: bytes) -> asyncio.Protocol:
+        """The protocol of a connection on which another worker has heard `request` already."""
+        return _Resumed(self, request)
+
     def start(self) -> None:
         """Begin to look after those who were let in."""
         self._timer = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
@@ -208,3 +212,19 @@ class _Caller(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class _Resumed(_Caller):
+    """Somebody who has connected to another worker, and asked something that is for this one."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, admission: Admission, request: bytes) -> None:
+        super().__init__(admission)
+        self._request = request
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Go on where the other worker has stopped, before anything else is read."""
+        super().connection_made(transport)
+        protocol = cast("asyncio.Transport", transport).get_protocol()
+        cast("asyncio.Protocol", protocol).data_received(self._request)

@@ -11,8 +11,15 @@ from gateway.rest.health import HealthResource
 def routes_of(events: EventsResource, health: HealthResource) -> list[web.RouteDef]:
     """Every URL but the Socket.IO endpoint."""
     return [
+        *health_routes_of(health),
+        web.post("/api/rooms/{roomId}/events", events.post),
+    ]
+
+
+def health_routes_of(health: HealthResource) -> list[web.RouteDef]:
+    """The URLs for operators and balancers; each worker may also have them on a port of its own."""
+    return [
         web.get("/healthz", health.live),
         web.get("/readyz", health.ready),
         web.get("/metrics", health.metrics),
-        web.post("/api/rooms/{roomId}/events", events.post),
     ]

@@ -14,6 +14,7 @@ from gateway.settings.redis_url import address_of
 from gateway.settings.values import Values, is_loopback
 from gateway.settings.variables import meant_by, variable_of
 
+PORT_LAST = 65_535
 SECRET_MINIMUM_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 is as long as its hash
 
 
@@ -78,6 +79,7 @@ def _is_public_key(block: str) -> bool:
 
 _URLS = (
     ("jwks_url", r"https?", "https://issuer/.well-known/jwks.json"),
+    ("advertise_url", r"https?", "http://10.0.0.7:8080"),
     ("database_url", r"(sqlite|postgres|postgresql)(\+\w+)?", "postgresql://localhost/paceline"),
 )
 
@@ -110,6 +112,17 @@ def _addresses(settings: Values) -> Iterator[str]:
             f"HOST is {settings.host!r}, but development takes peers without a token and therefore"
             " listens on 127.0.0.1 only; PACELINE_ALLOW_PUBLIC_DEVELOPMENT=1 overrules this."
         )
+
+
+def _ports(settings: Values) -> Iterator[str]:
+    ports = range(settings.metrics_port, settings.metrics_port + settings.workers)
+    if settings.metrics_port and ports[-1] > PORT_LAST:
+        yield (
+            f"PACELINE_METRICS_PORT is {settings.metrics_port}:"
+            f" {settings.workers} workers need as many ports from there on."
+        )
+    if settings.metrics_port and settings.port in ports:
+        yield "PORT is among the ports of PACELINE_METRICS_PORT, which has one for each worker."
 
 
 def _sizes(settings: Values) -> Iterator[str]:
@@ -148,6 +161,7 @@ _CHECKS = (
     _public_key,
     _urls,
     _addresses,
+    _ports,
     _sizes,
     _room_order,
 )

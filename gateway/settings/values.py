@@ -55,7 +55,10 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     ingest: bool = True  # whether the stream <prefix>:ingest is read; only with Redis
     redis_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "paceline"
     database_url: str = "sqlite:///paceline.db"
-    workers: Annotated[int, Meta(ge=1, le=1024)] = 1
+    workers: Annotated[int, Meta(ge=1, le=1024)] = 1  # processes on this host
+    advertise_url: str | None = None  # where workers of other hosts find this one
+    run_directory: str | None = None  # where workers of this host find each other
+    metrics_port: Port = 0  # of the first worker; each other one has the next. 0: none
     allow_public_development: bool = False
 
     jwt_secrets: Annotated[tuple[str, ...], Meta(max_length=8)] = ()  # newest first
@@ -92,6 +95,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_seconds: Seconds = 10.0  # for the first request of a connection to come
     connect_timeout_seconds: Seconds = 10.0
     upgrade_timeout_seconds: Seconds = 10.0
+    drain_notice_seconds: Annotated[float, Meta(ge=0, le=_DAY_SECONDS)] = 3.0
     drain_seconds: Annotated[float, Meta(ge=0, le=_DAY_SECONDS)] = 20.0
     message_limit_bytes: Limit = 65_536  # one inbound Socket.IO packet
     body_limit_bytes: Limit = 1_048_576  # one HTTP body

@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.sockets import answers, polling
 from gateway.sockets.connection import TRANSPORT_CLOSED, TRANSPORT_FAILED, Connection
+from gateway.sockets.handover import HandOver
 from gateway.sockets.handshake import Network, handshake_of, is_origin_allowed
 from gateway.sockets.internals import FrameQueue
 from gateway.sockets.polling import Pollbox
@@ -53,6 +54,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         origins: Sequence[str] = (),
         trusted_proxies: Sequence[Network] = (),
         pace_handshake: Callable[[str], float] = lambda _address: 0.0,
+        worker_id: str = "",
         **options: Any,  # noqa: ANN401 - python-engineio's own
     ) -> None:
         super().__init__(
@@ -63,6 +65,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         self._trusted_proxies = trusted_proxies
         self._pace_handshake = pace_handshake  # how many seconds an address has to wait
         self._link_limits = LinkLimits(self.limits.message_bytes, self.limits.high_water_bytes)
+        self._worker_id = worker_id
+        self.handover: HandOver | None = None  # when there may be other workers
         self._frames = FrameQueue()
         self._per_address: dict[str, int] = {}
         self._partings = Turnstile(_PARTINGS_PER_TURN, _close)
@@ -108,8 +112,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         self.wheel.stop()
 
     def generate_id(self) -> str:
-        """A session's id: 120 random bits, and a secret of its client."""
-        return secrets.token_urlsafe(15)
+        """A session's id: the worker's, and 120 random bits, which are a secret of its client."""
+        return self._worker_id + secrets.token_urlsafe(15)
 
     # ---- what connections need
 
@@ -176,6 +180,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
         due = asyncio.get_running_loop().time() + _CLOSING_LIMIT_SECONDS
         self.wheel.at(due, lambda _: self._forget_last_words(connection.sid))
 
+    @property
+    def has_last_words(self) -> bool:
+        """Whether a client on polling has yet to fetch what it was told last."""
+        return bool(self._last_words)
+
     def _forget_last_words(self, sid: str) -> None:
         self._last_words.pop(sid, None)
 
@@ -205,10 +214,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             return answers.refusal(400, answers.TRANSPORT_UNKNOWN)
         sid = request.query.get("sid")
         if sid is None:
-            return self._answer_first(request, transport)
+            return await self._answer_newcomer(request, transport)
         connection = self.sockets.get(sid)
         if connection is None:
-            return self._answer_stranger(request, sid)
+            return await self._answer_stranger(request, sid)
         if transport == "websocket":
             return self._probe(request, connection)
         return await self._answer_polling(request, connection)
@@ -223,6 +232,13 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             return await self._push(request, connection, connection.pollbox)
         return answers.refusal(400, answers.BAD_METHOD)
 
+    async def _answer_newcomer(self, request: web.Request, transport: str) -> web.StreamResponse:
+        if not self.is_accepting and self.handover is not None:
+            response = await self.handover.pass_newcomer_on(request, self._body)
+            if response is not None:
+                return response
+        return self._answer_first(request, transport)
+
     def _answer_first(self, request: web.Request, transport: str) -> web.StreamResponse:
         """The first request of a session to be."""
         if request.query.get("EIO") != "4":
@@ -233,8 +249,16 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             return answers.refusal(400, answers.BAD_METHOD)
         return self._open(request, transport)
 
-    def _answer_stranger(self, request: web.Request, sid: str) -> web.Response:
-        """A session that is not, or no more: then its last words may still be waiting."""
+    async def _answer_stranger(self, request: web.Request, sid: str) -> web.StreamResponse:
+        """A session that is not here: it is another worker's, or it is no more, or never was."""
+        if self.handover is not None and self.handover.is_elsewhere(request, sid):
+            response = await self.handover.pass_on(request, sid, self._body)
+            if response is not None:
+                return response
+        return self._last_words_for(request, sid)
+
+    def _last_words_for(self, request: web.Request, sid: str) -> web.Response:
+        """What may still be waiting for the client of a session that has ended."""
         pollbox = self._last_words.pop(sid, None) if request.method == "GET" else None
         if pollbox is None:
             return answers.refusal(400, answers.SESSION_UNKNOWN)

@@ -5,7 +5,8 @@ Versions are pinned exactly in `pyproject.toml`, and each name has a test in
 
 aiohttp 3.14
     _websocket.reader.WebSocketReader, WebSocketDataQueue   the compiled frame reader
-    web_protocol.RequestHandler._task_handler, ._message_tail, ._request_count, .connection_lost
+    web_protocol.RequestHandler._task_handler, ._message_tail, ._messages, ._request_count,
+    .connection_lost
 python-engineio 4.15
     base_socket.BaseSocket, async_server.AsyncServer._trigger_event
 python-socketio 5.18
@@ -100,6 +101,22 @@ def take_over(request: web.Request) -> tuple[asyncio.Transport, bytes]:
     handler.transport = None
     handler.connection_lost(None)
     return transport, tail
+
+
+def is_alone(request: web.Request) -> bool:
+    """Whether nothing is on the connection but this request: no answer unsent, no request behind.
+
+    Half a request behind it cannot be seen. Nothing that speaks Engine.IO sends one, nor does a
+    proxy, before it has its answer.
+    """
+    transport, handler = request.transport, request.protocol
+    is_sent = transport is not None and transport.get_write_buffer_size() == 0
+    return is_sent and not handler._messages  # noqa: SLF001 - this module's purpose
+
+
+def tail_of(request: web.Request) -> bytes:
+    """What has come behind a request that asks for another protocol."""
+    return request.protocol._message_tail  # noqa: SLF001 - this module's purpose
 
 
 def has_asked(handler: RequestHandler) -> bool:

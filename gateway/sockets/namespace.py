@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from protocol.cursor import Cursor
 
 logger = structlog.get_logger(__name__)
-
-# Everybody at once is a storm; this spreads it.
-_RETURN_SPREAD_MS: Final = 2000
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -238,12 +234,6 @@ class Namespace:
     def offended(self, connection: Connection, what: str) -> None:
         """The client broke the protocol."""
         self._offences.note("protocol broken", connection.handshake.address, what=what)
-
-    def send_off(self) -> None:
-        """Say goodbye to everybody, each with a time of its own to come back at."""
-        for peer in list(self._hub.membership.peers.values()):
-            wait_ms = random.randrange(_RETURN_SPREAD_MS)  # noqa: S311 - spreading, not secrecy
-            self._lanes.dismiss(peer, Goodbye.SHUTTING_DOWN, wait_ms)
 
     # ---- coming in
 

@@ -6,19 +6,16 @@ import asyncio
 import contextlib
 import io
 import json
-import signal
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 
 import aiohttp
 import pytest
 
 from gateway import logs
-from gateway.app import CannotListen, Gateway, serve
+from gateway.app import CannotListen, Gateway
 from gateway.settings import Settings
 from tests.toolbox import raw_socket
-from tests.toolbox.gateway_process import GatewayProcess
+from tests.toolbox.ports import free_port
 from tests.toolbox.raw_socket import SocketClosed
 
 NOT_HTTP = [
@@ -91,26 +88,6 @@ async def test_while_it_goes_away_it_is_not_ready_and_takes_nobody_in() -> None:
             assert (response.status, response.headers["Retry-After"]) == (503, "1")
 
 
-async def test_a_port_that_is_taken_is_said_plainly_and_nothing_is_left_running() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-
-        with pytest.raises(CannotListen) as caught:
-            await serve(settings(PORT=str(port)), announce=lambda _: None)
-
-    assert str(caught.value) == (
-        f"Cannot listen on 127.0.0.1, port {port}: another program listens there already."
-        " Choose a port with --port or PORT."
-    )
-
-
-async def test_an_address_of_another_machine_is_said_plainly() -> None:
-    elsewhere = settings(HOST="203.0.113.7", PACELINE_ALLOW_PUBLIC_DEVELOPMENT="1")
-
-    with pytest.raises(CannotListen, match=r"that is no address of this machine\."):
-        await serve(elsewhere, announce=lambda _: None)
-
-
 async def test_what_is_not_http_costs_one_line_and_no_traceback() -> None:
     stream = io.StringIO()
     logs.configure("json", "INFO", stream)
@@ -126,78 +103,22 @@ async def test_what_is_not_http_costs_one_line_and_no_traceback() -> None:
     assert [(line["event"], "exception" in line) for line in lines] == [("not HTTP", False)] * 5
 
 
-# ---- in a process of its own
+async def test_a_port_of_its_own_shows_a_worker_s_numbers_and_health_and_nothing_else() -> None:
+    metrics_port = free_port()
+    gateway = Gateway(settings(PACELINE_METRICS_PORT=str(metrics_port)))
+    async with gateway.running(), aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{metrics_port}"
+        statuses = {}
+        for path in ("/metrics", "/healthz", "/readyz", "/socket.io/?EIO=4&transport=polling"):
+            async with session.get(url + path) as response:
+                statuses[path.partition("?")[0]] = response.status
+
+    assert statuses == {"/metrics": 200, "/healthz": 200, "/readyz": 200, "/socket.io/": 404}
 
 
-class SignalledGateway(GatewayProcess):
-    def end_by(self, number: signal.Signals) -> int:
-        """Send a signal once, and wait for the exit status."""
-        process = self._running()
-        process.send_signal(number)
-        try:
-            return process.wait(20)
-        finally:
-            self.kill()
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[SignalledGateway]:
-    process = SignalledGateway(tmp_path, PACELINE_DRAIN_SECONDS="0.5")
-    process.start()
-    yield process
-    process.kill()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_with_status_0_and_a_goodbye(
-    gateway: SignalledGateway, number: signal.Signals
-) -> None:
-    async with raw_socket.connected(gateway.url) as rider:
-        await rider.ask("join-room", '"paris"')
-        ending = asyncio.create_task(asyncio.to_thread(gateway.end_by, number))
-        name, body = json.loads(await rider.event())
-        with pytest.raises(SocketClosed):
-            await rider.event()
-
-    assert (name, body["code"]) == ("goodbye", 3000)
-    assert await ending == 0
-    assert "Traceback" not in gateway.log
-
-
-async def test_a_client_that_polls_gets_its_goodbye_too(gateway: SignalledGateway) -> None:
-    async with aiohttp.ClientSession() as session:
-        address = f"{gateway.url}/socket.io/?EIO=4&transport=polling"
-        async with session.get(address) as response:
-            sid = json.loads((await response.text())[1:])["sid"]
-        address = f"{address}&sid={sid}"
-        async with session.post(address, data="40") as response:
-            assert await response.text() == "ok"
-        async with session.get(address) as response:
-            assert (await response.text()).startswith("40")
-        polling = asyncio.create_task(_text_of(session, address))
-        await asyncio.sleep(0.2)
-        ending = asyncio.create_task(asyncio.to_thread(gateway.end_by, signal.SIGTERM))
-        packets = (await polling).split("\x1e")
-
-    assert packets[0].startswith('42["goodbye",{"code":3000,')
-    assert await ending == 0
-
-
-async def test_half_a_request_holds_up_the_end_no_longer_than_the_drain(
-    gateway: SignalledGateway,
-) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(
-        b"POST /api/rooms/a/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        b"Content-Length: 9\r\n\r\n{"
-    )
-    await asyncio.sleep(0.2)
-
-    async with asyncio.timeout(5):
-        assert await asyncio.to_thread(gateway.end_by, signal.SIGTERM) == 0
-    writer.close()
-
-
-async def _text_of(session: aiohttp.ClientSession, address: str) -> str:
-    async with session.get(address) as response:
-        return await response.text()
+async def test_a_port_for_numbers_that_is_taken_is_said_plainly() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotListen, match=f"port {port}: another program listens there"):
+            async with Gateway(settings(PACELINE_METRICS_PORT=str(port))).running():
+                pass

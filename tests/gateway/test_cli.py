@@ -315,6 +315,29 @@ def test_in_development_it_tells_a_person_what_to_do_next(tmp_path: Path) -> Non
     assert "--url http://127.0.0.1:" in text  # the port is not the usual one
 
 
+def test_several_workers_without_redis_are_refused(capsys: Captured) -> None:
+    assert run(["serve", "--workers", "4"], {"PACELINE_ENV": "development"}) == 2
+
+    assert "PACELINE_WORKERS is 4: more than one need REDIS_URL" in capsys.readouterr().err
+
+
+def test_a_worker_without_a_supervisor_is_none(capsys: Captured) -> None:
+    arguments = ["worker", "--slot", "0", "--listeners", "1000000", "--line", "1000001"]
+
+    assert run(arguments, {"PACELINE_ENV": "development"}) == 2
+    assert "started by `paceline serve --workers N`" in capsys.readouterr().err
+
+
+def test_several_workers_say_why_they_cannot_listen(
+    gateway: GatewayProcess, redis_url: str, capfd: Captured
+) -> None:
+    environ = {"PACELINE_ENV": "development", "REDIS_URL": redis_url}
+    served = run(["serve", "--workers", "2", "--port", str(gateway.port)], environ)
+
+    assert served == 1
+    assert f"port {gateway.port}: another program listens there" in capfd.readouterr().err
+
+
 def test_a_second_gateway_on_the_same_port_says_why_it_cannot(
     gateway: GatewayProcess, capfd: Captured
 ) -> None:

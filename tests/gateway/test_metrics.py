@@ -89,6 +89,7 @@ def test_counters_are_counters_and_gauges_are_gauges() -> None:
         "paceline_goodbyes": "counter",
         "paceline_ingested": "counter",
         "paceline_turned_away": "counter",
+        "paceline_handovers": "counter",
         "paceline_bytes_sent": "counter",
         "paceline_log_lines_dropped": "counter",
         "paceline_connections": "gauge",
@@ -102,3 +103,16 @@ def test_two_gateways_in_one_process_count_each_for_itself() -> None:
     first, second = Metrics(), Metrics()
     first.note_refusal(Refusal.TOO_FAST)
     assert second.refusals["TOO_FAST"] == 0
+
+
+def test_where_there_are_several_workers_each_number_says_whose_it_is() -> None:
+    metrics = Metrics(worker="3")
+    metrics.note_refusal(Refusal.TOO_FAST)
+    metrics.gauge("peers", lambda: 7)
+    families = list(text_string_to_metric_families(render(metrics)))
+    samples = [sample for family in families for sample in family.samples]
+
+    assert {sample.labels["worker"] for sample in samples} == {"3"}
+    refused = [sample for sample in samples if sample.labels.get("code") == "TOO_FAST"]
+    assert [sample.value for sample in refused] == [1]
+    assert "process_cpu_seconds" in {family.name for family in families}

@@ -31,7 +31,13 @@ class GatewayProcess:
         self.port = free_port()
         self.log_path = folder / f"gateway-{self.port}.log"
         self._folder = folder
-        self._settings = {"PACELINE_ENV": "development", "HOST": "127.0.0.1"} | settings
+        defaults = {
+            "PACELINE_ENV": "development",
+            "HOST": "127.0.0.1",
+            "PACELINE_DRAIN_NOTICE_SECONDS": "0",  # no balancer has to notice anything
+            "PACELINE_RUN_DIRECTORY": str(folder / "run"),
+        }
+        self._settings = defaults | settings
         self._process: subprocess.Popen[bytes] | None = None
         self._has_listened = False
 

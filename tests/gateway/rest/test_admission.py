@@ -37,8 +37,8 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Door:
     """A listening port, and those who knock."""
 
-    def __init__(self, port: int, metrics: Metrics) -> None:
-        self.port, self.metrics = port, metrics
+    def __init__(self, port: int, metrics: Metrics, entrance: Admission) -> None:
+        self.port, self.metrics, self.entrance = port, metrics, entrance
         self._writers: list[asyncio.StreamWriter] = []
 
     async def knock(self, data: bytes = b"") -> Streams:
@@ -67,7 +67,7 @@ async def door_with(limits: AdmissionLimits) -> AsyncIterator[Door]:
     entrance = Admission(runner.server, has_asked, limits, metrics, Offences())
     listener = await asyncio.get_running_loop().create_server(entrance, "127.0.0.1", 0)
     entrance.start()
-    door = Door(listener.sockets[0].getsockname()[1], metrics)
+    door = Door(listener.sockets[0].getsockname()[1], metrics, entrance)
     try:
         yield door
     finally:
@@ -269,6 +269,36 @@ def open_files_limit() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (1000, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_a_connection_that_another_worker_let_in_goes_on_with_its_request() -> None:
+    async with door_with(OPEN) as door:
+        ours, client = await _given_to(door, request_for("/healthz"))
+        answer = await client.readuntil(b"fine")
+        ours.write(request_for("/healthz"))
+
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert (await client.readuntil(b"fine")).startswith(b"HTTP/1.1 200 OK")
+        ours.transport.abort()
+
+
+async def test_a_full_gateway_takes_no_connections_of_other_workers_either() -> None:
+    async with door_with(FULL) as door:
+        ours, client = await _given_to(door, request_for("/taken"))
+
+        assert (await all_of(client)).startswith(b"HTTP/1.1 503 ")
+        ours.transport.abort()
+
+
+async def _given_to(
+    door: Door, request: bytes
+) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
+    """A client's connection, of which another worker has read the first request."""
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    await loop.connect_accepted_socket(lambda: door.entrance.resuming(request), theirs)
+    reader, writer = await asyncio.open_connection(sock=ours)
+    return writer, reader
 
 
 def test_unless_set_the_descriptors_are_the_limit_with_some_kept_back(

@@ -80,6 +80,7 @@ def test_every_attribute_that_is_used_is_there() -> None:
     stock = socketio.AsyncServer(async_mode="aiohttp")
 
     assert handler._message_tail == b""  # noqa: SLF001
+    assert len(handler._messages) == 0  # noqa: SLF001
     assert handler._request_count == 0  # noqa: SLF001
     assert not has_asked(handler)
     assert not handler.writing_paused

@@ -1,0 +1,1 @@
+"""Many processes, one gateway: who there is, how they hand requests on, how they come and go."""
