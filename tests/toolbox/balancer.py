@@ -22,6 +22,8 @@ defaults
     timeout client 60s
     timeout server 60s
     timeout tunnel 1h
+    # who has much to do is not dead
+    timeout check 2s
     # who is not there is not asked again: nothing has been sent yet
     retries 3
     retry-on conn-failure

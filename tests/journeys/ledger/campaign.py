@@ -17,6 +17,7 @@ from tests.toolbox.redis_server import RedisServer
 WORKERS: Final = 3
 OF_WORKERS: Final = ("a worker is killed", "all workers are restarted", "a worker is frozen")
 OF_REDIS: Final = tuple(name for name in FAULTS if name not in OF_WORKERS)
+TRANSPORTS: Final = ("websocket", "default")
 SHARE_OF_PAIRS: Final = 0.3
 LONGEST_REST_SECONDS: Final = 2.0
 
@@ -29,8 +30,10 @@ async def run(folder: Path, seed: int, seconds: float, cast: Cast | None = None)
     redis.start()
     try:
         workers = workers_of(folder, WORKERS, REDIS_URL=redis.url)
+        dice = Random(seed)  # noqa: S311 - it has to repeat itself
+        cast = cast or Cast(transports=dice.choice(TRANSPORTS))
         async with on_stage(folder, seed, workers, cast) as stage:
-            await _break_things(stage, redis, Random(seed), seconds)  # noqa: S311 - it has to repeat itself
+            await _break_things(stage, redis, dice, seconds)
     finally:
         redis.kill()
     return stage.verdict
