@@ -27,7 +27,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from gateway.authentication import Authenticator
 from gateway.broker.contract import Broker
 from gateway.broker.memory import MemoryBroker, MemoryRooms
+from gateway.broker.memory_sessions import MemoryIntercom, MemorySessions
 from gateway.broker.redis.broker import RedisBroker
+from gateway.broker.redis.sessions import RedisSessions
+from gateway.broker.sessions import Intercom, Sessions
 from gateway.feeds.ingest import Ingest
 from gateway.hub import Hub
 from gateway.lag import LoopLag
@@ -48,7 +51,9 @@ from gateway.sockets.engine import EngineLimits
 from gateway.sockets.handover import HandOver
 from gateway.sockets.internals import has_asked
 from gateway.sockets.lanes import Lanes
+from gateway.sockets.lobby import Lobby
 from gateway.sockets.namespace import Namespace
+from gateway.sockets.recovery import RENEWALS, Recovery
 from gateway.sockets.server import Server
 from gateway.workers.berth import Berth
 from gateway.workers.folder import RunDirectoryUnusable
@@ -93,7 +98,7 @@ class Gateway:
         self.metrics = metrics or Metrics()
         self.leaving = Leaving()
         self.authenticator = Authenticator(settings)
-        self.broker = _broker_of(settings, self.worker_id)
+        self.broker, sessions, intercom = _between_workers(settings, self.worker_id)
         self._berth = berth
         if berth is not None:
             self.metrics.worker = str(berth.slot)
@@ -104,10 +109,26 @@ class Gateway:
         self.hub = Hub(settings, self.broker, self.lanes)
         self.lanes.serve(self.hub.membership)
         pacing = Pacing(settings)
-        self.namespace = Namespace(
-            settings, self.hub, self.lanes, self.authenticator, pacing, self.metrics, self.offences
+        self.lobby = Lobby(
+            settings,
+            self.hub,
+            self.lanes,
+            self.authenticator,
+            Recovery(settings.recovery_seconds, sessions, intercom, self.metrics),
+            pacing,
+            self.metrics,
+            self.offences,
         )
-        self.server = _server_of(settings, self.namespace, pacing, self.worker_id)
+        namespace = Namespace(
+            settings,
+            self.hub,
+            self.lanes,
+            self.authenticator,
+            self.lobby,
+            self.metrics,
+            self.offences,
+        )
+        self.server = _server_of(settings, namespace, pacing, self.worker_id)
         self.health = HealthResource(self.broker, self.metrics)
         self.neighbourhood: Neighbourhood | None = None
         self.ingest = _ingest_of(settings, self.broker, self.hub, self.metrics)
@@ -134,6 +155,8 @@ class Gateway:
             stack.push_async_callback(self.authenticator.stop)
             await self.hub.start()
             stack.push_async_callback(self.hub.stop)
+            self.lobby.start()
+            stack.push_async_callback(self.lobby.stop)
             if self.ingest is not None:
                 await stack.enter_async_context(_in_background(self.ingest.run_forever()))
             runner = self._runner(self._application())
@@ -307,11 +330,18 @@ def _malformed_requests_noted(offences: Offences) -> Iterator[None]:
         server_logger.removeFilter(is_for_the_log)
 
 
-def _broker_of(settings: Settings, worker_id: str) -> Broker:
+def _between_workers(settings: Settings, worker_id: str) -> tuple[Broker, Sessions, Intercom]:
+    # A session that was saved just before its connection was lost is still there for so long.
+    keep_seconds = settings.recovery_seconds * (1 + 1 / RENEWALS)
     if settings.redis_url is None:
-        return MemoryBroker(MemoryRooms(settings.kind_of))
+        memory = MemoryBroker(MemoryRooms(settings.kind_of))
+        return memory, MemorySessions(keep_seconds, time.monotonic), MemoryIntercom({})
     address = address_of(settings.redis_url)
-    return RedisBroker(address, settings.kind_of, prefix=settings.redis_prefix, worker_id=worker_id)
+    redis = RedisBroker(
+        address, settings.kind_of, prefix=settings.redis_prefix, worker_id=worker_id
+    )
+    sessions = RedisSessions(redis.redis, settings.redis_prefix, keep_seconds)
+    return redis, sessions, redis.intercom
 
 
 def _registry_of_hosts(broker: Broker, settings: Settings) -> Registry | None:

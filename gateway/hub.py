@@ -12,18 +12,16 @@ so nothing can come in between.
 
 from __future__ import annotations
 
-import asyncio
 import time
-import weakref
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import structlog
 from msgspec import UNSET, Raw
 
+from gateway.attendance import Attendance, member_of
 from gateway.broker.contract import (
     Broker,
-    BrokerUnavailable,
     Delivery,
     History,
     Interrupted,
@@ -32,9 +30,9 @@ from gateway.broker.contract import (
 from gateway.identity import Identity
 from gateway.rooms import access
 from gateway.rooms.membership import Membership, Peer, RoomReaders
+from gateway.rooms.places import Places
 from gateway.rooms.publication import (
     Publication,
-    Receipt,
     draft_of_event,
     draft_of_update,
 )
@@ -68,25 +66,26 @@ class Peers(Protocol):
         """Say goodbye and close."""
 
 
+class _Reading(NamedTuple):
+    """What the broker says of a room at the beginning of a subscription, which holds back."""
+
+    subscription: Subscription
+    cursor: Cursor
+    since: Cursor | None
+    history: History | None
+    values: Raw | None
+    is_new: bool
+
+
 class Hub:
-    """One worker's streets. Everything but `join` and `members` is synchronous."""
+    """One worker's streets. All is synchronous but `join`, `restore` and `members`."""
 
     def __init__(self, settings: Settings, broker: Broker, peers: Peers) -> None:
         self._settings = settings
         self._broker = broker
         self._peers = peers
         self._membership = Membership()
-        self._followed: set[str] = set()
-        # Rooms of which the broker may have begun deliveries, or not have ended them.
-        self._doubtful: set[str] = set()
-        # Locks that live for as long as somebody holds or awaits them. Of a room: follow and
-        # unfollow never overlap. Of a room and a peer: neither do two joins, nor a join with what
-        # is left to do of a departure. Who holds one of the second kind may await one of the first.
-        self._gates: weakref.WeakValueDictionary[tuple[str, ...], asyncio.Lock] = (
-            weakref.WeakValueDictionary()
-        )
-        self._departures: list[tuple[str, Peer]] = []
-        self._chores: set[asyncio.Task[None]] = set()
+        self._attendance = Attendance(settings, broker, self._membership)
 
     async def start(self) -> None:
         """Begin to take deliveries."""
@@ -94,8 +93,7 @@ class Hub:
 
     async def stop(self) -> None:
         """Finish what was begun on behalf of peers that left, then leave the broker."""
-        while self._chores:
-            await asyncio.wait(self._chores)
+        await self._attendance.finish()
         await self._broker.stop()
 
     @property
@@ -163,8 +161,11 @@ class Hub:
         for peer, subscription in tuple(readers.catching_up.items()):
             if subscription.is_over:
                 continue  # sending to somebody before it was what ended it
-            if subscription.arrive(publication) and publication.author != peer.id:
-                self._peers.send(peer, publication)
+            if subscription.arrive(publication):
+                if publication.author != peer.id:
+                    self._peers.send(peer, publication)
+                elif isinstance(peer.trail, Places):
+                    peer.trail.stand_at(publication.room, publication.cursor)
             if not subscription.is_holding:
                 self._go_live_if_level(subscription)
 
@@ -195,19 +196,26 @@ class Hub:
         """
         room = request.room_id
         since = None if request.since is None else Cursor.parse(request.since)
-        async with self._gate(room, peer.id):
+        async with self._attendance.gate(room, peer.id):
             self._check_join(peer, room)
             present = peer.subscriptions.get(room)
             if present is not None and since is None and not request.snapshot:
                 self._tell_place(present, answer)
                 return
             self._end_reading(peer, room)
+            if peer.has_offsets and peer.audience is not None:
+                self._peers.hand_over(peer)  # it stands alone until it has caught up
             subscription = self._membership.subscribe(peer, room)
             try:
-                await self._read_in(subscription, since, answer, with_snapshot=request.snapshot)
+                reading = await self._read(subscription, since, with_snapshot=request.snapshot)
+                if peer.ticket is not None:
+                    if present is None and since is None:
+                        subscription.confirmed = reading.cursor
+                    await peer.ticket.kept()
+                self._begin(reading, self._catch_up(reading), answer)
             except BaseException:
                 self._end_reading(peer, room)
-                self._depart([room], peer)
+                self._attendance.depart([room], peer)
                 raise
 
     def _check_join(self, peer: Peer, room: str) -> None:
@@ -226,16 +234,49 @@ class Hub:
             events.Joined(room, str(readers.cursor if subscription.is_live else subscription.place))
         )
 
-    async def _read_in(
-        self,
-        subscription: Subscription,
-        since: Cursor | None,
-        answer: Answer,
-        *,
-        with_snapshot: bool,
-    ) -> None:
+    async def restore(
+        self, peer: Peer, places: Mapping[str, Cursor], answer: Callable[[], None]
+    ) -> bool:
+        """Bring a peer back into all its rooms, or into none: False when one cannot be continued.
+
+        The peer becomes known. `answer` is called before anything is sent to the peer; then come
+        the publications that it missed, room by room, then everything else. It may raise `Refused`.
+        Raises `Refused` (CONFLICT) when the peer has gone meanwhile, and `BrokerUnavailable`. Where
+        it does not return True, the peer is counted out of its rooms, wherever it was counted in.
+        """
+        self.welcome(peer)
+        try:
+            readings: list[_Reading] = []
+            for room, since in places.items():
+                async with self._attendance.gate(room, peer.id):
+                    self._check_join(peer, room)
+                    subscription = self._membership.subscribe(peer, room)
+                    subscription.confirmed = since
+                    reading = await self._read(subscription, since)
+                if reading.history is None:
+                    self._give_up(peer, places)
+                    return False
+                readings.append(reading)
+            missed = [self._catch_up(reading) for reading in readings]
+            answer()
+        except BaseException:
+            self._give_up(peer, places)
+            raise
+        for reading, told in zip(readings, missed, strict=True):
+            self._begin(reading, told)
+        return True
+
+    def _give_up(self, peer: Peer, places: Mapping[str, Cursor]) -> None:
+        """Rooms that were not reached yet may still count what the peer was before."""
+        if self._membership.peers.get(peer.id) is peer:
+            self._membership.forget(peer)
+            self._attendance.depart(list(places), peer)
+
+    async def _read(
+        self, subscription: Subscription, since: Cursor | None, *, with_snapshot: bool = False
+    ) -> _Reading:
         room, peer = subscription.room, subscription.peer
-        await self._follow(room)
+        await self._attendance.follow(room)
         history: History | None = None
         values: Raw | None = None
         if since is not None:
@@ -245,39 +286,62 @@ class Hub:
             cursor, values = snapshot.cursor, Raw(snapshot.values)
         else:
             cursor = await self._broker.cursor(room) if history is None else history.cursor
-        is_new = await self._broker.enter(room, _member_of(peer))
+        is_new = await self._broker.enter(room, member_of(peer))
+        return _Reading(subscription, cursor, since, history, values, is_new)
+
+    @staticmethod
+    def _catch_up(reading: _Reading) -> list[Publication]:
+        """Let go what was held back; return what the peer is to be sent, which is not its own."""
+        subscription, history = reading.subscription, reading.history
         if subscription.is_over:
             raise Refused(Refusal.CONFLICT, "The room was left before the join was done.")
-        missed = [] if history is None else history.publications
-        told = [
-            publication
-            for publication in subscription.catch_up(cursor, missed)
-            if publication.author != peer.id
-        ]
-        answer(
-            events.Joined(
-                room,
-                str(cursor),
-                UNSET if since is None else history is not None,
-                UNSET if since is None else len(told),
-                UNSET if values is None else values,
+        peer = subscription.peer
+        told = subscription.catch_up(reading.cursor, history.publications if history else ())
+        if isinstance(peer.trail, Places):
+            place = reading.since if history and reading.since else reading.cursor
+            peer.trail.stand_at(subscription.room, place)
+        return [each for each in told if each.author != peer.id]
+
+    def _begin(
+        self, reading: _Reading, told: Sequence[Publication], answer: Answer | None = None
+    ) -> None:
+        """Answer, send what the peer has missed, and go live. Nothing is awaited from here on."""
+        subscription, since = reading.subscription, reading.since
+        room, peer = subscription.room, subscription.peer
+        if answer is not None:
+            answer(
+                events.Joined(
+                    room,
+                    str(reading.cursor),
+                    UNSET if since is None else reading.history is not None,
+                    UNSET if since is None else len(told),
+                    UNSET if reading.values is None else reading.values,
+                )
             )
-        )
         for publication in told:
             self._peers.send(peer, publication)
+        if isinstance(peer.trail, Places):
+            peer.trail.stand_at(room, subscription.place)
         self._go_live_if_level(subscription)
-        if is_new:
-            self._announce("member-joined", events.MemberJoined, room, peer)
+        if peer.ticket is not None:
+            peer.ticket.note()
+        if reading.is_new:
+            self._attendance.announce_arrival(room, peer)
 
     def leave(self, peer: Peer, room: str) -> None:
         """End a peer's reading of a room; leaving a room that it is not in does nothing."""
         if self._end_reading(peer, room):
-            self._depart([room], peer)
+            self._attendance.depart([room], peer)
+
+    def release(self, peer: Peer) -> None:
+        """Another connection goes on as this peer: it goes, and nobody is told of it."""
+        peer.is_taken_over = True
+        self.forget(peer)
 
     def forget(self, peer: Peer) -> None:
         """The peer is gone; nothing of it stays behind."""
         if self._membership.peers.get(peer.id) is peer:
-            self._depart(self._membership.forget(peer), peer)
+            self._attendance.depart(self._membership.forget(peer), peer)
 
     def reauthenticate(self, peer: Peer, identity: Identity) -> list[str]:
         """Give a peer a new identity; return the rooms that it had to leave for it."""
@@ -291,6 +355,8 @@ class Hub:
         if room not in peer.subscriptions:
             return False
         self._peers.hand_over(peer)  # what happened until now is still the peer's to know
+        if peer.ticket is not None:
+            peer.ticket.note()
         return self._membership.unsubscribe(peer, room)
 
     def _go_live_if_level(self, subscription: Subscription) -> None:
@@ -302,91 +368,6 @@ class Hub:
             self._peers.hand_over(subscription.peer)
             if not subscription.is_over:
                 self._membership.go_live(subscription)
-
-    def _gate(self, *key: str) -> asyncio.Lock:
-        return self._gates.setdefault(key, asyncio.Lock())
-
-    async def _follow(self, room: str) -> None:
-        if room in self._followed:
-            return
-        async with self._gate(room):
-            if room in self._followed:
-                return
-            self._doubtful.add(room)
-            cursor = await self._broker.follow(room)
-            self._doubtful.discard(room)
-            self._followed.add(room)
-            readers = self._membership.rooms.get(room)
-            if readers is not None and not readers.place.epoch:
-                readers.stand_at(cursor)
-
-    async def _unfollow(self, room: str) -> None:
-        async with self._gate(room):
-            is_followed = room in self._followed or room in self._doubtful
-            if room in self._membership.rooms or not is_followed:
-                return
-            self._followed.discard(room)
-            self._doubtful.add(room)
-            await self._broker.unfollow(room)
-            self._doubtful.discard(room)
-
-    def _depart(self, rooms: Sequence[str], peer: Peer) -> None:
-        """See to what a departure means to others; thousands at once are one chore."""
-        is_idle = not self._departures
-        self._departures.extend((room, peer) for room in rooms)
-        if is_idle and self._departures:
-            self._start_chore(self._see_off())
-
-    async def _see_off(self) -> None:
-        while self._departures:
-            departures, self._departures = self._departures, []
-            for count, (room, peer) in enumerate(departures):
-                try:
-                    await self._see_one_off(room, peer)
-                except BrokerUnavailable:
-                    # It forgets the members and followings of a worker that is away by itself.
-                    logger.warning("! departure not told to the broker", room=room, peer=peer.id)
-                except Exception:
-                    logger.exception("! departure failed", room=room, peer=peer.id)
-                if count % 100 == 99:  # noqa: PLR2004 - the loop is free for others in between
-                    await asyncio.sleep(0)
-
-    async def _see_one_off(self, room: str, peer: Peer) -> None:
-        try:
-            async with self._gate(room, peer.id):
-                present = self._membership.peers.get(peer.id)
-                if present is not None and room in present.subscriptions:
-                    return  # it has come back already
-                if await self._broker.leave(room, peer.id):
-                    self._announce("member-left", events.MemberLeft, room, peer)
-        finally:
-            if room not in self._membership.rooms:
-                await self._unfollow(room)
-
-    def _announce(
-        self,
-        name: str,
-        kind: type[events.MemberJoined | events.MemberLeft],
-        room: str,
-        peer: Peer,
-    ) -> None:
-        if self._settings.kind_of(room).presence:
-            body = kind(room, _member_of(peer))
-            self._broker.publish(draft_of_event(room, name, body, peer.id), _unanswered)
-
-    def _start_chore(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
-
-
-def _unanswered(receipt: Receipt | BrokerUnavailable) -> None:
-    if isinstance(receipt, BrokerUnavailable):
-        logger.warning("! member event lost, the broker is unavailable")
-
-
-def _member_of(peer: Peer) -> events.Member:
-    return events.Member(peer.id, peer.identity.subject)
 
 
 def _scoped(key: str | None, identity: Identity) -> str | None:

@@ -19,6 +19,15 @@ from protocol.refusals import Goodbye, Refusal
 _OTHER = "other"
 _OUTCOMES = ("accepted", "repeated", "duplicate", "stale", "unavailable")
 _JOIN_RESULTS = ("joined", "recovered", "reset", "refused", "failed")
+_RECOVERY_RESULTS = (
+    "recovered",
+    "unknown",
+    "invalid",
+    "forbidden",
+    "discontinued",
+    "abandoned",
+    "unavailable",
+)
 _INGESTED = ("published", "parked", "unavailable")
 _WAYS_TO_HAND_OVER = ("given", "taken", "asked", "carried")
 _REASONS_TO_TURN_AWAY = ("full", "overfull", "late", "stalled")
@@ -43,6 +52,9 @@ class Metrics:
         default_factory=lambda: LabelledCount(_OUTCOMES)
     )
     joins: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(_JOIN_RESULTS))
+    recoveries: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(_RECOVERY_RESULTS)
+    )
     refusals: LabelledCount = dataclasses.field(
         default_factory=lambda: LabelledCount(refusal.code for refusal in Refusal)
     )
@@ -71,6 +83,10 @@ class Metrics:
     def note_join(self, result: str) -> None:
         """Count how a join ended: joined, recovered, reset, refused or failed."""
         self.joins.add(result)
+
+    def note_recovery(self, result: str) -> None:
+        """Count what became of a peer that came back with its `pid`."""
+        self.recoveries.add(result)
 
     def note_refusal(self, refusal: Refusal) -> None:
         self.refusals.add(refusal.code)
@@ -115,6 +131,12 @@ _TABLE = (
         "paceline_joins_total",
         "Joins by how they ended; recovered and reset brought a cursor.",
         lambda metrics: metrics.joins,
+        "result",
+    ),
+    _Row(
+        "paceline_recoveries_total",
+        "Peers that came back for their session, by what became of them.",
+        lambda metrics: metrics.recoveries,
         "result",
     ),
     _Row(

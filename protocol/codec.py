@@ -224,9 +224,9 @@ def packet_of(name: str, payload: bytes | events.Event, attachments: int = 0) ->
     return b"5%d-%b" % (attachments, packet[1:]) if attachments else packet
 
 
-def with_argument(packet: bytes, text: str) -> bytes:
-    """Append one more argument, plain ASCII text without quotes, to an event's packet."""
-    return b'%b,"%b"]' % (packet[:-1], text.encode())
+def with_arguments(packet: bytes, arguments: bytes) -> bytes:
+    """Append more arguments, JSON with commas between them, to an event's packet."""
+    return b"%b,%b]" % (packet[:-1], arguments) if arguments else packet
 
 
 def check_placeholders(payload: bytes | Raw, attachments: int) -> None:

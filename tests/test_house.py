@@ -24,6 +24,11 @@ DRAWERS = {"base", "common", "core", "helper", "helpers", "manager", "misc", "ut
 # A module without a test file of its name, and where its tests are instead.
 TESTED_ELSEWHERE = {
     "gateway/__main__.py": "two lines; every journey starts the gateway through it",
+    "gateway/attendance.py": "the tests of the hub, test_hub*.py, which tells it everything",
+    "gateway/broker/memory_sessions.py": "the contract suite, test_sessions.py",
+    "gateway/broker/redis/intercom.py": "the contract suite, test_sessions.py",
+    "gateway/broker/redis/sessions.py": "the contract suite, test_sessions.py",
+    "gateway/sockets/lobby.py": "the tests of the entrance, the namespace and recovery",
     "gateway/broker/memory.py": "the contract suite, test_contract*.py, runs over every backend",
     "gateway/broker/redis/announcement.py": "the contract suite of the brokers, over a real Redis",
     "gateway/broker/redis/broker.py": "the contract suite of the brokers, over a real Redis",

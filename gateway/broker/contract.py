@@ -20,7 +20,8 @@ What every backend guarantees (the numbers are those of the contract suite):
     for as long as the room kind's tombstones last.
 8.  A loss that cannot be made good is told as `Interrupted`, in its place among the deliveries. A
     new epoch is always one: what comes before it is of the old one, what follows of the new.
-9.  Members are counted by peer; entering twice is no fault, leaving unentered neither.
+9.  Members are counted by peer; entering twice is no fault, leaving unentered neither. A peer is
+    counted where it entered last: a worker that it has left behind cannot count it out.
 """
 
 from __future__ import annotations

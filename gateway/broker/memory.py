@@ -38,7 +38,8 @@ class MemoryRooms:
         self.now = now
         self.journals: dict[str, Journal] = {}
         self.followers: dict[str, list[Deliver]] = {}
-        self.members: dict[str, dict[str, Member]] = {}
+        # With the worker where each peer has entered last.
+        self.members: dict[str, dict[str, tuple[Member, MemoryBroker]]] = {}
 
     def journal(self, room: str) -> Journal:
         """The room's journal; a new one, in an epoch of its own, when there is none."""
@@ -147,20 +148,23 @@ class MemoryBroker:
         """Count a peer in."""
         members = self._rooms.members.setdefault(room, {})
         is_new = member.peer_id not in members
-        members[member.peer_id] = member
+        members[member.peer_id] = (member, self)
         return is_new
 
     async def leave(self, room: str, peer_id: str) -> bool:
         """Count a peer out."""
         members = self._rooms.members.get(room, {})
-        was_in = members.pop(peer_id, None) is not None
+        found = members.get(peer_id)
+        if found is None or found[1] is not self:
+            return False
+        del members[peer_id]
         if not members:
-            self._rooms.members.pop(room, None)
-        return was_in
+            del self._rooms.members[room]
+        return True
 
     async def members(self, room: str) -> list[Member]:
         """Everybody who is in."""
-        return list(self._rooms.members.get(room, {}).values())
+        return [member for member, _ in self._rooms.members.get(room, {}).values()]
 
     async def ping(self) -> None:
         """It is always there."""

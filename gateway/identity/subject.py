@@ -57,6 +57,7 @@ class Identity(msgspec.Struct, frozen=True):
     expires_at_seconds: float | None = None  # None: never
     token_id: str | None = None
     issued_at_seconds: float | None = None  # for "every token of this user from before noon"
+    is_anonymous: bool = False  # proved by nothing, which is enough in development alone
 
     def may(self, permission: Permission) -> bool:
         """Whether the role as such has `permission`; `grants` may still narrow it to rooms."""
@@ -77,4 +78,4 @@ def _is_granted(patterns: tuple[str, ...], room: str) -> bool:
 
 def development_identity(suffix: str) -> Identity:
     """Who a peer without a token is, in development; `suffix` tells one from another."""
-    return Identity(subject=f"anonymous-{suffix}", role=Role.RIDER)
+    return Identity(subject=f"anonymous-{suffix}", role=Role.RIDER, is_anonymous=True)

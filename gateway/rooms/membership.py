@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Protocol
 
+from gateway.rooms.places import CURSORS, Places
 from gateway.rooms.subscription import Subscription
 from protocol.cursor import Cursor
 
 if TYPE_CHECKING:
     from gateway.identity import Identity
+    from gateway.rooms.places import Trail
     from gateway.rooms.publication import Publication
 
 Write = Callable[[bytes], None]
@@ -17,40 +19,71 @@ Write = Callable[[bytes], None]
 _NOWHERE = Cursor("", 0, 0)
 
 
+class Ticket(Protocol):
+    """What brings a peer back into its rooms after its connection was lost, on any worker."""
+
+    def note(self) -> None:
+        """The peer's rooms have changed."""
+
+    async def kept(self) -> None:
+        """Return when its present rooms are known to whoever it may come back to; may fail."""
+
+
 class Peer:
     """One connected socket in the main namespace.
 
-    `write` takes finished frames while the peer keeps up; None sends it to the slow lane.
+    `write` takes finished frames while the peer keeps up; None sends it to the slow lane. `trail`
+    is what stands behind its events; the membership sees to it.
     """
 
-    __slots__ = ("audience", "has_cursors", "id", "identity", "subscriptions", "write")
+    __slots__ = (
+        "audience",
+        "has_cursors",
+        "has_offsets",
+        "id",
+        "identity",
+        "is_taken_over",
+        "subscriptions",
+        "ticket",
+        "trail",
+        "write",
+    )
 
     def __init__(self, peer_id: str, identity: Identity, write: Write | None = None) -> None:
         self.id = peer_id
         self.identity = identity
         self.write = write
-        self.has_cursors = False  # whether it is told with each event where it stands
+        self.has_cursors = False  # whether it is told with each event where it stands in its room
+        self.has_offsets = False  # whether it is told where it stands in all its rooms
+        self.ticket: Ticket | None = None
+        self.is_taken_over = False  # whether another connection goes on as this peer
         self.subscriptions: dict[str, Subscription] = {}
         self.audience: Audience | None = None
+        self.trail: Trail | None = None
 
 
 class Audience:
-    """Every peer that is live in exactly these rooms, with cursors or without.
+    """Every peer that is live in exactly these rooms, and of one kind.
 
     A batch of publications is the same bytes for all of an audience, whatever rooms they come
     from and in the broker's order. Most peers are in one room, so most rooms have one audience.
+    The kind says what stands behind each event, which is the same for all of them too. A peer with
+    offsets that is still catching up in some room stands where nobody else does: its kind is the
+    peer itself.
 
-    `batch` is what has been gathered for it, `rounds` how many batches are still on their way.
+    `batch` is what has been gathered for it, each publication with its frame and what stands behind
+    it; `rounds` is how many batches are still on their way.
     """
 
-    __slots__ = ("_writes", "batch", "fast", "has_cursors", "rooms", "rounds", "slow")
+    __slots__ = ("_writes", "batch", "fast", "kind", "rooms", "rounds", "slow", "trail")
 
-    def __init__(self, rooms: frozenset[str], *, has_cursors: bool = False) -> None:
+    def __init__(self, rooms: frozenset[str], kind: Hashable, trail: Trail | None = None) -> None:
         self.rooms = rooms
-        self.has_cursors = has_cursors
+        self.kind = kind
+        self.trail = trail
         self.fast: dict[Peer, Write] = {}
         self.slow: dict[Peer, None] = {}
-        self.batch: list[tuple[Publication, bytes]] = []
+        self.batch: list[tuple[Publication, bytes, bytes]] = []
         self.rounds = 0
         self._writes: tuple[Write, ...] | None = None
 
@@ -114,11 +147,15 @@ class Membership:
     def __init__(self) -> None:
         self.peers: dict[str, Peer] = {}
         self.rooms: dict[str, RoomReaders] = {}
-        self._audiences: dict[tuple[frozenset[str], bool], Audience] = {}
+        self._audiences: dict[tuple[frozenset[str], Hashable], Audience] = {}
 
     def add(self, peer: Peer) -> None:
         """Know a peer."""
         self.peers[peer.id] = peer
+        if peer.has_offsets:
+            peer.trail = Places({}, has_cursors=peer.has_cursors)
+        elif peer.has_cursors:
+            peer.trail = CURSORS
 
     def forget(self, peer: Peer) -> list[str]:
         """Drop a peer and all its subscriptions; return the rooms it was in."""
@@ -139,6 +176,8 @@ class Membership:
         if readers is None:
             readers = self.rooms[room] = RoomReaders(room)
         readers.catching_up[peer] = subscription
+        if peer.has_offsets:
+            self._seat(peer, self._rooms_of(peer))
         return subscription
 
     def go_live(self, subscription: Subscription) -> None:
@@ -153,7 +192,7 @@ class Membership:
         subscription = peer.subscriptions.pop(room, None)
         if subscription is None:
             return False
-        if subscription.is_live:
+        if subscription.is_live or peer.has_offsets:
             self._seat(peer, self._rooms_of(peer) - {room})
         self._end(subscription)
         return True
@@ -170,16 +209,27 @@ class Membership:
 
     def _seat(self, peer: Peer, rooms: frozenset[str]) -> None:
         self._unseat(peer)
+        if isinstance(peer.trail, Places):
+            peer.trail = peer.trail.among(peer.subscriptions)
         if not rooms:
             return
-        key = (rooms, peer.has_cursors)
-        audience = self._audiences.get(key)
+        kind = _kind_of(peer)
+        audience = self._audiences.get((rooms, kind))
         if audience is None:
-            audience = self._audiences[key] = Audience(rooms, has_cursors=peer.has_cursors)
+            audience = self._audiences[rooms, kind] = Audience(rooms, kind, self._trail_of(peer))
             for room in rooms:
                 self.rooms[room].audiences[audience] = None
         audience.add(peer)
         peer.audience = audience
+        peer.trail = audience.trail
+
+    def _trail_of(self, peer: Peer) -> Trail | None:
+        """What stands behind the events of an audience whose first peer this is."""
+        if not peer.has_offsets or _is_behind(peer):
+            return peer.trail
+        # Live in all of them: it has been told what has been delivered here, and flushed.
+        places = {room: self.rooms[room].cursor for room in peer.subscriptions}
+        return Places(places, has_cursors=peer.has_cursors)
 
     def _unseat(self, peer: Peer) -> None:
         audience, peer.audience = peer.audience, None
@@ -187,7 +237,7 @@ class Membership:
             return
         audience.drop(peer)
         if audience.is_empty:
-            del self._audiences[audience.rooms, audience.has_cursors]
+            del self._audiences[audience.rooms, audience.kind]
             for room in audience.rooms:
                 del self.rooms[room].audiences[audience]
 
@@ -197,3 +247,13 @@ class Membership:
         readers.catching_up.pop(subscription.peer, None)
         if not readers.audiences and not readers.catching_up:
             del self.rooms[subscription.room]
+
+
+def _kind_of(peer: Peer) -> Hashable:
+    if peer.has_offsets and _is_behind(peer):
+        return peer
+    return (peer.has_cursors, peer.has_offsets)
+
+
+def _is_behind(peer: Peer) -> bool:
+    return not all(subscription.is_live for subscription in peer.subscriptions.values())

@@ -19,25 +19,26 @@ ANSWERS_LIMIT_BYTES = 4 * 1024 * 1024
 
 
 class _Entry:
-    __slots__ = ("attachments", "cursor", "is_answer", "key", "names", "packet")
+    __slots__ = ("attachments", "is_answer", "key", "names", "packet", "trail")
 
     def __init__(
         self,
         packet: bytes,
         key: tuple[str, str] | None = None,
-        cursor: str | None = None,
+        trail: bytes = b"",
         attachments: tuple[bytes, ...] = (),
     ) -> None:
         self.packet = packet
         self.key = key
-        self.cursor = cursor
+        self.trail = trail
         self.attachments = attachments
         self.names: tuple[str, ...] | None = None
         self.is_answer = False
 
     @property
     def size_bytes(self) -> int:
-        return len(self.packet) + sum(map(len, self.attachments)) + _ENTRY_OVERHEAD_BYTES
+        attachments_bytes = sum(map(len, self.attachments))
+        return len(self.packet) + len(self.trail) + attachments_bytes + _ENTRY_OVERHEAD_BYTES
 
 
 class Outbox:
@@ -47,23 +48,21 @@ class Outbox:
     events are never replaced. What was put in order comes out in order, but for a replaced update,
     which goes out at the place of the older one.
 
-    With cursors, each packet says where its reader stands once it has come that far: a replaced
-    update keeps the cursor of the older one, since what lies between the two is still to come.
+    What stands behind an event says how far its reader has come with it: a replaced update keeps
+    that of the older one, since what lies between the two is still to come.
     """
 
     __slots__ = (
         "_answers_bytes",
         "_entries",
-        "_has_cursors",
         "_limit_bytes",
         "_updates",
         "conflations",
         "size_bytes",
     )
 
-    def __init__(self, limit_bytes: int, *, has_cursors: bool = False) -> None:
+    def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._has_cursors = has_cursors
         self._entries: collections.deque[_Entry] = collections.deque()
         self._updates: dict[tuple[str, str], _Entry] = {}
         self._answers_bytes = 0
@@ -73,20 +72,19 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, publication: Publication) -> bool:
+    def put(self, publication: Publication, trail: bytes = b"") -> bool:
         """Queue a publication; False when more is waiting for the peer than is allowed."""
-        cursor = str(publication.cursor) if self._has_cursors and publication.epoch else None
         if publication.key is None or publication.op is Op.NONE:
             if not publication.epoch:
                 self.seal()  # a notice that continuity is lost: nothing may overtake it
-            return self._append(_Entry(publication.packet, None, cursor, publication.attachments))
+            return self._append(_Entry(publication.packet, None, trail, publication.attachments))
         key = (publication.room, publication.key)
         if publication.op is Op.REMOVE:
             self._updates.pop(key, None)
-            return self._append(_Entry(publication.packet, None, cursor))
+            return self._append(_Entry(publication.packet, None, trail))
         waiting = self._updates.get(key)
         if waiting is None:
-            entry = self._updates[key] = _Entry(publication.packet, key, cursor)
+            entry = self._updates[key] = _Entry(publication.packet, key, trail)
             entry.names = publication.names
             return self._append(entry)
         return self._replace(waiting, publication)
@@ -128,9 +126,7 @@ class Outbox:
                 self.size_bytes -= entry.size_bytes
             if entry.key is not None and self._updates.get(entry.key) is entry:
                 del self._updates[entry.key]
-            packet = entry.packet
-            if entry.cursor is not None:
-                packet = codec.with_argument(packet, entry.cursor)
+            packet = codec.with_arguments(entry.packet, entry.trail)
             packets.append((packet, entry.attachments))
             taken_bytes += len(packet) + sum(map(len, entry.attachments))
         return packets

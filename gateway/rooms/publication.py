@@ -87,13 +87,6 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
         return Cursor(self.epoch, self.offset, self.proof)
 
     @property
-    def placed_packet(self) -> bytes:
-        """The packet with the cursor as one more argument, for peers that asked for it."""
-        if not self.epoch:
-            return self.packet  # a notice, which has no place
-        return codec.with_argument(self.packet, str(self.cursor))
-
-    @property
     def payload(self) -> bytes:
         """The JSON that the event carries."""
         return codec.payload_of(self.packet, self.event)

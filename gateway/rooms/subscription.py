@@ -31,6 +31,7 @@ class Subscription:
         "_after",
         "_held",
         "_is_interrupted",
+        "confirmed",
         "has_overflown",
         "is_live",
         "is_over",
@@ -44,6 +45,9 @@ class Subscription:
         self.is_live = False
         self.is_over = False  # left, or gone
         self.has_overflown = False
+        # The peer is known to lack nothing up to there. Not known of one that asked for what it
+        # missed, or for another snapshot, before it is known to have come.
+        self.confirmed: Cursor | None = None
         self._held: list[tuple[Publication, bool]] | None = []
         self._after: Cursor | None = None
         self._is_interrupted = False

@@ -95,6 +95,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_seconds: Seconds = 10.0  # for the first request of a connection to come
     connect_timeout_seconds: Seconds = 10.0
     upgrade_timeout_seconds: Seconds = 10.0
+    recovery_seconds: SecondsOrNone = 120.0  # how long a lost connection may be gone on with
     drain_notice_seconds: Annotated[float, Meta(ge=0, le=_DAY_SECONDS)] = 3.0
     drain_seconds: Annotated[float, Meta(ge=0, le=_DAY_SECONDS)] = 20.0
     message_limit_bytes: Limit = 65_536  # one inbound Socket.IO packet

@@ -42,6 +42,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
     __slots__ = (
         "_awaits_pong",
         "_next_ping_seconds",
+        "_pinged_seconds",
         "_probe",
         "closed",
         "engine",
@@ -52,6 +53,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         "mailbox",
         "peer",
         "pollbox",
+        "proved_seconds",
         "session",
         "sid",
     )
@@ -72,6 +74,9 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         self._probe: WebSocketLink | None = None
         self._awaits_pong = False
         self._next_ping_seconds = 0.0
+        self._pinged_seconds = 0.0
+        # When the last ping was sent that was answered: what was written before it has arrived.
+        self.proved_seconds = 0.0
 
     # ---- life
 
@@ -278,6 +283,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
             engine.wheel.at(self._next_ping_seconds, self._beat)
         else:
             self._awaits_pong = True
+            self._pinged_seconds = now
             self.send_packet(PING)
             engine.wheel.at(self._next_ping_seconds + engine.ping_timeout, self._beat)
 
@@ -291,5 +297,6 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         # An unasked pong proves nothing and moves nothing.
         if self._awaits_pong:
             self._awaits_pong = False
+            self.proved_seconds = self._pinged_seconds
             now = asyncio.get_running_loop().time()
             self._next_ping_seconds = now + self.engine.ping_interval

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 import structlog
 
 from gateway.authentication import bearer_of
+from gateway.broker.contract import BrokerUnavailable
 from gateway.sockets import packets
 from gateway.sockets.packets import PacketInvalid
 from gateway.sockets.session import Session
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
     from gateway.authentication import Authenticator
     from gateway.identity import Identity
     from gateway.sockets.connection import Connection
+    from gateway.sockets.recovery import Recovery, Returning
 
 logger = structlog.get_logger(__name__)
 
 ENTRIES_LIMIT: Final = 20  # of one connection
+# A crowd that comes back, after a restart perhaps, must not stop the event loop for all others.
+RETURNS_AT_ONCE: Final = 16
 
 
 class _Credentials(msgspec.Struct, frozen=True):
@@ -29,6 +33,22 @@ class _Credentials(msgspec.Struct, frozen=True):
 
     token: str | None = None
     cursors: bool = False  # whether each event is to say where its reader stands
+    recover: bool = False  # whether it wants to be the same peer when it comes back
+    pid: Any = None  # what it comes back with; without `recover` it may mean anything
+    offset: Any = None
+
+
+class Host(Protocol):
+    """Whoever takes care of clients behind the entrance."""
+
+    def let_in(self, session: Session, pid: str | None) -> None:
+        """Welcome a new peer; `pid` is what it may come back with."""
+
+    async def let_back_in(self, session: Session, returning: Returning) -> bool:
+        """Bring a peer back into its rooms; False when that cannot be. Raises as the hub does."""
+
+    def turned_away(self, connection: Connection, refused: Refused) -> None:
+        """Somebody was not let in."""
 
 
 _decode_credentials = msgspec.json.Decoder(_Credentials).decode
@@ -40,16 +60,17 @@ class Entrance:
     def __init__(
         self,
         authenticator: Authenticator,
+        recovery: Recovery,
         identity_limit: int,
-        let_in: Callable[[Session], None],
-        turned_away: Callable[[Connection, Refused], None],
+        host: Host,
     ) -> None:
         self._authenticator = authenticator
+        self._recovery = recovery
         self._identity_limit = identity_limit
-        self._let_in = let_in
-        self._turned_away = turned_away
+        self._host = host
         self._per_identity: dict[str, int] = {}
-        self._waiting: set[str] = set()  # connections whose token's key is being fetched
+        self._waiting: set[str] = set()  # connections that are not answered yet
+        self._turnstile = asyncio.Semaphore(RETURNS_AT_ONCE)
 
     def enter(self, connection: Connection, data: bytes) -> None:
         """Answer a CONNECT, now or later. Raises `PacketInvalid` for a second one while one holds.
@@ -70,11 +91,11 @@ class Entrance:
         except Refused as refused:
             self._turn_away(connection, refused)
         else:
-            if identity is not None:
+            if identity is None or self._comes_back(credentials):
+                self._waiting.add(connection.sid)
+                connection.post(self._enter_later(connection, identity, token, credentials))
+            else:
                 self._admit(connection, identity, credentials)
-                return
-            self._waiting.add(connection.sid)
-            connection.post(self._enter_later(connection, token, credentials))
 
     def leave(self, connection: Connection) -> Session | None:
         """Take a connection's session from it; None when it was not let in."""
@@ -83,40 +104,109 @@ class Entrance:
         if session is None:
             return None
         connection.peer = None
-        subject = session.identity.subject
+        self._count_out(session.identity.subject)
+        return session
+
+    def take(self, session: Session) -> None:
+        """Let a peer in that comes back. Raises `Refused` (CONFLICT) when it has gone meanwhile."""
+        connection = session.connection
+        if connection.closed or connection.sid not in self._waiting:
+            raise Refused(Refusal.CONFLICT, "The connection has gone.")
+        connection.peer = session
+
+    def _comes_back(self, credentials: _Credentials) -> bool:
+        return credentials.recover and credentials.pid is not None and self._recovery.is_on
+
+    async def _enter_later(
+        self,
+        connection: Connection,
+        identity: Identity | None,
+        token: str | None,
+        credentials: _Credentials,
+    ) -> None:
+        """The key of the token has to be fetched first, or the session of a client that is back."""
+        try:
+            if identity is None:
+                identity = await self._authenticator.identify(token)
+            if self._comes_back(credentials):
+                async with self._turnstile:
+                    await asyncio.sleep(0)  # whoever else is ready has a turn in between
+                    if await self._admit_again(connection, identity, credentials):
+                        return
+            if connection.sid in self._waiting and not connection.closed:
+                self._admit(connection, identity, credentials)
+        except Refused as refused:
+            self._turn_away(connection, refused)
+        except BrokerUnavailable:
+            # A client that is turned away does not try again by itself; one that is cut off does.
+            connection.close()
+        finally:
+            self._waiting.discard(connection.sid)
+
+    def _admit(self, connection: Connection, identity: Identity, credentials: _Credentials) -> None:
+        refused = self._count_in(identity.subject)
+        if refused is not None:
+            self._turn_away(connection, refused)
+            return
+        session = Session(connection.engine.generate_id(), identity, connection)
+        session.has_cursors = credentials.cursors
+        connection.peer = session
+        is_to_return = credentials.recover and self._recovery.is_on
+        self._host.let_in(session, self._recovery.issue(session) if is_to_return else None)
+
+    async def _admit_again(
+        self, connection: Connection, identity: Identity, credentials: _Credentials
+    ) -> bool:
+        """Let a client in as the peer that it was; False when it has to come in as a new one."""
+        recovery = self._recovery
+        returning = await recovery.claim(identity, credentials.pid, credentials.offset)
+        if returning is None:
+            return False
+        session = Session(returning.peer_id, returning.identity, connection)
+        session.has_cursors = credentials.cursors
+        recovery.resume(session, returning)
+        refused = self._count_in(session.identity.subject)
+        result = "abandoned" if refused else await self._return(session, returning)
+        if result != "recovered":
+            recovery.drop(session)
+        await recovery.settle(returning, result)
+        if refused is not None:
+            raise refused
+        if result == "unavailable":
+            raise BrokerUnavailable
+        return result != "discontinued"
+
+    async def _return(self, session: Session, returning: Returning) -> str:
+        """Bring a peer back; what became of it."""
+        result = "abandoned"
+        try:
+            is_back = await self._host.let_back_in(session, returning)
+            result = "recovered" if is_back else "discontinued"
+        except BrokerUnavailable:
+            result = "unavailable"
+        except Refused as refused:
+            if refused.refusal is not Refusal.CONFLICT:
+                result = "discontinued"
+        finally:
+            if result != "recovered":
+                self._count_out(session.identity.subject)
+        return result
+
+    def _count_in(self, subject: str) -> Refused | None:
+        """Count one more of an identity; or return why not."""
+        count = self._per_identity.get(subject, 0)
+        if self._identity_limit and count >= self._identity_limit:
+            return Refused(Refusal.TOO_FAST, "This identity has too many connections.")
+        self._per_identity[subject] = count + 1
+        return None
+
+    def _count_out(self, subject: str) -> None:
         left = self._per_identity.get(subject, 0) - 1
         if left > 0:
             self._per_identity[subject] = left
         else:
             self._per_identity.pop(subject, None)
-        return session
-
-    async def _enter_later(
-        self, connection: Connection, token: str | None, credentials: _Credentials
-    ) -> None:
-        """The key of the token has to be fetched first."""
-        try:
-            identity = await self._authenticator.identify(token)
-        except Refused as refused:
-            self._turn_away(connection, refused)
-        else:
-            if connection.sid in self._waiting and not connection.closed:
-                self._admit(connection, identity, credentials)
-        finally:
-            self._waiting.discard(connection.sid)
-
-    def _admit(self, connection: Connection, identity: Identity, credentials: _Credentials) -> None:
-        count = self._per_identity.get(identity.subject, 0)
-        if self._identity_limit and count >= self._identity_limit:
-            refused = Refused(Refusal.TOO_FAST, "This identity has too many connections.")
-            self._turn_away(connection, refused)
-            return
-        self._per_identity[identity.subject] = count + 1
-        session = Session(connection.engine.generate_id(), identity, connection)
-        session.has_cursors = credentials.cursors
-        connection.peer = session
-        self._let_in(session)
 
     def _turn_away(self, connection: Connection, refused: Refused) -> None:
         connection.send_message(packets.connect_error_packet(refused.message, refused.body()))
-        self._turned_away(connection, refused)
+        self._host.turned_away(connection, refused)

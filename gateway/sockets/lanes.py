@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from gateway.rooms.outbox import Outbox
 from gateway.sockets import frames, packets
-from gateway.sockets.rounds import PEERS_PER_TURN, Batch, Round, Rounds
+from gateway.sockets.rounds import PEERS_PER_TURN, Batch, Item, Round, Rounds
 from protocol import codec, events
 from protocol.refusals import Goodbye
 
@@ -57,14 +57,13 @@ class Lanes:
         """Gather a publication for everybody who is live in the room."""
         plain = placed = None
         for audience in readers.audiences:
-            if audience.has_cursors:
-                if placed is None:
-                    placed = (publication, _frames_of(publication, publication.placed_packet))
-                item = placed
+            if audience.trail is None:
+                item = plain = plain or _item_of(publication, b"")
             else:
-                if plain is None:
-                    plain = (publication, _frames_of(publication, publication.packet))
-                item = plain
+                trail = audience.trail.after(publication)
+                if placed is None or placed[2] != trail:
+                    placed = _item_of(publication, trail)
+                item = placed
             if not audience.batch:
                 self._touched.append(audience)
             audience.batch.append(item)
@@ -85,11 +84,12 @@ class Lanes:
         session = cast("Session", peer)
         if peer.audience is not None:
             self.hand_over(peer)  # what was gathered for the peer's other rooms comes first
+        trail = b"" if peer.trail is None else peer.trail.after(publication)
         if session.outbox is None:
-            packet = publication.placed_packet if peer.has_cursors else publication.packet
+            packet = codec.with_arguments(publication.packet, trail)
             session.connection.send_event(packet, publication.attachments)
         else:
-            self._put(session, [(publication, b"")])
+            self._put(session, [(publication, b"", trail)])
 
     def answer(self, session: Session, packet: bytes, *, is_place: bool = False) -> None:
         """Send an answer after all that waits; `is_place` when it says where the peer stands."""
@@ -145,6 +145,7 @@ class Lanes:
             notice = events.GoodbyeNotice(goodbye.code, goodbye.reason, reconnect_after_ms)
         session.connection.send_message(codec.packet_of("goodbye", notice))
         if not goodbye.may_return:
+            session.may_return = False
             session.connection.send_message(packets.disconnect_packet())
         self._metrics.note_goodbye(goodbye)
         session.connection.close()
@@ -157,7 +158,7 @@ class Lanes:
         link = session.connection.link
         if link is None or link.is_paused:
             if session.outbox is None:
-                session.outbox = Outbox(self._outbox_limit_bytes, has_cursors=session.has_cursors)
+                session.outbox = Outbox(self._outbox_limit_bytes)
             self._membership.change_lane(session, None)
         else:
             self.drain(session)
@@ -184,9 +185,9 @@ class Lanes:
         """Write an audience's batch to all its peers, each without its own."""
         batch, audience.batch = audience.batch, []
         if len(batch) == 1 and not audience.slow:
-            self._write_one(audience, *batch[0])
+            self._write_one(audience, batch[0])
             return
-        data = b"".join([frame for _, frame in batch])
+        data = b"".join([frame for _, frame, _ in batch])
         # A write may add its peer to the slow ones; it then has the batch already.
         slow = list(audience.slow)
         authors = self._authors_in(audience, batch)
@@ -202,8 +203,9 @@ class Lanes:
             if peer not in authors:
                 self._put(cast("Session", peer), batch)
 
-    def _write_one(self, audience: Audience, publication: Publication, frame: bytes) -> None:
+    def _write_one(self, audience: Audience, item: Item) -> None:
         """Write one publication where nobody is slow: what nearly all writing is in small rooms."""
+        publication, frame, _ = item
         author = self._membership.peers.get(publication.author)  # type: ignore[union-attr, arg-type] # None is nobody's id
         writes: Sequence[Write] = audience.writes()
         if author is not None and author.audience is audience:
@@ -223,7 +225,7 @@ class Lanes:
     def _begin_round(self, audience: Audience) -> None:
         """Let an audience's batch go out bit by bit; its authors have the rest of it first."""
         batch, audience.batch = audience.batch, []
-        data = b"".join([frame for _, frame in batch])
+        data = b"".join([frame for _, frame, _ in batch])
         authors = self._authors_in(audience, batch)
         for peer in authors:
             self._rounds.catch_up(peer)
@@ -252,7 +254,7 @@ class Lanes:
         assert self._membership is not None
         peers = self._membership.peers
         authors: list[Peer] = []
-        for publication, _ in batch:
+        for publication, _, _ in batch:
             peer = peers.get(publication.author)  # type: ignore[arg-type] # None is nobody's id
             if peer is not None and peer.audience is audience and peer not in authors:
                 authors.append(peer)
@@ -261,14 +263,14 @@ class Lanes:
     def _give_to_author(self, peer: Peer, batch: Batch) -> None:
         others = [item for item in batch if item[0].author != peer.id]
         if others:
-            self._give(peer, others, b"".join([frame for _, frame in others]))
+            self._give(peer, others, b"".join([frame for _, frame, _ in others]))
 
     def _put(self, session: Session, batch: Batch) -> None:
         outbox = session.outbox
         if outbox is None or session.connection.closed:
             return
-        for publication, _ in batch:
-            if not outbox.put(publication):
+        for publication, _, trail in batch:
+            if not outbox.put(publication, trail):
                 self.dismiss(session, Goodbye.TOO_SLOW)
                 return
         self._metrics.deliveries_slow += len(batch)
@@ -277,7 +279,8 @@ class Lanes:
             self.drain(session)
 
 
-def _frames_of(publication: Publication, packet: bytes) -> bytes:
+def _item_of(publication: Publication, trail: bytes) -> Item:
+    packet = codec.with_arguments(publication.packet, trail)
     if not publication.attachments:
-        return frames.message_frame(packet)
-    return frames.event_frames(packet, publication.attachments)
+        return publication, frames.message_frame(packet), trail
+    return publication, frames.event_frames(packet, publication.attachments), trail

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
@@ -12,12 +13,10 @@ import structlog
 from msgspec import UNSET, UnsetType
 
 from gateway.broker.contract import BrokerUnavailable
-from gateway.rooms.pacing import Pacing, ms_of, too_fast
+from gateway.rooms.pacing import ms_of, too_fast
 from gateway.rooms.publication import Outcome, Receipt
 from gateway.sockets import packets
 from gateway.sockets.binary import INCOMPLETE_LIMIT_SECONDS, BinaryEvent
-from gateway.sockets.entrance import Entrance
-from gateway.sockets.expiry import TokenWatch
 from gateway.sockets.packets import PacketInvalid
 from gateway.sockets.session import Session
 from protocol import codec, events
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from gateway.sockets.connection import Connection
     from gateway.sockets.lanes import Lanes
+    from gateway.sockets.lobby import Lobby
     from protocol.cursor import Cursor
 
 logger = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class Namespace:
         hub: Hub,
         lanes: Lanes,
         authenticator: Authenticator,
-        pacing: Pacing,
+        lobby: Lobby,
         metrics: Metrics,
         offences: Offences,
     ) -> None:
@@ -72,14 +72,7 @@ class Namespace:
         self._authenticator = authenticator
         self._metrics = metrics
         self._offences = offences
-        self._entrance = Entrance(
-            authenticator,
-            settings.connections_per_identity_limit,
-            self._let_in,
-            self._turned_away,
-        )
-        self._pacing = pacing
-        self._watch = TokenWatch(settings, lanes)
+        self._lobby = lobby
         self._handlers: dict[type[events.Event], Callable[[Session, Any, bytes], None]] = {
             events.BikeUpdate: self._update,
             events.Publish: self._publish,
@@ -141,7 +134,7 @@ class Namespace:
         """Handle any other packet."""
         session: Session | None = connection.peer
         if packet.kind == packets.CONNECT:
-            self._entrance.enter(connection, packet.data)
+            self._lobby.entrance.enter(connection, packet.data)
         elif session is None or session.binary is not None:
             raise PacketInvalid
         elif packet.kind == packets.EVENT:  # with the namespace spelled out
@@ -149,7 +142,8 @@ class Namespace:
             assert event is not None, "the grammar asks for an array"
             self.heard_event(connection, event)
         elif packet.kind == packets.DISCONNECT:
-            self.closed(connection)
+            session.may_return = False
+            self._lobby.leave(connection)
         elif packet.kind == packets.BINARY_EVENT:
             self._await_attachments(session, BinaryEvent(packet))
         # An ack answers nothing: the gateway asks its peers no questions.
@@ -225,29 +219,11 @@ class Namespace:
 
     def closed(self, connection: Connection) -> None:
         """The peer is gone; nothing of it stays behind."""
-        session = self._entrance.leave(connection)
-        if session is not None:
-            self._hub.forget(session)
-            self._pacing.remember(session.identity, session.pace, time.monotonic())
-            logger.debug("= gone", peer=session.id)
+        self._lobby.leave(connection)
 
     def offended(self, connection: Connection, what: str) -> None:
         """The client broke the protocol."""
         self._offences.note("protocol broken", connection.handshake.address, what=what)
-
-    # ---- coming in
-
-    def _let_in(self, session: Session) -> None:
-        session.pace = self._pacing.pace_of(session.identity)
-        self._hub.welcome(session)
-        self._lanes.choose(session)
-        session.connection.send_message(packets.connect_packet(session.id))
-        self._watch.watch(session)
-        logger.debug("= let in", peer=session.id, subject=session.identity.subject)
-
-    def _turned_away(self, connection: Connection, refused: Refused) -> None:
-        self._metrics.note_refusal(refused.refusal)
-        self._offences.note("not let in", connection.handshake.address, code=refused.refusal.code)
 
     # ---- events
 
@@ -316,6 +292,9 @@ class Namespace:
 
     async def _leave(self, session: Session, request: events.LeaveRoom, answer: Answer) -> None:
         self._hub.leave(session, request.room_id)
+        if session.ticket is not None:
+            with contextlib.suppress(BrokerUnavailable):  # it has left all the same
+                await session.ticket.kept()
         answer(events.Left(request.room_id))
 
     async def _presence(self, session: Session, request: events.Presence, answer: Answer) -> None:
@@ -332,7 +311,7 @@ class Namespace:
             body = events.RoomReset(room, "forbidden")
             session.connection.send_message(codec.packet_of("room-reset", body))
         session.is_warned = False
-        self._watch.watch(session)
+        self._lobby.watch.watch(session)
         expires = identity.expires_at_seconds
         answer(
             events.Authenticated(

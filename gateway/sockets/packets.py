@@ -146,9 +146,14 @@ def ack_packet(ack_id: bytes, body: bytes) -> bytes:
     return b"3%b[%b]" % (ack_id, body)
 
 
-def connect_packet(sid: str) -> bytes:
-    """The acceptance of a client into the main namespace."""
-    return b'0{"sid":"%b"}' % sid.encode()
+def connect_packet(sid: str, pid: str | None = None) -> bytes:
+    """The acceptance of a client into the main namespace; `pid` is what it may come back with.
+
+    JavaScript takes itself for recovered when it gets the `pid` that it has come back with.
+    """
+    if pid is None:
+        return b'0{"sid":"%b"}' % sid.encode()
+    return b'0{"sid":"%b","pid":"%b"}' % (sid.encode(), pid.encode())
 
 
 def connect_error_packet(message: str, data: Any = None) -> bytes:  # noqa: ANN401 - any JSON

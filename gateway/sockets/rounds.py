@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 # uvloop makes the calls at the end of the turn, where no clock of ours sees them.
 PEERS_PER_TURN: Final = 512
 
-Batch = Sequence[tuple["Publication", bytes]]
+# A publication, its frame, and what stands behind it.
+Item = tuple["Publication", bytes, bytes]
+Batch = Sequence[Item]
 
 
 class Round:

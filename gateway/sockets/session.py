@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gateway.rooms.pacing import PeerPace
     from gateway.sockets.binary import BinaryEvent
     from gateway.sockets.connection import Connection
+    from gateway.sockets.tickets import Ticket
 
 
 class Session(Peer):
@@ -26,6 +27,7 @@ class Session(Peer):
         "connection",
         "is_warned",
         "look_seconds",
+        "may_return",
         "outbox",
         "pace",
     )
@@ -33,8 +35,10 @@ class Session(Peer):
     def __init__(self, peer_id: str, identity: Identity, connection: Connection) -> None:
         super().__init__(peer_id, identity)
         self.connection = connection
+        self.ticket: Ticket | None = None
         self.outbox: Outbox | None = None
         self.binary: BinaryEvent | None = None
         self.look_seconds: float | None = None  # when its token is looked at next, if it expires
         self.is_warned = False
+        self.may_return = True  # whether a new connection may go on as this peer
         self.pace: PeerPace  # set when it is let in

@@ -85,6 +85,7 @@ def test_counters_are_counters_and_gauges_are_gauges() -> None:
         "paceline_publications": "counter",
         "paceline_deliveries": "counter",
         "paceline_joins": "counter",
+        "paceline_recoveries": "counter",
         "paceline_refusals": "counter",
         "paceline_goodbyes": "counter",
         "paceline_ingested": "counter",

@@ -35,7 +35,7 @@ class Door:
     """Fulfils the hub's `Peers`: gathers as the real one does, and hands over to the members."""
 
     def __init__(self, dice: Random) -> None:
-        self.tell: dict[Peer, Callable[[Publication], None]] = {}
+        self.tell: dict[Peer, Callable[[Publication, bytes], None]] = {}
         self._dice = dice
         self._window: list[tuple[RoomReaders, Publication]] = []
 
@@ -55,7 +55,12 @@ class Door:
             self.flush()
 
     def send(self, peer: Peer, publication: Publication) -> None:
-        self.tell[peer](publication)
+        if self._window and peer.audience is not None:
+            self.flush()
+        self._tell(peer, publication, b"" if peer.trail is None else peer.trail.after(publication))
+
+    def _tell(self, peer: Peer, publication: Publication, trail: bytes) -> None:
+        self.tell[peer](publication, trail)
 
     def hand_over(self, peer: Peer) -> None:  # noqa: ARG002 - to everybody at once here
         self.flush()
@@ -64,9 +69,10 @@ class Door:
         window, self._window = self._window, []
         for readers, publication in window:
             for audience in readers.audiences:
+                trail = b"" if audience.trail is None else audience.trail.after(publication)
                 for peer in (*audience.fast, *audience.slow):
                     if peer.id != publication.author:
-                        self.send(peer, publication)
+                        self._tell(peer, publication, trail)
 
     def dismiss(self, peer: Peer, goodbye: Goodbye) -> None:
         raise AssertionError(f"{peer.id} was sent off: {goodbye}")
@@ -96,8 +102,7 @@ class Member:
     async def live(self, steps: int) -> None:
         """Do one thing after another, some of them at the same time."""
         for _ in range(steps):
-            if self._peer is None:
-                self._connect()
+            await self._connect_if_gone()
             room = self._dice.choice(ROOMS)
             await self._dice.choices(
                 [self._join, self._leave, self._disconnect, self._publish, self._rest],
@@ -105,18 +110,18 @@ class Member:
             )[0](room)
         for room in ROOMS:
             if self._dice.random() < 0.8:  # most are there at the end
-                self._connect_again_if_gone()
+                await self._connect_if_gone()
                 await self._join(room)
 
-    def _connect_again_if_gone(self) -> None:
+    async def _connect_if_gone(self) -> None:
         if self._peer is None:
-            self._connect()
+            await self._connect()
 
-    def _connect(self) -> None:
+    async def _connect(self) -> None:
         self._worker = self._dice.choice(self._commotion.workers)
         peer = Peer(f"{self._name}-{next(_peer_numbers)}", Identity(self._name, Role.RIDER))
         self._peer = peer
-        self._worker.door.tell[peer] = lambda publication: self._told(peer, publication)
+        self._worker.door.tell[peer] = lambda publication, _: self._told(peer, publication)
         self._worker.hub.welcome(peer)
 
     def _told(self, peer: Peer, publication: Publication) -> None:
@@ -187,7 +192,14 @@ class Member:
 class Commotion:
     """All of it, from one seed."""
 
-    def __init__(self, seed: int, *, losses: int = 0, epochs: int = 0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        losses: int = 0,
+        epochs: int = 0,
+        make_member: Callable[[Commotion, str], Member] = Member,
+    ) -> None:
         self.dice = Random(seed)  # noqa: S311 - it has to repeat itself, not to keep a secret
         self._losses = losses
         self._epochs = epochs
@@ -197,7 +209,7 @@ class Commotion:
             Worker(settings, self._rooms, Random(self.dice.random()))  # noqa: S311 - the same
             for _ in range(2)
         ]
-        self.members = [Member(self, f"member{number}") for number in range(4)]
+        self.members = [make_member(self, f"member{number}") for number in range(4)]
         self.accepted: defaultdict[str, list[Accepted]] = defaultdict(list)
         self._numbers = itertools.count()
         self._lives = dict.fromkeys(range(3), 0)

@@ -5,10 +5,13 @@ The commotion is made from a seed, which a failure names; the judge sees records
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from tests.journeys.checker import Joined, Reset, Told, mistakes_of
 from tests.journeys.commotion import ROOMS, Commotion
+from tests.journeys.returners import Returner
 
 
 def _mistakes(commotion: Commotion, history_length: int | None) -> list[str]:
@@ -59,3 +62,41 @@ async def test_the_commotion_has_what_it_is_there_for() -> None:
     assert any(each.snapshot not in {None, "[]"} for each in joined)
     assert any((each.missed or 0) > 3 for each in joined)
     assert any(each.since is None and not each.asked_snapshot for each in joined)
+
+
+# ---- who is cut off goes on as itself
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_who_is_cut_off_at_any_moment_misses_nothing(seed: int) -> None:
+    commotion = Commotion(4000 + seed, make_member=Returner)
+    await commotion.run(steps=40)
+    town = Returner.towns.pop(commotion)
+
+    assert _mistakes(commotion, history_length=1000) == []
+    assert town.count("recovered") > 2
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_who_is_cut_off_while_things_are_lost_is_told(seed: int) -> None:
+    commotion = Commotion(5000 + seed, losses=3, epochs=2, make_member=Returner)
+    await commotion.run(steps=40)
+    Returner.towns.pop(commotion)
+
+    assert _mistakes(commotion, history_length=None) == []
+
+
+async def test_those_who_come_back_meet_every_end_there_is() -> None:
+    results: Counter[str] = Counter()
+    for seed in range(20):
+        commotion = Commotion(6000 + seed, losses=3, epochs=2, make_member=Returner)
+        await commotion.run(steps=40)
+        for house in Returner.towns.pop(commotion).houses:
+            results.update(house.metrics.recoveries)
+
+    assert {name for name, count in results.items() if count} == {
+        "recovered",
+        "discontinued",
+        "abandoned",
+        "unknown",
+    }

@@ -11,8 +11,9 @@ class Relay:
     """Passes bytes both ways; `cut` loses whatever is under way, as a tunnel does to a phone."""
 
     def __init__(self, server_port: int) -> None:
-        self._server_port = server_port
+        self.server_port = server_port  # of new connections
         self._ends: set[asyncio.StreamWriter] = set()
+        self._swallowed: set[asyncio.StreamWriter] = set()
         self.port = 0
 
     @property
@@ -24,34 +25,46 @@ class Relay:
         for end in self._ends:
             end.transport.abort()
 
+    def know(self, end: asyncio.StreamWriter) -> None:
+        """An end that `cut` has to reach."""
+        self._ends.add(end)
+
+    def swallow(self) -> None:
+        """Let no byte through on any connection that there is now, and let neither end know."""
+        self._swallowed |= self._ends
+
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client, until either side has ended."""
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.server_port)
         except OSError:
             writer.transport.abort()
+            self._ends.discard(writer)
             return
         ends = {writer, far_writer}
         self._ends |= ends
         ways = [
-            asyncio.create_task(_pass_on(reader, far_writer)),
-            asyncio.create_task(_pass_on(far_reader, writer)),
+            asyncio.create_task(self._pass_on(reader, far_writer)),
+            asyncio.create_task(self._pass_on(far_reader, writer)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._ends -= ends
+            self._swallowed -= ends
             for way in ways:
                 way.cancel()
             for end in ends:
                 end.close()
 
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                if writer not in self._swallowed:
+                    writer.write(data)
+                    await writer.drain()
+        if writer in self._swallowed:
+            await asyncio.Event().wait()  # nor is the end let through
 
 
 @contextlib.asynccontextmanager
@@ -61,6 +74,7 @@ async def relay_to(server_port: int) -> AsyncIterator[Relay]:
     carrying: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        relay.know(writer)  # the task may be cancelled before it has begun
         task = asyncio.create_task(relay.carry(reader, writer))
         carrying.add(task)
         task.add_done_callback(carrying.discard)

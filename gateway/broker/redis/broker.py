@@ -5,6 +5,8 @@ follow    -> followings.py  channel, order, holes          read.lua, turn.lua, e
 history,
 snapshot  -> reads.py       shared by all who ask          read.lua, snapshot.lua
 enter     -> presence.py    members, dead workers          enter.lua, leave.lua
+
+On the same connections: sessions.py and intercom.py, what workers know of each other's peers.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from typing import Final
 import structlog
 
 from gateway.broker.contract import BrokerUnavailable, Deliver, History, Settle, Snapshot
+from gateway.broker.redis import sessions
 from gateway.broker.redis.followings import Followings
+from gateway.broker.redis.intercom import RedisIntercom
 from gateway.broker.redis.presence import Presence
 from gateway.broker.redis.publisher import Publisher
 from gateway.broker.redis.reads import Reads
@@ -43,6 +47,7 @@ class RedisBroker:
     """One worker's access to the rooms in Redis.
 
     `redis` is for whoever else needs Redis in this process: `start` connects it, `stop` ends it.
+    `intercom` hears on the same connections.
     """
 
     def __init__(  # noqa: PLR0913 - where, what kind of rooms, and how this worker is called
@@ -58,10 +63,12 @@ class RedisBroker:
         self._kind_of = kind_of
         self._rooms = RedisRooms(kind_of, prefix)
         worker_id = worker_id or secrets.token_urlsafe(6)
-        self.redis: Redis = redis_of(address, SCRIPTS, f"{prefix}:beat:{worker_id}", self)
+        scripts = (*SCRIPTS, *sessions.SCRIPTS)
+        self.redis: Redis = redis_of(address, scripts, f"{prefix}:beat:{worker_id}", self)
+        self.intercom = RedisIntercom(self.redis, worker_id, prefix)
         self._reads = Reads(self.redis, self._rooms)
         self._publisher = Publisher(self.redis, self._rooms)
-        self._followings = Followings(self.redis, self._rooms, self._reads)
+        self._followings = Followings(self.redis, self._rooms, self._reads, self.intercom.heard)
         self._presence = Presence(
             self.redis, self._rooms, worker_id, prefix, self._announce_departure
         )
@@ -159,13 +166,16 @@ class RedisBroker:
     def dropped(self, shard: Shard, channel: bytes) -> None:
         """Pass it on."""
         self._followings.dropped(shard, channel)
+        self.intercom.dropped(channel)
 
     def subscriber_up(self, shard: Shard) -> None:
         """Follow what was followed there."""
+        self.intercom.listen()
         self._followings.subscriber_up(shard)
 
     def subscriber_down(self, shard: Shard) -> None:
         """Deliver nothing of it until it is whole again."""
+        self.intercom.subscriber_down(shard)
         self._followings.subscriber_down(shard)
 
     def commands_up(self, shard: Shard) -> None:
@@ -174,6 +184,7 @@ class RedisBroker:
 
     def moved(self) -> None:
         """Follow rooms where they are now."""
+        self.intercom.listen()
         self._followings.moved()
 
     async def _enter_again(self, shard: Shard) -> None:

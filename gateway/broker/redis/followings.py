@@ -9,7 +9,7 @@ is dropped, and so is a hole of its own, to be read from the log like any other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import structlog
@@ -33,6 +33,8 @@ _FOLLOW_TIMEOUT_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 0.1
 _ROOMS_AT_ONCE: Final = 200
 
+Stray = Callable[[bytes, bytes], None]
+
 LOST: Final = "history lost"
 RESTARTED: Final = "history restarted"
 
@@ -40,8 +42,9 @@ RESTARTED: Final = "history restarted"
 class Followings:
     """The rooms that one worker follows; fulfils what its connections want of their listener."""
 
-    def __init__(self, redis: Redis, rooms: RedisRooms, reads: Reads) -> None:
+    def __init__(self, redis: Redis, rooms: RedisRooms, reads: Reads, stray: Stray) -> None:
         self._redis = redis
+        self._stray = stray  # is told what comes on a channel of no room that is followed
         self._rooms = rooms
         self._reads = reads
         self._deliver: Deliver | None = None
@@ -110,7 +113,8 @@ class Followings:
         for channel, data in messages:
             following = self._by_channel.get(channel)
             if following is None:
-                continue  # the beat, or a room that has just been left
+                self._stray(channel, data)
+                continue
             try:
                 before, publication = announcement.read(following.room.name, data)
             except AnnouncementInvalid as error:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gateway.rooms.outbox import ANSWERS_LIMIT_BYTES, Outbox
+from gateway.rooms.places import CURSORS
 from gateway.rooms.publication import Publication
 from tests.gateway.rooms.drafts import event, publication_of, removal, update
 from tests.gateway.rooms.reference import Value, merged
@@ -223,18 +224,18 @@ TestSlow = Slow.TestCase
 TestSlow.settings = hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-def test_a_replaced_update_keeps_the_cursor_of_the_older_one() -> None:
-    outbox = Outbox(PLENTY_BYTES, has_cursors=True)
+def test_a_replaced_update_keeps_the_trail_of_the_older_one() -> None:
+    outbox = Outbox(PLENTY_BYTES)
     first, between, last = (
         publication_of(update(key, {"x": offset}), offset)
         for offset, key in enumerate(("b1", "b2", "b1"), start=1)
     )
     for publication in (first, between, last):
-        assert outbox.put(publication)
+        assert outbox.put(publication, CURSORS.after(publication))
 
-    cursors = [packet.rsplit(b",", 1)[1] for packet, _ in outbox.take(PLENTY_BYTES)]
+    trails = [packet.rsplit(b",", 1)[1] for packet, _ in outbox.take(PLENTY_BYTES)]
 
-    assert cursors == [f'"{each.cursor}"]'.encode() for each in (first, between)]
+    assert trails == [f'"{each.cursor}"]'.encode() for each in (first, between)]
 
 
 def test_an_answer_of_any_size_waits_beside_what_the_room_has() -> None:

@@ -10,11 +10,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gateway.authentication import Authenticator
+from gateway.broker.memory_sessions import MemoryIntercom, MemorySessions
+from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.sockets.connection import Connection
 from gateway.sockets.engine import Engine
-from gateway.sockets.entrance import ENTRIES_LIMIT, Entrance
+from gateway.sockets.entrance import ENTRIES_LIMIT, RETURNS_AT_ONCE, Entrance
 from gateway.sockets.packets import PacketInvalid
+from gateway.sockets.recovery import Recovery, Returning
 from gateway.sockets.session import Session
 from protocol.refusals import Refusal, Refused
 from tests.gateway.broker.worker import eventually
@@ -30,15 +33,26 @@ class Guests:
         settings = Settings.from_env({"PACELINE_JWT_SECRET": SECRET})
         self.engine = Engine()
         self.sessions: list[Session] = []
+        self.pids: list[str] = []
+        self.returned: list[str] = []
         self.refusals: list[Refusal] = []
+        sessions, intercom = MemorySessions(120.0, time.monotonic), MemoryIntercom({})
+        self.recovery = Recovery(120.0, sessions, intercom, Metrics())
         self.entrance = Entrance(
-            authenticator or Authenticator(settings),
-            identity_limit,
-            self.sessions.append,
-            self._turned_away,
+            authenticator or Authenticator(settings), self.recovery, identity_limit, self
         )
 
-    def _turned_away(self, _connection: Connection, refused: Refused) -> None:
+    def let_in(self, session: Session, pid: str | None) -> None:
+        self.sessions.append(session)
+        if pid is not None:
+            self.pids.append(pid)
+
+    async def let_back_in(self, session: Session, returning: Returning) -> bool:
+        self.entrance.take(session)
+        self.returned.append(returning.peer_id)
+        return True
+
+    def turned_away(self, _connection: Connection, refused: Refused) -> None:
         self.refusals.append(refused.refusal)
 
     def enter(self, sid: str, auth: str) -> Connection:
@@ -119,6 +133,28 @@ async def test_of_one_identity_so_many_are_let_in_and_a_place_becomes_free_again
 
     assert guests.refusals == [Refusal.TOO_FAST]
     assert len(guests.sessions) == 4
+
+
+async def test_of_a_crowd_that_comes_back_some_are_let_in_in_each_turn_of_the_loop() -> None:
+    guests = Guests()
+    count = 3 * RETURNS_AT_ONCE
+    auth = f'{{"token":"{RIDER}","recover":true}}'
+    connections = [guests.enter(f"first {number}", auth) for number in range(count)]
+    for session, connection in zip(guests.sessions, connections, strict=True):
+        session.ticket.note()  # type: ignore[union-attr] # it was asked for
+        guests.recovery.drop(session)
+        guests.entrance.leave(connection)
+    await guests.recovery.stop()
+    for number, pid in enumerate(guests.pids):
+        guests.enter(f"again {number}", f'{auth[:-1]},"pid":"{pid}"}}')
+    per_turn = [0]
+    while len(guests.returned) < count:
+        await asyncio.sleep(0)
+        per_turn.append(len(guests.returned) - sum(per_turn))
+    guests.engine.wheel.stop()
+
+    assert max(per_turn) <= RETURNS_AT_ONCE
+    assert guests.returned == [session.id for session in guests.sessions]
 
 
 async def test_to_leave_without_having_been_let_in_is_nothing() -> None:

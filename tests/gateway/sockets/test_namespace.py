@@ -186,7 +186,7 @@ async def test_nothing_is_left_of_a_peer_that_has_gone() -> None:
             await request(port, "GET", "/healthz")
 
         assert gateway.server.engine.sockets == {}
-        assert gateway.namespace._entrance._per_identity == {}  # noqa: SLF001 - shows nowhere else
+        assert gateway.lobby.entrance._per_identity == {}  # noqa: SLF001 - shows nowhere else
 
 
 def test_the_usual_answer_is_what_its_class_would_make_of_it() -> None:
