@@ -37,10 +37,12 @@ from gateway.lag import LoopLag
 from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.redis.client import call
+from gateway.removals import Removals
 from gateway.rest import admission
 from gateway.rest.admission import Admission
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.members import MembersResource
 from gateway.rest.problems import Handler, Problems
 from gateway.rest.routes import health_routes_of, routes_of
 from gateway.rooms.pacing import Pacing
@@ -108,6 +110,7 @@ class Gateway:
         )
         self.hub = Hub(settings, self.broker, self.lanes)
         self.lanes.serve(self.hub.membership)
+        self.removals = Removals(self.hub, intercom)
         pacing = Pacing(settings)
         self.lobby = Lobby(
             settings,
@@ -258,7 +261,8 @@ class Gateway:
             client_max_size=self.settings.body_limit_bytes,
         )
         events = EventsResource(self.hub, self.authenticator, self.metrics)
-        app.add_routes(routes_of(events, self.health))
+        members = MembersResource(self.hub, self.authenticator, self.removals)
+        app.add_routes(routes_of(events, members, self.health))
         self.server.attach(app)
         return app
 

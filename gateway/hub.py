@@ -333,6 +333,18 @@ class Hub:
         if self._end_reading(peer, room):
             self._attendance.depart([room], peer)
 
+    def expel(self, peer: Peer, room: str) -> None:
+        """End a peer's reading of a room by somebody else's will; it is told."""
+        if room in peer.subscriptions:
+            body = events.RoomReset(room, "removed")
+            notice = Publication(room, "", 0, 0, "room-reset", codec.packet_of("room-reset", body))
+            self.leave(peer, room)
+            self._peers.send(peer, notice)
+
+    def dismiss(self, peer: Peer, goodbye: Goodbye) -> None:
+        """Say goodbye to a peer and close its connection."""
+        self._peers.dismiss(peer, goodbye)
+
     def release(self, peer: Peer) -> None:
         """Another connection goes on as this peer: it goes, and nobody is told of it."""
         peer.is_taken_over = True

@@ -94,3 +94,8 @@ class MemoryIntercom:
         worker = self._workers.get(worker_id)
         if worker is not None and topic in worker._hear:  # noqa: SLF001 - its own class
             worker._hear[topic](message)  # noqa: SLF001 - the same
+
+    def tell_all(self, topic: str, message: bytes) -> None:
+        """Send a message to everybody."""
+        for worker_id in tuple(self._workers):
+            self.tell(worker_id, topic, message)

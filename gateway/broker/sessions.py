@@ -66,3 +66,6 @@ class Intercom(Protocol):
 
     def tell(self, worker_id: str, topic: str, message: bytes) -> None:
         """Send a message. That a worker is no more is no fault."""
+
+    def tell_all(self, topic: str, message: bytes) -> None:
+        """Send a message to every worker, this one included. Raises `BrokerUnavailable`."""

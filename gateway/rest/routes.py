@@ -6,13 +6,19 @@ from aiohttp import web
 
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.members import MembersResource
 
 
-def routes_of(events: EventsResource, health: HealthResource) -> list[web.RouteDef]:
+def routes_of(
+    events: EventsResource, members: MembersResource, health: HealthResource
+) -> list[web.RouteDef]:
     """Every URL but the Socket.IO endpoint."""
     return [
         *health_routes_of(health),
         web.post("/api/rooms/{roomId}/events", events.post),
+        web.get("/api/rooms/{roomId}/members", members.list),
+        web.delete("/api/rooms/{roomId}/members/{peerId}", members.remove),
+        web.delete("/api/peers", members.dismiss),
     ]
 
 

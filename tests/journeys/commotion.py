@@ -90,6 +90,9 @@ class Worker:
 class Member:
     """A client that keeps a record of each room, and knows how far it has come."""
 
+    since_share = 0.6
+    snapshot_share = 0.5
+
     def __init__(self, commotion: Commotion, name: str) -> None:
         self._commotion = commotion
         self._dice = commotion.dice
@@ -136,8 +139,8 @@ class Member:
     async def _join(self, room: str) -> None:
         peer, worker = self._peer, self._worker
         assert peer is not None
-        since = self._places.get(room) if self._dice.random() < 0.6 else None
-        request = events.JoinRoom(room, since, snapshot=self._dice.random() < 0.5)
+        since = self._places.get(room) if self._dice.random() < self.since_share else None
+        request = events.JoinRoom(room, since, snapshot=self._dice.random() < self.snapshot_share)
         joining = asyncio.create_task(
             worker.hub.join(peer, request, lambda joined: self._joined(peer, request, joined))
         )

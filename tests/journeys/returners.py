@@ -26,6 +26,7 @@ from tests.journeys.commotion import ROOMS, Commotion, Member, Worker
 
 if TYPE_CHECKING:
     from gateway.sockets.session import Session
+    from gateway.sockets.tickets import Ticket
 
 
 class LaggingSessions(MemorySessions):
@@ -107,6 +108,10 @@ class Town:
 
 class Returner(Member):
     """Goes on where it was, and begins anew only when it is told to."""
+
+    # After either nobody can be sure of what it has, for some time.
+    since_share = 0.1
+    snapshot_share = 0.2
 
     towns: dict[Commotion, Town] = {}  # noqa: RUF012 - one for each commotion, made by the first
 
@@ -196,6 +201,16 @@ class Returner(Member):
     def _joined(self, peer: Peer, request: events.JoinRoom, joined: events.Joined) -> None:
         if self._peer is peer:
             super()._joined(peer, request, joined)
+
+    async def _rest(self, room: str) -> None:
+        """Be idle; a ping may be answered meanwhile, and proves that all has come."""
+        await super()._rest(room)
+        visitor = self._peer
+        if isinstance(visitor, Visitor) and self._worker.door.is_idle:
+            ticket = cast("Ticket", visitor.ticket)
+            ticket.confirm(visitor.proved_seconds + 1)
+            visitor.proved_seconds += 2
+            ticket.confirm(visitor.proved_seconds)
 
     async def _disconnect(self, _room: str) -> None:
         visitor, self._peer = self._peer, None

@@ -79,7 +79,10 @@ def check_failure(_: str, text: str) -> None:
 
 
 def check_auth(_: str, text: str) -> None:
-    assert msgspec.json.decode(text, type=dict[str, str]).keys() == {"token"}
+    auth = msgspec.json.decode(text, type=dict[str, str | bool])
+    assert {"token"} <= auth.keys() <= {"token", "recover", "pid", "offset"}
+    for place in str(auth.get("offset", "")).split(",") if "offset" in auth else ():
+        Cursor.parse(place.partition(":")[2])
 
 
 def check_http_item(_: str, text: str) -> None:

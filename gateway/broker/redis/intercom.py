@@ -1,4 +1,4 @@
-"""This module owns messages from worker to worker: each worker has a channel of its own."""
+"""This module owns messages from worker to worker: each has a channel, and all have one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from gateway.broker.contract import BrokerUnavailable
 from gateway.broker.sessions import Hear
 from gateway.redis.client import Redis, slot_of
 from gateway.redis.connection import pack
@@ -21,8 +22,12 @@ class RedisIntercom:
         self._redis = redis
         self._worker_id = worker_id
         self._prefix = prefix
-        self._channel = self._channel_of(worker_id)
-        self._shard: Shard | None = None  # where the channel is subscribed
+        self._everyone = f"{prefix}:everyone".encode()
+        # Where each of the channels is subscribed.
+        self._shards: dict[bytes, Shard | None] = {
+            self._channel_of(worker_id): None,
+            self._everyone: None,
+        }
         self._hear: dict[bytes, Hear] = {}
 
     @property
@@ -36,16 +41,23 @@ class RedisIntercom:
 
     def tell(self, worker_id: str, topic: str, message: bytes) -> None:
         """Send a message; when Redis is away it is lost."""
-        channel = self._channel_of(worker_id)
+        self._send(self._channel_of(worker_id), topic, message)
+
+    def tell_all(self, topic: str, message: bytes) -> None:
+        """Send a message to everybody."""
+        if not self._send(self._everyone, topic, message):
+            raise BrokerUnavailable
+
+    def _send(self, channel: bytes, topic: str, message: bytes) -> bool:
         shard = self._redis.shard_of(slot_of(channel))
-        if shard is not None:
-            shard.send(pack((b"SPUBLISH", channel, topic.encode() + b" " + message)), _unanswered)
+        words = (b"SPUBLISH", channel, topic.encode() + b" " + message)
+        return shard is not None and shard.send(pack(words), _unanswered)
 
     # ---- from the connections
 
     def heard(self, channel: bytes, data: bytes) -> None:
         """Take a message of a channel that is no room's."""
-        if channel != self._channel:
+        if channel not in self._shards:
             return  # the beat, or a room that has just been left
         topic, _, message = data.partition(b" ")
         hear = self._hear.get(topic)
@@ -58,21 +70,23 @@ class RedisIntercom:
             logger.exception("! message not understood", topic=topic)
 
     def listen(self) -> None:
-        """Subscribe where the channel is now, unless that is done."""
-        shard = self._redis.shard_of(slot_of(self._channel))
-        if shard is not self._shard and shard is not None and shard.subscriber is not None:
-            shard.subscriber.subscribe(self._channel)
-            self._shard = shard
+        """Subscribe where the channels are now, unless that is done."""
+        for channel, present in self._shards.items():
+            shard = self._redis.shard_of(slot_of(channel))
+            if shard is not present and shard is not None and shard.subscriber is not None:
+                shard.subscriber.subscribe(channel)
+                self._shards[channel] = shard
 
     def subscriber_down(self, shard: Shard) -> None:
         """What was subscribed there is not any more."""
-        if shard is self._shard:
-            self._shard = None
+        for channel, present in self._shards.items():
+            if shard is present:
+                self._shards[channel] = None
 
     def dropped(self, channel: bytes) -> None:
         """The slot of a channel has moved to another node."""
-        if channel == self._channel:
-            self._shard = None
+        if channel in self._shards:
+            self._shards[channel] = None
             self.listen()
 
     def _channel_of(self, worker_id: str) -> bytes:

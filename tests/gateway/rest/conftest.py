@@ -17,12 +17,15 @@ from pytest_aiohttp import AiohttpClient
 from gateway.authentication import Authenticator
 from gateway.broker.contract import Broker, Delivery
 from gateway.broker.memory import MemoryBroker, MemoryRooms
+from gateway.broker.memory_sessions import MemoryIntercom
 from gateway.hub import Hub
 from gateway.identity import Grants, KeySet, Role, sign_token
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.removals import Removals
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.members import MembersResource
 from gateway.rest.problems import Problems
 from gateway.rest.routes import routes_of
 from gateway.rooms.publication import Publication
@@ -46,6 +49,7 @@ class Door:
     health: HealthResource
     other_worker: MemoryBroker
     heard: list[Publication]
+    hub: Hub
 
     async def post(
         self, room: str, body: object, headers: dict[str, str] | None = None
@@ -88,9 +92,12 @@ async def open_door(aiohttp_client: AiohttpClient) -> AsyncIterator[OpenDoor]:
         app = web.Application(
             middlewares=[problems.answer], client_max_size=settings.body_limit_bytes
         )
-        events = EventsResource(hub, Authenticator(settings), metrics)
-        app.add_routes(routes_of(events, health))
-        return Door(await aiohttp_client(app), metrics, health, other_worker, heard)
+        authenticator = Authenticator(settings)
+        events = EventsResource(hub, authenticator, metrics)
+        removals = Removals(hub, MemoryIntercom({}))
+        members = MembersResource(hub, authenticator, removals)
+        app.add_routes(routes_of(events, members, health))
+        return Door(await aiohttp_client(app), metrics, health, other_worker, heard, hub)
 
     yield open_
     for part in started:

@@ -21,4 +21,8 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("GET", "/metrics"),
         ("HEAD", "/metrics"),
         ("POST", "/api/rooms/{roomId}/events"),
+        ("GET", "/api/rooms/{roomId}/members"),
+        ("HEAD", "/api/rooms/{roomId}/members"),
+        ("DELETE", "/api/rooms/{roomId}/members/{peerId}"),
+        ("DELETE", "/api/peers"),
     }
