@@ -96,7 +96,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         self.closed = True
         self.engine.bury(self, reason)
         if self._probe is not None:
-            self._probe.close()
+            self._probe.hang_up()
         if self.link is not None:
             self.link.close(code)
             self.engine.see_off(self.link)
@@ -191,7 +191,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
             else:
                 self.hear_packet(text)
         elif link is not self._probe:
-            link.close()  # an upgrade that was given up
+            link.hang_up()  # an upgrade that was given up
         elif text == _PROBE:
             link.write(frames.text_frame(_PROBED))
             assert self.pollbox is not None
@@ -261,7 +261,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
     def _give_up_probe(self, link: WebSocketLink) -> None:
         if self._probe is link:
             self._forget_probe(link)
-            link.close()
+            link.hang_up()
 
     def _forget_probe(self, link: WebSocketLink) -> None:
         if self._probe is link:
