@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -68,12 +69,18 @@ class SentinelTrio:
             )
             replica.start()
             self.servers.append(replica)
+        # A Sentinel looks for replicas when it starts, and then only every ten seconds.
+        self._wait(self._is_followed, "the replicas do not follow")
         for _ in range(3):
             self._start_sentinel(self.servers[0].port)
+        self._wait(self._is_watched, "the Sentinels do not find each other")
+
+    @staticmethod
+    def _wait(is_enough: Callable[[], bool], complaint: str) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not self._is_complete():
+        while not is_enough():
             if time.monotonic() > deadline:
-                raise RuntimeError("the Sentinels do not find each other")
+                raise RuntimeError(complaint)
             time.sleep(0.05)
 
     def _start_sentinel(self, master_port: int) -> None:
@@ -94,15 +101,17 @@ class SentinelTrio:
         if not wait_until_listening(port, _START_SECONDS):
             raise RuntimeError("a Sentinel does not listen")
 
-    def _is_complete(self) -> bool:
+    def _is_followed(self) -> bool:
+        replicas = self.servers[0].info("replication")
+        return all(replicas.get(f"slave{n}", {}).get("state") == "online" for n in (0, 1))
+
+    def _is_watched(self) -> bool:
         for port in self.sentinel_ports:
             with redis.Redis(port=port, decode_responses=True) as sentinel:
                 master = sentinel.sentinel_master(NAME)
             if (master["num-slaves"], master["num-other-sentinels"]) != (2, 2):
                 return False
-        with redis.Redis(port=self.servers[0].port, decode_responses=True) as master:
-            replicas = master.info("replication")
-        return all(replicas.get(f"slave{n}", {}).get("state") == "online" for n in (0, 1))
+        return True
 
     def kill(self) -> None:
         """End everything."""
