@@ -98,7 +98,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         self.closed = True
         self.engine.bury(self, reason)
         if self._probe is not None:
-            self._probe.close()
+            self._probe.hang_up()
         # The timer of the heartbeat holds the session for a while; what is large is let go now.
         link, pollbox = self.link, self.pollbox
         self.link = self.pollbox = self._probe = None
@@ -208,7 +208,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
             else:
                 self.hear_packet(text)
         elif link is not self._probe:
-            link.close()  # an upgrade that was given up
+            link.hang_up()  # an upgrade that was given up
         elif text == _PROBE:
             link.write(frames.text_frame(_PROBED))
             assert self.pollbox is not None
@@ -283,7 +283,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
     def _give_up_probe(self, link: WebSocketLink) -> None:
         if self._probe is link:
             self._forget_probe(link)
-            link.close()
+            link.hang_up()
 
     def _forget_probe(self, link: WebSocketLink) -> None:
         if self._probe is link:

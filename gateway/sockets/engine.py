@@ -320,7 +320,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc] # python-engineio has 
             link.start()
         else:
             link.owner = None
-            link.close()
+            link.hang_up()
         return response
 
     async def _poll(

@@ -165,6 +165,16 @@ class WebSocketLink(asyncio.Protocol):
             self._uncork()
             self.transport.close()
 
+    def hang_up(self) -> None:
+        """End without a close frame; what was written before still goes out.
+
+        For an upgrade that is not finished: python-engineio's client takes the close frame for the
+        answer to its probe, and is lost over it for good; without one it goes on polling.
+        """
+        if not self.transport.is_closing():
+            self._uncork()
+            self.transport.close()
+
     def abort(self) -> None:
         """End at once; what is waiting to be written is dropped."""
         self.transport.abort()

@@ -1,21 +1,27 @@
-// Many sockets of the official client with its default transports: `node crowd-client.mjs URL TOKEN COUNT`.
+// Many sockets of the official client with its default transports: `node crowd-client.mjs URL TOKEN COUNT AT-ONCE`.
 //
-// Prints one JSON object a second, and when all are connected and upgraded; ends with its standard input.
+// So many of them are on their way at once. Prints one JSON object each time it looks how many are there; ends with
+// its standard input.
 
 import { io } from 'socket.io-client';
 
-const LOOK_MS = 250;
-const [url, token, count] = process.argv.slice(2);
+const LOOK_MS = 100;
+const [url, token, count, atOnce] = process.argv.slice(2);
 const failures = {};
 const sockets = [];
 
-for (let number = 0; number < Number(count); number += 1) {
+const fail = (what) => {
+  failures[what] = (failures[what] ?? 0) + 1;
+};
+
+function begin() {
   const socket = io(url, { auth: { token }, forceNew: true, reconnection: false, timeout: 60_000 });
-  const fail = (what) => {
-    failures[what] = (failures[what] ?? 0) + 1;
-  };
   socket.on('connect_error', (error) => fail(`connect: ${error.message}`));
-  socket.on('disconnect', (reason) => fail(`disconnect: ${reason}`));
+  socket.on('disconnect', (reason, details) => {
+    // of an HTTP request: its status, and what it was answered
+    const { message, description, context } = details ?? {};
+    fail(['disconnect', reason, message, description?.message ?? description, context?.responseText].join(': '));
+  });
   socket.io.engine.on('upgradeError', (error) => fail(`upgrade: ${error.message}`));
   sockets.push(socket);
 }
@@ -24,6 +30,7 @@ function look() {
   const connected = sockets.filter((socket) => socket.connected).length;
   const upgraded = sockets.filter((socket) => socket.io.engine.transport?.name === 'websocket').length;
   console.log(JSON.stringify({ connected, upgraded, failures }));
+  while (sockets.length < Number(count) && sockets.length - upgraded < Number(atOnce)) begin();
 }
 
 setInterval(look, LOOK_MS);

@@ -267,9 +267,27 @@ def test_closing_takes_the_probe_along() -> None:
         engine, _ = engine_of()
         connection = polling_connection_of(engine)
         _, transport = upgrade_of(engine, connection, b"2probe")
+        before = list(transport.frames)
         connection.close()
 
         assert transport.is_closing()
+        assert transport.frames == before, "a close frame would be taken for an answer to the probe"
+        engine.wheel.stop()
+
+    virtual_time.run(scenario())
+
+
+def test_a_probe_that_is_never_finished_ends_without_a_close_frame() -> None:
+    async def scenario() -> None:
+        engine, _ = engine_of()
+        connection = polling_connection_of(engine)
+        _, transport = upgrade_of(engine, connection, b"2probe")
+        before = list(transport.frames)
+        await asyncio.sleep(engine.limits.upgrade_timeout_seconds + 1)
+
+        assert transport.is_closing()
+        assert transport.frames == before
+        assert not connection.closed
         engine.wheel.stop()
 
     virtual_time.run(scenario())

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
+from gateway.sockets import frames
 from gateway.sockets.internals import FrameQueue
 from gateway.sockets.websocket import HandshakeInvalid, LinkLimits, WebSocketLink, accept
 from tests.conformance.server import serving
@@ -230,6 +231,16 @@ def test_closing_twice_sends_one_close_frame() -> None:
     link.close(1000)
 
     assert transport.frames == [Frame(CLOSE, (1001).to_bytes(2, "big"))]
+
+
+def test_hanging_up_sends_no_close_frame_and_what_was_written() -> None:
+    link, transport, _ = link_of()
+    link.write(frames.text_frame(b"last"))
+    link.hang_up()
+    link.hang_up()
+
+    assert transport.is_closing()
+    assert transport.frames == [Frame(TEXT, b"last")]
 
 
 def test_what_came_together_with_the_request_is_heard_at_the_start() -> None:

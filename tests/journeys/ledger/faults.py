@@ -169,7 +169,10 @@ FAULTS: Final = {
 
 
 async def suffer(stage: Stage, redis: RedisServer, name: str) -> None:
-    """Inflict a fault, and return when it is over and everybody hears again."""
+    """Inflict a fault, and return when it is over and everybody hears again.
+
+    Raises `TimeoutError` when somebody does not hear within the patience of the cast.
+    """
     fault = FAULTS[name]
     async with stage.fault(name, may_reset=fault.may_reset):
         await fault.inflict(stage, redis)

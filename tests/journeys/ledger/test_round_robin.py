@@ -17,17 +17,22 @@ from tests.toolbox.riders import RiderProcess, wait_for_lines
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
 
 CLIENTS = 1000
+AT_ONCE = 50
 WORKERS = 4
 ALL_IN_SECONDS = 120.0
+# One process has all the clients, and little time for a ping while it connects them.
+USUAL_PINGS = {"PACELINE_PING_INTERVAL_SECONDS": "20", "PACELINE_PING_TIMEOUT_SECONDS": "10"}
 
 
 async def test_a_thousand_official_clients_with_default_transports_all_upgrade(
     tmp_path: Path, durable_redis: RedisServer
 ) -> None:
-    fleet = Fleet(tmp_path, workers_of(tmp_path, WORKERS, REDIS_URL=durable_redis.url))
+    settings = {"REDIS_URL": durable_redis.url} | USUAL_PINGS
+    fleet = Fleet(tmp_path, workers_of(tmp_path, WORKERS, **settings))
     try:
         await fleet.start()
-        command = (str(programs.node()), "crowd-client.mjs", fleet.url, MEMBER, str(CLIENTS))
+        amounts = (str(CLIENTS), str(AT_ONCE))
+        command = (str(programs.node()), "crowd-client.mjs", fleet.url, MEMBER, *amounts)
         with RiderProcess(tmp_path / "crowd.jsonl", *command) as crowd:
             await asyncio.to_thread(
                 wait_for_lines,

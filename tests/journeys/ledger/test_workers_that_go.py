@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.ledger.faults import suffer
-from tests.journeys.ledger.stage import on_stage
+from tests.journeys.ledger.stage import Cast, on_stage
 from tests.toolbox.fleet import workers_of
 from tests.toolbox.redis_server import RedisServer
 
@@ -27,11 +27,12 @@ async def test_a_worker_that_is_killed(tmp_path: Path, durable_redis: RedisServe
     assert verdict.recovery_of("a worker is killed") < 5
 
 
+@pytest.mark.parametrize("transports", ["websocket", "default"])
 async def test_workers_that_are_restarted_one_by_one(
-    tmp_path: Path, durable_redis: RedisServer
+    tmp_path: Path, durable_redis: RedisServer, transports: str
 ) -> None:
     workers = workers_of(tmp_path, 3, REDIS_URL=durable_redis.url)
-    async with on_stage(tmp_path, 10, workers) as stage:
+    async with on_stage(tmp_path, 10, workers, Cast(transports=transports)) as stage:
         await suffer(stage, durable_redis, "all workers are restarted")
     verdict = stage.verdict
 
