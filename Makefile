@@ -53,13 +53,14 @@ $(TESTABLE): requirements-dev.lock $(RUNNABLE)
 	@$(INSTALL) -r requirements-dev.lock
 	@touch $@
 
-# Node, Redis and Chromium: found on the machine, else fetched. Quick when all are there.
+# Node, Redis and Chromium: found on the machine, else fetched; the page: built. Quick when all is there.
 programs: $(TESTABLE)
 	@$(IN_VENV) -m tests.toolbox.install
 
 # ---- what is run ----------------------------------------------------------------------------------
 
 run: $(RUNNABLE)
+	@$(IN_VENV) -m gateway.web.building --if-possible
 	@PACELINE_ENV=$(PACELINE_ENV) exec $(VENV)/bin/paceline serve
 
 test: unit journeys
@@ -99,10 +100,10 @@ lock: $(IN_VENV)
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --group build -c requirements.lock -o requirements-build.lock
 	$(COMPILE) pyproject.toml --group build --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
-	$(COMPILE) --group node -o tests/toolbox/node.lock
+	$(COMPILE) --group node -o gateway/web/node.lock
 	$(COMPILE) --group redis --no-deps -o tests/toolbox/redis.lock
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist reports \
-		tests/clients/node_modules
+		tests/clients/node_modules node_modules gateway/web/built protocol/typescript/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
