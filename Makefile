@@ -21,7 +21,7 @@ PORT_OF_CONFORMANCE = $(or $(PORT),3000)
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make run        start the gateway on http://127.0.0.1:8080 (PORT=... for another port)"
+	@echo "make run        the gateway, its page and a demo fleet on http://127.0.0.1:8080 (PORT=... for another)"
 	@echo "make test       every test: unit tests, then journeys with real clients, Redis and a browser"
 	@echo "make unit       the unit tests alone"
 	@echo "make journeys   the journeys alone"
@@ -61,7 +61,7 @@ programs: $(TESTABLE)
 
 run: $(RUNNABLE)
 	@$(IN_VENV) -m gateway.web.building --if-possible
-	@PACELINE_ENV=$(PACELINE_ENV) exec $(VENV)/bin/paceline serve
+	@PACELINE_ENV=$(PACELINE_ENV) exec $(VENV)/bin/paceline serve --demo
 
 test: unit journeys
 

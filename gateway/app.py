@@ -38,10 +38,12 @@ from gateway.sockets.internals import has_asked
 from gateway.sockets.lanes import Lanes
 from gateway.sockets.namespace import Namespace
 from gateway.sockets.server import Server
+from gateway.web.pages import PageConfig, Pages
 
 logger = structlog.get_logger(__name__)
 
 _COLLECT_AFTER_ALLOCATIONS: Final = 20_000
+_ROOM_OF_DEVELOPMENT: Final = "city:demo"  # where the demo fleet rides
 _BACKLOG: Final = 4096  # connections that may wait to be accepted, in a reconnect storm
 
 _REASONS_NOT_TO_LISTEN: Final = {
@@ -131,6 +133,7 @@ class Gateway:
         )
         events = EventsResource(self.hub, self.authenticator, self.metrics)
         app.add_routes(routes_of(events, self.health))
+        app.add_routes(Pages(_page_config_of(self.settings)).routes())
         self.server.attach(app)
         return app
 
@@ -185,6 +188,13 @@ def _malformed_requests_noted(offences: Offences) -> Iterator[None]:
 
 def _broker_of(settings: Settings) -> Broker:
     return MemoryBroker(MemoryRooms(settings.kind_of))
+
+
+def _page_config_of(settings: Settings) -> PageConfig:
+    room = settings.map_room or (_ROOM_OF_DEVELOPMENT if settings.is_development else None)
+    return PageConfig(
+        room=room, tiles_url=settings.map_tiles_url, attribution=settings.map_attribution
+    )
 
 
 def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing) -> Server:

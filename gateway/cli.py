@@ -22,6 +22,8 @@ from yarl import URL
 from gateway import app, logs
 from gateway.feeds import options as bridge_options
 from gateway.feeds.bridge import BridgeResult, run_bridge
+from gateway.feeds.demo import show
+from gateway.feeds.demo.child import DemoChild, demo_child
 from gateway.feeds.source import reason_of
 from gateway.identity import Grants, KeySet, KeyUnusable, Role, TokenRules, sign_token
 from gateway.metrics import Metrics
@@ -60,7 +62,12 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except SettingsInvalid as invalid:
         _complain("The settings are not right:", *(f"  {problem}" for problem in invalid.problems))
         return USAGE
-    except (ArgumentsInvalid, bridge_options.BridgeOptionsInvalid, KeyUnusable) as invalid:
+    except (
+        ArgumentsInvalid,
+        bridge_options.BridgeOptionsInvalid,
+        show.DemoOptionsInvalid,
+        KeyUnusable,
+    ) as invalid:
         _complain(str(invalid))
         return USAGE
     except Refused as refused:
@@ -82,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the gateway")
     serve.add_argument("--host", help="address to listen on (HOST)")
     serve.add_argument("--port", help="port to listen on (PORT); 0 lets the system choose")
+    serve.add_argument("--demo", action="store_true", help="with a fleet that rides in city:demo")
     serve.set_defaults(command=_serve)
 
     token = commands.add_parser("token", help="sign a token and print it, alone")
@@ -124,6 +132,10 @@ def _parser() -> argparse.ArgumentParser:
     gbfs = bridge_commands.add_parser("gbfs", help="vehicles and stations of a GBFS system")
     bridge_options.add_arguments(gbfs)
     gbfs.set_defaults(command=_bridge_gbfs)
+
+    demo = commands.add_parser("demo", help="publish a fleet that does not exist")
+    show.add_arguments(demo)
+    demo.set_defaults(command=_demo)
     return parser
 
 
@@ -140,7 +152,9 @@ def _serve(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
     )
     for warning in warnings_of(settings):
         logger.warning("! %s", warning)
-    _run(app.serve(settings, announce=_announcement(settings), metrics=metrics))
+    with demo_child() as demo:
+        announce = _announcement(settings, demo if namespace.demo else None)
+        _run(app.serve(settings, announce=announce, metrics=metrics))
     return OK
 
 
@@ -158,10 +172,12 @@ def _not_yet(settings: Settings) -> list[str]:
     return ["REDIS_URL is set, but this version has only the embedded broker, of one process."]
 
 
-def _announcement(settings: Settings) -> Callable[[int], None]:
+def _announcement(settings: Settings, demo: DemoChild | None) -> Callable[[int], None]:
     def announce(port: int) -> None:
         url = str(URL.build(scheme="http", host=settings.host, port=port))
         logger.info("= listening", url=url, environment=settings.environment)
+        if demo is not None:
+            demo.start(url)
         if settings.is_development and _is_read_by_people(settings):
             sys.stdout.write(_next_steps(url))
             sys.stdout.flush()
@@ -186,15 +202,17 @@ def _next_steps(url: str) -> str:
 _NEXT_STEPS = """
   Paceline is running at {url}        (Ctrl-C stops it)
 
-  Watch a room, with any Socket.IO client:
+  Open that address and see the map of a room.
+
+  Move a bike of your own, from another terminal:
+    {command} publish --room city:demo '{{"bike_id": "1", "lat": 48.86, "lon": 2.34}}'{elsewhere}
+
+  Or a whole fleet, from a GBFS feed, which you then find at {url}/#city:mine
+    {command} bridge gbfs URL-OR-FOLDER --room city:mine{elsewhere}
+
+  Watch a room with any Socket.IO client:
     socket.emit('join-room', 'city:demo')
     socket.on('bike-updated', (bike) => console.log(bike))
-
-  Move a bike in it, from another terminal:
-    {command} publish --room city:demo '{{"bike_id": "1", "lat": 48.86, "lon": 2.35}}'{elsewhere}
-
-  Or a whole fleet, from a GBFS feed:
-    {command} bridge gbfs URL-OR-FOLDER --room city:demo{elsewhere}
 
 """
 
@@ -306,12 +324,23 @@ def _config_check(namespace: argparse.Namespace, environ: Mapping[str, str]) -> 
 
 def _bridge_gbfs(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
     options = bridge_options.options_from(namespace, environ)
+    _log_to_stderr(environ)
+    result: BridgeResult = _run(run_bridge(options))
+    return result.exit_code
+
+
+def _demo(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    options = show.options_from(namespace, environ)
+    _log_to_stderr(environ)
+    _run(show.run_demo(options))
+    return OK
+
+
+def _log_to_stderr(environ: Mapping[str, str]) -> None:
     level = (environ.get("LOG_LEVEL", "").strip() or "INFO").upper()
     if level not in logging.getLevelNamesMapping():
         raise ArgumentsInvalid(f"LOG_LEVEL is {level[:100]!r}: not one of the values there are.")
     logs.configure("auto", level, sys.stderr)
-    result: BridgeResult = _run(run_bridge(options))
-    return result.exit_code
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever the work returns

@@ -6,7 +6,7 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
 const BUILT = fileURLToPath(new URL("../built", import.meta.url));
-const COMPRESSIBLE = /\.(?:css|html|js|json|svg|webmanifest)$/;
+const COMPRESSIBLE = /\.(?:css|html|m?js|json|svg|webmanifest)$/;
 const LEAST_BYTES = 1_024;
 
 /** The gateway compresses nothing while it serves: what can be smaller is made so here, once. */
