@@ -16,7 +16,7 @@ export type ConnectionState = "connecting" | "connected" | "offline" | "closed";
 
 export interface ConnectionOptions {
   token?: TokenSource;
-  /** As in socket.io-client; both, polling first, unless given. */
+  /** In the order in which they are tried; polling, then an upgrade, unless given. */
   transports?: ("polling" | "websocket")[];
   /** How many publications may wait for a connection or an answer; 1,000 unless given. */
   outboxLimit?: number;
@@ -57,7 +57,7 @@ export class Connection implements Wire {
       reconnectionDelay: LOWEST_WAIT_MS,
       reconnectionDelayMax: HIGHEST_WAIT_MS,
       forceNew: true,
-      ...(options.transports && { transports: options.transports }),
+      ...(options.transports && { transports: options.transports, tryAllTransports: true }),
     });
     this.socket.on("connect", () => this.connected());
     this.socket.on("disconnect", (reason) => this.disconnected(reason));

@@ -93,7 +93,7 @@ export class Room {
     return this.on("change", listener);
   }
 
-  /** Publish a bike-update; see the README of this package for what happens without a connection. */
+  /** Publish a bike-update. Without a connection it waits; resolves when the gateway has taken it, once. */
   async update(update: Update): Promise<Published> {
     const body = { ...update, roomId: this.id };
     const taken = await this.wire.publish((key) =>

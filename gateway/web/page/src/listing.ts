@@ -21,7 +21,11 @@ export class Listing {
     this.onSelect = onSelect;
     this.details.addEventListener("toggle", onWanted);
     this.find.addEventListener("input", onWanted);
-    document.querySelector(".skip")?.addEventListener("click", () => (this.details.open = true));
+    document.querySelector(".skip")?.addEventListener("click", (event) => {
+      event.preventDefault(); // what stands behind the # of the address is the room
+      this.details.open = true;
+      this.find.focus();
+    });
     this.rows.addEventListener("click", (event) => {
       const button = (event.target as Element).closest("button");
       if (!button) return;

@@ -13,7 +13,7 @@ import { Rider } from "./rider.js";
 import { Session } from "./session.js";
 import { stationOf } from "./stations.js";
 import { Status } from "./status.js";
-import { ThemeSwitch } from "./theme.js";
+import { ThemeSwitch, type Theme } from "./theme.js";
 import { BIKES_LIMIT } from "./trails.js";
 import { View } from "./view.js";
 import { AGE_WORDS, distanceText, KIND_WORDS } from "./words.js";
@@ -28,10 +28,10 @@ interface PageConfig {
 }
 
 const config = await configOf();
-const theme = new ThemeSwitch(part<HTMLButtonElement>("theme"), (name) => view.paint(name));
-const view = new View(theme.theme, config.tilesUrl);
-const fleet = new Fleet([view.sprites, view.trails]);
 const status = new Status();
+const theme = new ThemeSwitch(part<HTMLButtonElement>("theme"), (name) => view.paint(name));
+const view = viewOf(theme.theme);
+const fleet = new Fleet([view.sprites, view.trails]);
 const session = new Session(status, { entered, changed }, config.room ?? "");
 const card = new Card({ close: () => select(undefined), follow: (isOn) => (isFollowing = isOn) });
 const listing = new Listing(select, showList);
@@ -211,6 +211,17 @@ part("trails").addEventListener("click", () => {
   }
   drawSlow();
 });
+
+function viewOf(name: Theme): View {
+  try {
+    return new View(name, config.tilesUrl);
+  } catch (error) {
+    status.show("closed", String(error));
+    say(part("toast"), "This browser cannot draw the map: it has no WebGL 2.");
+    part("toast").dataset["shown"] = "";
+    throw error;
+  }
+}
 
 async function configOf(): Promise<PageConfig> {
   try {

@@ -2,8 +2,9 @@
 
 import type { Room } from "@paceline/client";
 import { part, say } from "./dom.js";
+import { keep, kept } from "./memory.js";
 
-const KEY = "paceline.rider";
+const NAME = "rider";
 const REASONS: Record<number, string> = {
   1: "The browser does not let this page know where you are.",
   2: "Where you are cannot be found out right now.",
@@ -18,13 +19,15 @@ export class Rider {
   private readonly roomOf: () => Room | undefined;
   private readonly onPlace: (id: string) => void;
   private shownAs: string;
+  /** The room that is ridden in: taken leave of even when another is shown already. */
+  private room: Room | undefined;
   private watch: number | undefined;
   private taken = 0;
 
   constructor(roomOf: () => Room | undefined, onPlace: (id: string) => void) {
     this.roomOf = roomOf;
     this.onPlace = onPlace;
-    this.name.value = this.shownAs = localStorage.getItem(KEY) ?? `rider-${randomText()}`;
+    this.name.value = this.shownAs = kept("localStorage", NAME) ?? `rider-${randomText()}`;
     this.name.addEventListener("change", () => this.rename());
     this.button.addEventListener("click", () => (this.watch === undefined ? this.start() : this.stop()));
     part("rider-stop").addEventListener("click", () => this.stop());
@@ -37,8 +40,8 @@ export class Rider {
     this.watch = undefined;
     this.remove(this.shownAs);
     this.button.setAttribute("aria-pressed", "false");
+    if (this.panel.contains(document.activeElement)) this.button.focus();
     this.panel.hidden = true;
-    this.button.focus();
   }
 
   private start(): void {
@@ -48,6 +51,7 @@ export class Rider {
       return;
     }
     this.taken = 0;
+    this.room = this.roomOf();
     say(this.text, "Waiting for the first location …");
     this.button.setAttribute("aria-pressed", "true");
     this.watch = navigator.geolocation.watchPosition(
@@ -58,8 +62,7 @@ export class Rider {
   }
 
   private async publish({ coords, timestamp }: GeolocationPosition): Promise<void> {
-    const room = this.roomOf();
-    if (!room) return;
+    if (!this.room) return;
     const id = this.shownAs;
     const speed = coords.speed ?? undefined;
     const heading = Number.isFinite(coords.heading) ? (coords.heading ?? undefined) : undefined;
@@ -74,7 +77,7 @@ export class Rider {
       ...(heading !== undefined && { heading: rounded(heading, 0) }),
     };
     try {
-      await room.update(update);
+      await this.room.update(update);
       this.taken += 1;
       say(this.text, `${this.taken} ${this.taken === 1 ? "location" : "locations"} published.`);
       if (this.taken === 1) this.onPlace(id);
@@ -86,11 +89,11 @@ export class Rider {
   private rename(): void {
     if (this.watch !== undefined) this.remove(this.shownAs);
     this.name.value = this.shownAs = this.name.value.trim() || `rider-${randomText()}`;
-    localStorage.setItem(KEY, this.shownAs);
+    keep("localStorage", NAME, this.shownAs);
   }
 
   private remove(id: string): void {
-    void this.roomOf()
+    void this.room
       ?.update({ bike_id: id, op: "remove" })
       .catch(() => undefined);
   }

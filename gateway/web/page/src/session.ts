@@ -2,9 +2,10 @@
 
 import { connect, type Change, type Connection, type Refused, type Room } from "@paceline/client";
 import { part, say } from "./dom.js";
+import { keep, kept } from "./memory.js";
 import { statusOf, type Status } from "./status.js";
 
-const TOKEN_KEY = "paceline.token";
+const TOKEN = "token";
 const FOR_A_TOKEN = new Set(["UNAUTHENTICATED", "TOKEN_INVALID", "TOKEN_EXPIRED", "FORBIDDEN"]);
 
 export interface RoomListener {
@@ -33,7 +34,7 @@ export class Session {
     });
     part<HTMLFormElement>("token-form").addEventListener("submit", () => {
       const input = part<HTMLInputElement>("token-input");
-      sessionStorage.setItem(TOKEN_KEY, input.value.trim());
+      keep("sessionStorage", TOKEN, input.value.trim());
       input.value = "";
       this.begin();
     });
@@ -44,8 +45,9 @@ export class Session {
   begin(): void {
     this.leave();
     this.connection?.close();
-    const token = sessionStorage.getItem(TOKEN_KEY);
-    const connection = connect(location.origin, token ? { token } : {});
+    const token = kept("sessionStorage", TOKEN);
+    // a WebSocket at once saves a round trip, and where a proxy has none there is polling
+    const connection = connect(location.origin, { transports: ["websocket", "polling"], ...(token && { token }) });
     this.connection = connection;
     connection.on("state", (_, reason) => {
       if (connection === this.connection) this.showStatus(reason);
@@ -109,7 +111,6 @@ function hashOf(room: string): string {
 
 function roomOf(hash: string): string {
   const text = hash.replace(/^#/, "");
-  if (text === "list") return "";
   try {
     return decodeURIComponent(text);
   } catch {

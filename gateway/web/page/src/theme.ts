@@ -1,5 +1,7 @@
 // Dark or light: what the reader's system prefers, unless the reader has said otherwise here.
 
+import { keep, kept } from "./memory.js";
+
 export type Theme = "dark" | "light";
 
 export interface Colors {
@@ -64,7 +66,7 @@ const COLORS: Record<Theme, Colors> = {
   },
 };
 
-const KEY = "paceline.theme";
+const NAME = "theme";
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 
 export function colorsOf(theme: Theme): Colors {
@@ -79,7 +81,7 @@ export class ThemeSwitch {
     this.onChange = onChange;
     button.addEventListener("click", () => {
       this.chosen = this.theme === "dark" ? "light" : "dark";
-      localStorage.setItem(KEY, this.chosen);
+      keep("localStorage", NAME, this.chosen);
       this.apply();
     });
     prefersDark.addEventListener("change", () => this.apply());
@@ -97,6 +99,6 @@ export class ThemeSwitch {
 }
 
 function stored(): Theme | undefined {
-  const value = localStorage.getItem(KEY);
+  const value = kept("localStorage", NAME);
   return value === "dark" || value === "light" ? value : undefined;
 }

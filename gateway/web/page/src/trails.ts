@@ -9,6 +9,7 @@ import { distanceMeters } from "./motion.js";
 import { colorsOf, type Theme } from "./theme.js";
 
 const POINTS_LIMIT = 240;
+const POINTS_LIMIT_OF_MANY = 40;
 const LEAST_METERS = 6;
 const JUMP_METERS = 500;
 /** Beyond so many bikes, all their trails are too much to draw each second, and too much to look at. */
@@ -31,7 +32,8 @@ export class Trails implements Stage {
     const gapMeters = distanceMeters(places[places.length - 1] as Place, place);
     if (gapMeters > JUMP_METERS) places.length = 0; // it was carried, or measured wrongly
     if (gapMeters > LEAST_METERS) places.push(place);
-    if (places.length > POINTS_LIMIT) places.splice(0, places.length - POINTS_LIMIT);
+    const limit = this.shown.size > BIKES_LIMIT ? POINTS_LIMIT_OF_MANY : POINTS_LIMIT;
+    if (places.length > limit) places.splice(0, places.length - limit);
   }
 
   hide(id: string): void {
