@@ -46,7 +46,12 @@ class OpenMap(Protocol):
     """Opens the map of a room; judges on leaving."""
 
     def __call__(
-        self, url: str, room: str, *, may_complain: bool = False, **options: object
+        self,
+        url: str,
+        room: str,
+        *,
+        may_complain: bool = False,
+        **options: Any,  # noqa: ANN401 - those of `map-page.mjs`
     ) -> contextlib.AbstractAsyncContextManager[MapPage]: ...
 
 
@@ -55,7 +60,11 @@ def opener_in(folder: Path) -> OpenMap:
 
     @contextlib.asynccontextmanager
     async def open_map(
-        url: str, room: str, *, may_complain: bool = False, **options: object
+        url: str,
+        room: str,
+        *,
+        may_complain: bool = False,
+        **options: Any,  # noqa: ANN401 - the same
     ) -> AsyncIterator[MapPage]:
         with map_page(folder, f"{url}/#{room}", **options) as page:
             yield await page.ready()

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.journey, pytest.mark.browser]
 LARGE_FLEET = 5_000
 MEASURED_SECONDS = 6
 PARTS_OF_A_SECOND = 10
-PHONE = {"width": 390, "height": 844, "touch": True}
+PHONE: dict[str, Any] = {"width": 390, "height": 844, "touch": True}
 STATION = {
     "station_id": "s1",
     "lat": 48.861,
@@ -148,7 +148,7 @@ async def test_everything_can_be_done_with_the_keyboard(
 
 @pytest.mark.parametrize("look", [{}, {"dark": True}, PHONE], ids=["light", "dark", "phone"])
 async def test_no_serious_fault_of_accessibility_is_found(
-    gateway: GatewayProcess, open_map: OpenMap, look: dict[str, object]
+    gateway: GatewayProcess, open_map: OpenMap, look: dict[str, Any]
 ) -> None:
     room = "city:everybody"
     await publish(gateway.url, room, [riding(1, 48.86, 2.34, speed=4), STATION])

@@ -43,6 +43,6 @@ def stations_in(streets: Streets, dice: Random) -> list[Station]:
         ):
             corners.append(corner)
     return [
-        Station(number, corner, dice.choice((10, 12, 14, 18, 24)))
+        Station(number, corner, dice.choice((6, 8, 8, 10, 12)))
         for number, corner in enumerate(corners[:STATION_COUNT])
     ]
