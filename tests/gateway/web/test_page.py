@@ -9,7 +9,7 @@ from tests.toolbox.programs import REPOSITORY
 
 TESTS = Path(__file__).with_name("page")
 SOURCES = REPOSITORY / "gateway" / "web" / "page" / "src"
-WITHOUT_A_BROWSER = ("mercator", "motion", "reading", "words")
+WITHOUT_A_BROWSER = ("antimeridian", "mercator", "motion", "reading", "words")
 
 
 def test_the_rules_of_the_map_hold(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ import type { ExpressionSpecification, GeoJSONSource, Map as MapLibreMap, StyleS
 import { feature, mesh } from "topojson-client";
 import type { GeometryCollection, Topology } from "topojson-specification";
 import worldUrl from "world-atlas/countries-50m.json?url";
+import { flatLines, flatPolygons } from "./antimeridian.js";
 import { colorsOf, type Theme } from "./theme.js";
 
 const EMPTY: FeatureCollection = { type: "FeatureCollection", features: [] };
 const IS_LAND: ExpressionSpecification = ["==", ["geometry-type"], "Polygon"];
-const IS_BORDER: ExpressionSpecification = ["==", ["geometry-type"], "LineString"];
+const IS_COAST: ExpressionSpecification = ["==", ["get", "kind"], "coast"];
+const IS_BORDER: ExpressionSpecification = ["==", ["get", "kind"], "border"];
 const GRID_FROM_ZOOM = 9;
 const GRID_STEP_PIXELS = 90;
 
@@ -28,7 +30,7 @@ export function styleOf(theme: Theme, tilesUrl: string | undefined): StyleSpecif
       { id: "water", type: "background", paint: { "background-color": colors.water } },
       // layers of one source one after the other: between sources, tiles have to be masked anew
       { id: "land", type: "fill", source: "world", filter: IS_LAND, paint: { "fill-color": colors.land, "fill-antialias": false } },
-      { id: "coast", type: "line", source: "world", filter: IS_LAND, paint: { "line-color": colors.coast, "line-width": 1 } },
+      { id: "coast", type: "line", source: "world", filter: IS_COAST, paint: { "line-color": colors.coast, "line-width": 1 } },
       { id: "borders", type: "line", source: "world", filter: IS_BORDER, paint: { "line-color": colors.border, "line-width": 1 } },
       { id: "grid", type: "line", source: "grid", minzoom: GRID_FROM_ZOOM, paint: { "line-color": colors.grid, "line-width": 1 } },
       ...(tilesUrl ? [{ id: "tiles", type: "raster" as const, source: "tiles", paint: rasterPaint(theme) }] : []),
@@ -58,11 +60,21 @@ export function paintBasemap(map: MapLibreMap, theme: Theme): void {
 /** Fetch the land, from this gateway, and show it. */
 export async function showLand(map: MapLibreMap): Promise<void> {
   const answer = await fetch(worldUrl);
-  const world = (await answer.json()) as Topology<{ land: GeometryCollection; countries: GeometryCollection }>;
-  const borders = mesh(world, world.objects.countries, (one, other) => one !== other);
-  const border: Feature = { type: "Feature", geometry: borders, properties: {} };
-  const land = feature(world, world.objects.land) as FeatureCollection;
-  sourceOf(map, "world").setData({ type: "FeatureCollection", features: [...land.features, border] });
+  const world = (await answer.json()) as Topology<{ countries: GeometryCollection }>;
+  const { countries } = world.objects;
+  const lines = (kind: string, isShared: boolean): Feature => {
+    const { coordinates } = mesh(world, countries, (one, other) => (one !== other) === isShared);
+    return { type: "Feature", geometry: { type: "MultiLineString", coordinates: flatLines(coordinates) }, properties: { kind } };
+  };
+  // country by country: all land as one polygon is more than the triangulation takes
+  const land = feature(world, countries).features.map(({ geometry }): Feature => {
+    const polygons = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.type === "MultiPolygon" ? geometry.coordinates : [];
+    return { type: "Feature", geometry: { type: "MultiPolygon", coordinates: polygons.flatMap(flatPolygons) }, properties: {} };
+  });
+  sourceOf(map, "world").setData({
+    type: "FeatureCollection",
+    features: [...land, lines("coast", false), lines("border", true)],
+  });
 }
 
 /** Lines a round number of meters apart, for the part of the world that is seen. */

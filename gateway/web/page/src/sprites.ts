@@ -236,6 +236,8 @@ export class Sprites implements CustomLayerInterface, Stage {
     gl.uniform3fv(uniforms["halo"]!, rgbOf(colors.halo));
     gl.uniform3fv(uniforms["faded"]!, rgbOf(colors.faded));
     gl.drawArrays(gl.POINTS, 0, this.bikes.length);
+    const selected = this.selectedId === undefined ? undefined : this.slots.get(this.selectedId);
+    if (selected !== undefined) gl.drawArrays(gl.POINTS, selected, 1); // once more, above the others
     gl.bindVertexArray(null);
     if (nowMs < this.restsAtMs) map.triggerRepaint();
   }
