@@ -38,7 +38,8 @@ class CannotBuild(Exception):
 def build() -> bool:
     """Build what is stale; False when nothing was. Raises `CannotBuild`."""
     stamp = _stamp_of(_sources())
-    if _STAMP.exists() and _STAMP.read_text() == stamp:
+    is_whole = _STAMP.exists() and (_CLIENT / "dist").exists()
+    if is_whole and _STAMP.read_text() == stamp:
         return False
     node, npm = _node_and_npm_fetched()
     install_packages(node, npm, REPOSITORY)

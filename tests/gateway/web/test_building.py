@@ -50,6 +50,7 @@ def node_that_notes(machine: Path, clone: Path) -> Path:
         "node",
         '[ "$1" = --version ] && echo v22.1.0 && exit',
         f'echo "node $1" >> {notes}',
+        "mkdir -p client/dist",
     )
     program(machine, "npm", f'echo "npm $1" >> {notes}', "mkdir -p node_modules")
     return notes
@@ -90,6 +91,11 @@ def test_what_is_built_is_built_again_only_when_a_source_has_changed(
     (clone / "page" / "src" / "main.ts").write_text("2")
     assert building.build()
     assert notes.read_text().splitlines() == compiled, "the packages are the same"
+
+    notes.unlink()
+    (clone / "client" / "dist").rmdir()
+    assert building.build()
+    assert notes.read_text().splitlines() == compiled, "half of it was gone"
 
     notes.unlink()
     (clone / "package-lock.json").write_text('{"other": 1}')

@@ -2,8 +2,7 @@
 
 import type { Bike, Identity } from "@paceline/client";
 import { made, part, say } from "./dom.js";
-import type { Shown } from "./fleet.js";
-import { ageAt } from "./fleet.js";
+import { ageAt, type Shown } from "./fleet.js";
 import { ageOf, FRESHNESS, numberIn, seenMsOf } from "./reading.js";
 import { stationOf } from "./stations.js";
 import { AGE_WORDS, agoText, compassText, distanceText, KIND_WORDS, percentText, speedText } from "./words.js";

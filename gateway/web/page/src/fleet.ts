@@ -2,7 +2,7 @@
 
 import type { Bike } from "@paceline/client";
 import { placeOf, type Place } from "./mercator.js";
-import { headingOf, restsAtMs, shownAt, trackAfter, trackOf, type Report, type Track } from "./motion.js";
+import { headingOf, shownAt, trackAfter, trackOf, type Report, type Track } from "./motion.js";
 import { ageOf, FRESHNESS, readingOf, type Age, type Freshness, type Kind } from "./reading.js";
 
 export interface Shown {
@@ -105,5 +105,3 @@ export class Fleet {
 export function ageAt(bike: Shown, nowMs: number): Age {
   return ageOf(nowMs - bike.seenAtMs, bike.freshness);
 }
-
-export { restsAtMs, shownAt };

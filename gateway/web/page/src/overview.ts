@@ -3,8 +3,9 @@
 import type { Feature, Point } from "geojson";
 import type { GeoJSONSource, Map as MapLibreMap } from "maplibre-gl";
 import { sourceOf } from "./basemap.js";
-import { shownAt, type Fleet } from "./fleet.js";
+import type { Fleet } from "./fleet.js";
 import { latOf, lonOf } from "./mercator.js";
+import { shownAt } from "./motion.js";
 import { BIKES_FROM_ZOOM } from "./sprites.js";
 import { colorsOf, type Theme } from "./theme.js";
 

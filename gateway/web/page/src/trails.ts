@@ -3,9 +3,9 @@
 import type { Feature, LineString } from "geojson";
 import type { Map as MapLibreMap } from "maplibre-gl";
 import { sourceOf } from "./basemap.js";
-import { shownAt, type Shown, type Stage } from "./fleet.js";
+import type { Shown, Stage } from "./fleet.js";
 import { latOf, lonOf, type Place } from "./mercator.js";
-import { distanceMeters } from "./motion.js";
+import { distanceMeters, shownAt } from "./motion.js";
 import { colorsOf, type Theme } from "./theme.js";
 
 const POINTS_LIMIT = 240;

@@ -6,7 +6,7 @@ import "maplibre-gl/dist/maplibre-gl.css";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
 import { paintBasemap, roundMeters, showGrid, showLand, styleOf } from "./basemap.js";
 import { part, say } from "./dom.js";
-import { shownAt, type Fleet } from "./fleet.js";
+import type { Fleet } from "./fleet.js";
 import { latOf, lonOf, placeOf, type Place } from "./mercator.js";
 import { addOverview, expansionZoom, isOverview, paintOverview, showOverview } from "./overview.js";
 import { readingOf } from "./reading.js";
@@ -169,5 +169,3 @@ function spread(values: number[]): [number | undefined, number | undefined] {
   const cut = sorted.length > 20 ? Math.floor(sorted.length * OUTLIERS) : 0;
   return [sorted[cut], sorted[sorted.length - 1 - cut]];
 }
-
-export { shownAt };
