@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.journeys.map_scenes import (
     COUNT,
@@ -21,6 +24,7 @@ from tests.journeys.map_scenes import (
     riding,
 )
 from tests.toolbox.gateway_process import GatewayProcess
+from tests.toolbox.map_page import map_page
 from tests.toolbox.raw_socket import RawSocket, connected
 from tests.toolbox.strict_gateway import RIDER, strict_gateway
 
@@ -29,6 +33,11 @@ pytestmark = [pytest.mark.journey, pytest.mark.browser]
 LARGE_FLEET = 5_000
 MEASURED_SECONDS = 6
 PARTS_OF_A_SECOND = 10
+LAND = (0xF6, 0xF4, 0xEF)
+# One pixel, which a tile may be: the map stretches it.
+RED = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
+)
 PHONE: dict[str, Any] = {"width": 390, "height": 844, "touch": True}
 STATION = {
     "station_id": "s1",
@@ -199,6 +208,43 @@ async def test_where_a_token_is_needed_it_is_asked_for(tmp_path: Path, open_map:
 
     assert status == "Not let in"
     assert RIDER not in where
+
+
+async def test_an_operator_s_tiles_lie_under_the_bikes_and_are_all_that_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    asked: list[str] = []
+
+    async def tile(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        headers = {"Access-Control-Allow-Origin": "*"}
+        return web.Response(body=RED, content_type="image/png", headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/{z}/{x}/{y}.png", tile)
+    async with TestServer(app) as tiles:
+        host = tiles.make_url("/").authority
+        url = str(tiles.make_url("/{z}/{x}/{y}.png")).replace("%7B", "{").replace("%7D", "}")
+        gateway = GatewayProcess(
+            tmp_path, PACELINE_MAP_TILES_URL=url, PACELINE_MAP_ATTRIBUTION="Tiles: somebody"
+        )
+        gateway.start()
+        try:
+            await publish(gateway.url, "city:tiles", [riding(1, 48.86, 2.34)])
+            with map_page(tmp_path, f"{gateway.url}/#city:tiles") as page:
+                await page.ready()
+                await page.until("paceline.room.bikes.size === 1 && paceline.map.areTilesLoaded()")
+                land = await pixels_of(page, LAND)
+                attribution = await page.text("#attribution")
+                hosts, complaints = page.hosts, page.complaints
+        finally:
+            gateway.kill()
+
+    assert asked, "tiles were fetched"
+    assert land == 0, "and lie above the plain land"
+    assert attribution == "Tiles: somebody"
+    assert hosts == {f"127.0.0.1:{gateway.port}", host}
+    assert complaints == []
 
 
 async def test_a_large_fleet_leaves_the_page_time_for_thirty_frames_a_second(

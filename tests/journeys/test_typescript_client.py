@@ -314,3 +314,24 @@ async def test_a_fresh_token_takes_the_place_of_an_expired_one(
 
     assert shown["state"] == "live"
     assert goodbyes == [], "the token was replaced before its end"
+
+
+async def test_without_a_fresh_token_the_connection_ends_and_says_so(
+    strict: GatewayProcess, tmp_path: Path
+) -> None:
+    short = token_of("rider", lifetime_seconds=SHORT_LIFE_SECONDS)
+    with kit(tmp_path, strict.url, token=short) as member:
+        member.tell(join="city:paris")
+        await member.until(lambda line: line.get("join") == "city:paris" and "done" in line)
+        closed = await member.until(lambda line: line.get("connection") == "closed")
+        goodbye = await member.until(lambda line: "goodbye" in line)
+        member.tell(join="city:paris")
+        again = await member.until(
+            lambda line: line.get("join") == "city:paris" and "failed" in line
+        )
+        shown = await member.shown("city:paris")
+
+    assert goodbye["goodbye"]["code"] == 3002
+    assert closed["reason"] == goodbye["goodbye"]["reason"]
+    assert "closed" in again["failed"]
+    assert shown["state"] == "left"

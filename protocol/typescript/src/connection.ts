@@ -142,9 +142,9 @@ export class Connection implements Wire {
 
   private disconnected(reason: string): void {
     this.outbox.shut();
-    for (const room of this.rooms.values()) room.disconnected();
     if (this.current === "closed") return;
     this.become("offline", this.goodbye?.reason ?? reason);
+    for (const room of this.rooms.values()) room.disconnected();
     if (this.goodbye !== undefined) this.takeLeave(this.goodbye);
     else if (!this.socket.active) this.comeBackAfter(LOWEST_WAIT_MS);
   }
@@ -179,7 +179,9 @@ export class Connection implements Wire {
     clearTimeout(this.comeBackTimer);
     this.become("closed", reason);
     this.socket.disconnect();
-    this.outbox.close(`The connection is closed: ${reason}.`);
+    const error = new Error(`The connection is closed: ${reason}.`);
+    for (const room of this.rooms.values()) room.ended(error);
+    this.outbox.close(error);
   }
 
   // ---- hearing

@@ -68,9 +68,9 @@ export class Outbox {
   }
 
   /** Nothing will be sent any more. */
-  close(reason: string): void {
+  close(error: Error): void {
     this.shut();
-    for (const each of this.waiting.splice(0)) each.reject(new Error(reason));
+    for (const each of this.waiting.splice(0)) each.reject(error);
   }
 
   private flush(): void {

@@ -125,6 +125,13 @@ export class Room {
     if (this.current === "live" || this.current === "resnapshot") this.become("recovering");
   }
 
+  /** @internal For good: what is known stays to be read. */
+  ended(error: Error): void {
+    this.attempt += 1;
+    if (this.current !== "refused") this.become("left");
+    for (const arrival of this.arrivals.splice(0)) arrival.reject(error);
+  }
+
   /** @internal */
   reset(reset: RoomReset): void {
     if (reset.reason === "forbidden") {

@@ -118,6 +118,6 @@ test('after the end everything is rejected', async () => {
   const { send } = gateway();
   const outbox = new Outbox(10);
   const never = outbox.add(send('a'));
-  outbox.close('over');
+  outbox.close(new Error('over'));
   await assert.rejects(never, /over/);
 });

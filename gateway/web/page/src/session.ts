@@ -6,6 +6,7 @@ import { keep, kept } from "./memory.js";
 import { statusOf, type Status } from "./status.js";
 
 const TOKEN = "token";
+const TOKEN_EXPIRED_CODE = 3002;
 const FOR_A_TOKEN = new Set(["UNAUTHENTICATED", "TOKEN_INVALID", "TOKEN_EXPIRED", "FORBIDDEN"]);
 
 export interface RoomListener {
@@ -44,13 +45,18 @@ export class Session {
   /** Connect, anew if need be, and enter the room that the address names. */
   begin(): void {
     this.leave();
-    this.connection?.close();
+    const before = this.connection;
+    this.connection = undefined; // what is said of the old one from now on is not shown
+    before?.close();
     const token = kept("sessionStorage", TOKEN);
     // a WebSocket at once saves a round trip, and where a proxy has none there is polling
     const connection = connect(location.origin, { transports: ["websocket", "polling"], ...(token && { token }) });
     this.connection = connection;
     connection.on("state", (_, reason) => {
       if (connection === this.connection) this.showStatus(reason);
+    });
+    connection.on("goodbye", ({ code, reason }) => {
+      if (code === TOKEN_EXPIRED_CODE) this.askForToken(`${reason}.`);
     });
     this.enter();
   }
@@ -97,8 +103,11 @@ export class Session {
 
   private refused(error: Error & { code?: Refused["code"] }): void {
     this.status.tell(error.message);
-    if (!error.code || !FOR_A_TOKEN.has(error.code)) return;
-    say(part("token-text"), `${error.message} Ask whoever runs this gateway for one.`);
+    if (error.code && FOR_A_TOKEN.has(error.code)) this.askForToken(error.message);
+  }
+
+  private askForToken(why: string): void {
+    say(part("token-text"), `${why} Ask whoever runs this gateway for one.`);
     const dialog = part<HTMLDialogElement>("token");
     if (!dialog.open) dialog.showModal();
   }
