@@ -22,7 +22,7 @@ PORT_OF_CONFORMANCE = $(or $(PORT),3000)
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make run        start the gateway on http://127.0.0.1:8080 (PORT=... for another port)"
+	@echo "make run        the gateway, its page and a demo fleet on http://127.0.0.1:8080 (PORT=... for another)"
 	@echo "make test       every test: unit tests, then journeys with real clients, servers and a browser"
 	@echo "make unit       the unit tests alone"
 	@echo "make journeys   the journeys alone"
@@ -56,14 +56,15 @@ $(TESTABLE): requirements-dev.lock $(RUNNABLE)
 	@$(INSTALL) -r requirements-dev.lock
 	@touch $@
 
-# Node, Redis, PostgreSQL and Chromium: found on the machine, else fetched. Quick when all are there.
+# Node, databases, balancers and Chromium: found on the machine, else fetched; the page: built. Quick when all is there.
 programs: $(TESTABLE)
 	@$(IN_VENV) -m tests.toolbox.install
 
 # ---- what is run ----------------------------------------------------------------------------------
 
 run: $(RUNNABLE)
-	@PACELINE_ENV=$(PACELINE_ENV) exec $(VENV)/bin/paceline serve
+	@$(IN_VENV) -m gateway.web.building --if-possible
+	@PACELINE_ENV=$(PACELINE_ENV) exec $(VENV)/bin/paceline serve --demo
 
 test: unit journeys
 
@@ -111,11 +112,11 @@ lock: $(IN_VENV)
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --group build -c requirements.lock -o requirements-build.lock
 	$(COMPILE) pyproject.toml --group build --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
-	$(COMPILE) --group node -o tests/toolbox/node.lock
+	$(COMPILE) --group node -o gateway/web/node.lock
 	$(COMPILE) --group redis --no-deps -o tests/toolbox/redis.lock
 	$(COMPILE) --group fuzz --no-deps -o tests/fuzz/atheris.lock
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist reports \
-		tests/clients/node_modules
+		tests/clients/node_modules node_modules gateway/web/built protocol/typescript/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -52,6 +52,7 @@ from gateway.sockets.namespace import Namespace
 from gateway.sockets.recovery import Recovery
 from gateway.sockets.server import Server
 from gateway.verdicts import Verdicts
+from gateway.web.pages import PageConfig, Pages
 from gateway.workers.berth import Berth
 from gateway.workers.folder import RunDirectoryUnusable
 from gateway.workers.leaving import LAST_WORDS_SHARE, REQUESTS_SHARE, SPREAD_SHARE, Leaving
@@ -64,6 +65,7 @@ from gateway.workers.settling import settled_among
 logger = structlog.get_logger(__name__)
 
 _LOOK_SECONDS: Final = 0.05
+_ROOM_OF_DEVELOPMENT: Final = "city:demo"  # where the demo fleet rides
 
 _REASONS_NOT_TO_LISTEN: Final = {
     errno.EADDRINUSE: "another program listens there already. Choose a port with --port or PORT.",
@@ -282,6 +284,7 @@ class Gateway:
             client_max_size=self.settings.body_limit_bytes,
         )
         app.add_routes(routes_of(self._resources()))
+        app.add_routes(Pages(_page_config_of(self.settings)).routes())
         self.server.attach(app)
         return app
 
@@ -364,6 +367,13 @@ async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _page_config_of(settings: Settings) -> PageConfig:
+    room = settings.map_room or (_ROOM_OF_DEVELOPMENT if settings.is_development else None)
+    return PageConfig(
+        room=room, tiles_url=settings.map_tiles_url, attribution=settings.map_attribution
+    )
 
 
 def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing, worker_id: str) -> Server:

@@ -17,9 +17,16 @@ from tests.toolbox.programs import REPOSITORY
 PACKAGES = ("gateway", "protocol", "loadtest")
 FILE_LIMIT_LINES = 400
 # Folders that tools write; git ignores them too.
-GENERATED = {".cache", ".git", ".hypothesis", ".venv", "build", "dist", "node_modules"}
+GENERATED = {".cache", ".git", ".hypothesis", ".venv", "build", "built", "dist", "node_modules"}
 # Names of drawers: anything fits in, nobody knows what is inside.
 DRAWERS = {"base", "common", "core", "helper", "helpers", "manager", "misc", "util", "utils"}
+
+NPM_PACKAGES = (
+    "tests/clients/package.json",
+    "protocol/typescript/package.json",
+    "gateway/web/page/package.json",
+)
+NPM_KINDS = ("dependencies", "devDependencies")
 
 # A module without a test file of its name, and where its tests are instead.
 TESTED_ELSEWHERE = {
@@ -261,9 +268,11 @@ def _test_file_of(module: Path) -> Path:
 
 
 def _dependencies() -> list[str]:
-    """Names of everything that pyproject.toml and the tests' package.json ask for."""
+    """Names of everything that pyproject.toml and every package.json ask for, but for our own."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
     python = [re.split(r"[\[<>=;! ]", line)[0] for group in groups for line in group]
-    clients = json.loads((REPOSITORY / "tests" / "clients" / "package.json").read_text())
-    return [*python, *clients["devDependencies"]]
+    packages = [json.loads((REPOSITORY / path).read_text()) for path in NPM_PACKAGES]
+    lists = [package.get(kind, {}) for package in packages for kind in NPM_KINDS]
+    ours = {package["name"] for package in packages}
+    return [*python, *sorted({name for names in lists for name in names} - ours)]

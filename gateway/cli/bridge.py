@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
 from collections.abc import Mapping
 
-from gateway import logs
-from gateway.cli.running import ArgumentsInvalid, Commands, run_to_end
+from gateway.cli.running import Commands, log_to_stderr, run_to_end
 from gateway.feeds import options as bridge_options
 from gateway.feeds.bridge import BridgeResult, run_bridge
 
@@ -24,9 +21,6 @@ def add_to(commands: Commands) -> None:
 
 def _bridge_gbfs(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
     options = bridge_options.options_from(namespace, environ)
-    level = (environ.get("LOG_LEVEL", "").strip() or "INFO").upper()
-    if level not in logging.getLevelNamesMapping():
-        raise ArgumentsInvalid(f"LOG_LEVEL is {level[:100]!r}: not one of the values there are.")
-    logs.configure("auto", level, sys.stderr)
+    log_to_stderr(environ)
     result: BridgeResult = run_to_end(run_bridge(options))
     return result.exit_code

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 from gateway.app import CannotListen
-from gateway.cli import bridge, config, db, keys, migrate, publish, serve, tokens, users
+from gateway.cli import bridge, config, db, demo, keys, migrate, publish, serve, tokens, users
 from gateway.cli.running import (
     FAILED,
     OK,
@@ -18,6 +18,7 @@ from gateway.cli.running import (
     CommandFailed,
     complain,
 )
+from gateway.feeds.demo.show import DemoOptionsInvalid
 from gateway.feeds.options import BridgeOptionsInvalid
 from gateway.identity import KeyUnusable
 from gateway.settings import SettingsInvalid
@@ -29,7 +30,7 @@ _NOT_DONE: Final = frozenset(
     {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
 )
 # In the order in which --help tells of them.
-_MODULES: Final = (serve, migrate, db, users, keys, tokens, publish, config, bridge)
+_MODULES: Final = (serve, migrate, db, users, keys, tokens, publish, config, bridge, demo)
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -41,7 +42,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except SettingsInvalid as invalid:
         complain("The settings are not right:", *(f"  {problem}" for problem in invalid.problems))
         return USAGE
-    except (ArgumentsInvalid, BridgeOptionsInvalid, KeyUnusable) as invalid:
+    except (ArgumentsInvalid, BridgeOptionsInvalid, DemoOptionsInvalid, KeyUnusable) as invalid:
         complain(str(invalid))
         return USAGE
     except Refused as refused:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, TypeAlias
 
+from gateway import logs
 from gateway.settings import Settings
 
 OK: Final = 0
@@ -45,3 +47,11 @@ def run_to_end(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whateve
 
 def complain(*lines: str) -> None:
     sys.stderr.write("\n".join(lines) + "\n")
+
+
+def log_to_stderr(environ: Mapping[str, str]) -> None:
+    """What a command has to say while it works; raises `ArgumentsInvalid`."""
+    level = (environ.get("LOG_LEVEL", "").strip() or "INFO").upper()
+    if level not in logging.getLevelNamesMapping():
+        raise ArgumentsInvalid(f"LOG_LEVEL is {level[:100]!r}: not one of the values there are.")
+    logs.configure("auto", level, sys.stderr)

@@ -19,6 +19,7 @@ from gateway.cli.running import (
     run_to_end,
     settings_of,
 )
+from gateway.feeds.demo.child import DemoChild, demo_child
 from gateway.metrics import Metrics
 from gateway.settings import Settings, warnings_of
 from gateway.workers.berth import Berth
@@ -32,6 +33,7 @@ def add_to(commands: Commands) -> None:
     serve = commands.add_parser("serve", help="run the gateway")
     serve.add_argument("--host", help="address to listen on (HOST)")
     serve.add_argument("--port", help="port to listen on (PORT); 0 lets the system choose")
+    serve.add_argument("--demo", action="store_true", help="with a fleet that rides in city:demo")
     serve.add_argument("--workers", metavar="N", help="processes to run (PACELINE_WORKERS)")
     serve.set_defaults(command=_serve)
 
@@ -54,13 +56,14 @@ def _serve(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
     metrics = _log_to_standard_output(settings)
     for warning in warnings_of(settings):
         logger.warning("! %s", warning)
-    announce = _announcement(settings)
-    if settings.workers == 1:
-        run_to_end(process.serve(settings, announce, metrics))
-        return OK
-    program = Program([*_own_command(), "worker"], environ)
-    status: int = run_to_end(process.supervise(settings, program, announce))
-    return status
+    with demo_child() as demo:
+        announce = _announcement(settings, demo if namespace.demo else None)
+        if settings.workers == 1:
+            run_to_end(process.serve(settings, announce, metrics))
+            return OK
+        program = Program([*_own_command(), "worker"], environ)
+        status: int = run_to_end(process.supervise(settings, program, announce))
+        return status
 
 
 def _worker(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -93,10 +96,12 @@ def _descriptors(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 
 
-def _announcement(settings: Settings) -> Callable[[int], None]:
+def _announcement(settings: Settings, demo: DemoChild | None) -> Callable[[int], None]:
     def announce(port: int) -> None:
         url = str(URL.build(scheme="http", host=settings.host, port=port))
         logger.info("= listening", url=url, environment=settings.environment)
+        if demo is not None:
+            demo.start(url)
         if settings.is_development and _is_read_by_people(settings):
             sys.stdout.write(_next_steps(url))
             sys.stdout.flush()
@@ -121,14 +126,16 @@ def _next_steps(url: str) -> str:
 _NEXT_STEPS = """
   Paceline is running at {url}        (Ctrl-C stops it)
 
-  Watch a room, with any Socket.IO client:
+  Open that address and see the map of a room.
+
+  Move a bike of your own, from another terminal:
+    {command} publish --room city:demo '{{"bike_id": "1", "lat": 48.86, "lon": 2.34}}'{elsewhere}
+
+  Or a whole fleet, from a GBFS feed, which you then find at {url}/#city:mine
+    {command} bridge gbfs URL-OR-FOLDER --room city:mine{elsewhere}
+
+  Watch a room with any Socket.IO client:
     socket.emit('join-room', 'city:demo')
     socket.on('bike-updated', (bike) => console.log(bike))
-
-  Move a bike in it, from another terminal:
-    {command} publish --room city:demo '{{"bike_id": "1", "lat": 48.86, "lon": 2.35}}'{elsewhere}
-
-  Or a whole fleet, from a GBFS feed:
-    {command} bridge gbfs URL-OR-FOLDER --room city:demo{elsewhere}
 
 """

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from gateway.settings.redis_url import address_of
 from gateway.settings.values import Values, is_loopback
 from gateway.settings.variables import meant_by, variable_of
+from protocol.rooms import is_room_name
 
 PORT_LAST = 65_535
 SECRET_MINIMUM_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 is as long as its hash
@@ -84,6 +85,10 @@ _URLS = (
 )
 
 
+# The host becomes part of a Content-Security-Policy, so it is a plain one.
+_TILES_URL = r"(?=.*\{z\})(?=.*\{x\})(?=.*\{y\})https?://[A-Za-z0-9.-]+(:\d{1,5})?/[^\s\"'<>;,]*"
+
+
 def _urls(settings: Values) -> Iterator[str]:
     for name, scheme, example in _URLS:
         url = getattr(settings, name)
@@ -99,6 +104,14 @@ def _urls(settings: Values) -> Iterator[str]:
             yield "PACELINE_ALLOWED_ORIGINS is '*': production wants the origins by name."
         elif origin != "*" and not re.fullmatch(r"https?://[^/?#@\s*]+", origin):
             yield f"PACELINE_ALLOWED_ORIGINS has {origin!r}: write it as https://maps.example."
+
+
+def _map(settings: Values) -> Iterator[str]:
+    url = settings.map_tiles_url
+    if url is not None and not re.fullmatch(_TILES_URL, url):
+        yield "PACELINE_MAP_TILES_URL is not a URL such as https://tiles.example/{z}/{x}/{y}.png."
+    if settings.map_room is not None and not is_room_name(settings.map_room):
+        yield "PACELINE_MAP_ROOM is no name of a room: 1 to 200 printable characters."
 
 
 def _addresses(settings: Values) -> Iterator[str]:
@@ -160,6 +173,7 @@ _CHECKS = (
     _algorithms,
     _public_key,
     _urls,
+    _map,
     _addresses,
     _ports,
     _sizes,

@@ -106,6 +106,10 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     outbox_limit_bytes: Limit = 4_194_304
     write_high_water_bytes: Limit = 65_536
 
+    map_room: Annotated[str, Meta(max_length=200)] | None = None  # where the page at / begins
+    map_tiles_url: str | None = None  # with {z}, {x} and {y}; without: Natural Earth's land alone
+    map_attribution: Annotated[str, Meta(max_length=500)] | None = None
+
     room_kinds: tuple[RoomKind, ...] = ()  # the first that matches; "*" is always the last
     given: frozenset[str] = frozenset()  # the fields that the environment set
     unknown_variables: tuple[str, ...] = ()

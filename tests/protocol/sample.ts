@@ -8,7 +8,7 @@ import type {
   LiveBike,
   RefusalCode,
   ServerToClientEvents,
-} from "@paceline/protocol";
+} from "@paceline/client/events";
 
 const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io("http://127.0.0.1:8080");
 

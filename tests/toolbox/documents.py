@@ -9,6 +9,7 @@ _MARKED_BLOCK = re.compile(
     r"```(?P<language>\w+)\n(?P<text>.*?)```",
     re.DOTALL,
 )
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(#[^)\s]+)?\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
@@ -25,6 +26,11 @@ def marked_blocks(document: Path) -> list[Block]:
     """Blocks under the comment that promises they are run."""
     found = _MARKED_BLOCK.finditer(document.read_text())
     return [Block(match["language"], match["text"], match["name"]) for match in found]
+
+
+def blocks(document: Path) -> list[tuple[str, str]]:
+    """Every fenced block: its language and its text."""
+    return _BLOCK.findall(document.read_text())
 
 
 def table_rows(document: Path) -> list[list[str]]:

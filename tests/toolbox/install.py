@@ -1,4 +1,4 @@
-"""This module owns fetching the programs that the tests drive and the machine lacks.
+"""This module owns fetching the programs that the tests drive and the machine lacks, and the page.
 
 `python -m tests.toolbox.install` looks first and fetches only what is missing, so that a second run
 takes no time. What it cannot fetch it names, with the command that would, and its exit status is 1:
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.web import building
 from tests.toolbox import programs
 from tests.toolbox.programs import CLIENTS, FETCHED_REDIS, ProgramMissing
 
@@ -19,19 +20,7 @@ LOCKS = Path(__file__).parent
 
 
 def main() -> int:
-    steps = (
-        _redis,
-        _postgres,
-        _node,
-        _npm_packages,
-        _chromium,
-        _haproxy,
-        _nginx,
-        _caddy,
-        _ip,
-        _faketime,
-    )
-    missing = list(filter(None, map(_missing_after, steps)))
+    missing = list(filter(None, map(_missing_after, STEPS)))
     for reason in missing:
         print(f"The tests cannot run: {reason}", file=sys.stderr)  # noqa: T201  a command's own output
     return 1 if missing else 0
@@ -42,6 +31,8 @@ def _missing_after(step: Callable[[], None]) -> str | None:
         step()
     except ProgramMissing as missing:
         return str(missing)
+    except building.CannotBuild as reason:
+        return str(reason)
     except subprocess.CalledProcessError as failed:
         return f"this command failed with status {failed.returncode}: {' '.join(failed.cmd)}"
     return None
@@ -66,31 +57,16 @@ def _postgres() -> None:
 
 def _node() -> None:
     if not _is_found(programs.node_and_npm):
-        _pip("-r", str(LOCKS / "node.lock"))
+        building.fetch_node()
         programs.node_and_npm()
 
 
 def _npm_packages() -> None:
-    node, npm = programs.node_and_npm()
-    lock, marker = CLIENTS / "package-lock.json", CLIENTS / "node_modules" / ".installed"
-    if marker.exists() and marker.read_bytes() == lock.read_bytes():
-        return
-    # npm is a script that finds its node by name
-    path = os.pathsep.join([str(node.parent), os.environ.get("PATH", os.defpath)])
-    _run(
-        [
-            str(npm),
-            "ci",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--no-update-notifier",
-            "--loglevel=error",
-        ],
-        CLIENTS,
-        PATH=path,
-    )
-    marker.write_bytes(lock.read_bytes())
+    building.install_packages(*programs.node_and_npm(), CLIENTS)
+
+
+def _page() -> None:
+    building.build()
 
 
 def _chromium() -> None:
@@ -146,9 +122,24 @@ def _pip(*arguments: str) -> None:
     _run([*pip, "install", "--quiet", "--require-hashes", *arguments])
 
 
-def _run(command: list[str], folder: Path | None = None, **environment: str) -> None:
+def _run(command: list[str], **environment: str) -> None:
     print("+", *command, flush=True)  # noqa: T201  a command's own output
-    subprocess.run(command, cwd=folder, env=os.environ | environment, check=True)
+    subprocess.run(command, env=os.environ | environment, check=True)
+
+
+STEPS = (
+    _redis,
+    _postgres,
+    _node,
+    _npm_packages,
+    _page,
+    _chromium,
+    _haproxy,
+    _nginx,
+    _caddy,
+    _ip,
+    _faketime,
+)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,13 @@ The machine's own come first, then what `python -m tests.toolbox.install` has fe
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+
+from gateway.web import building
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLIENTS = REPOSITORY / "tests" / "clients"
 FETCHED_REDIS = REPOSITORY / ".cache" / "redis"
-NODE_MAJOR_VERSION_LEAST = 18
 _POSTGRES = Path("/usr/lib/postgresql")
 
 
@@ -95,27 +94,18 @@ def chromium() -> Path:
 
 
 def node() -> Path:
-    """Node 18 or newer: the machine's, else the one beside this Python; raises `ProgramMissing`."""
+    """The machine's, else the one beside this Python; raises `ProgramMissing`."""
     return node_and_npm()[0]
 
 
 def node_and_npm() -> tuple[Path, Path]:
     """A pair from one installation, so that the two agree; raises `ProgramMissing`."""
-    for folders in (None, str(Path(sys.executable).parent)):
-        node, npm = (shutil.which(name, path=folders) for name in ("node", "npm"))
-        if node and npm and _major_version_of(node) >= NODE_MAJOR_VERSION_LEAST:
-            return Path(node), Path(npm)
-    raise ProgramMissing(
-        f"No Node {NODE_MAJOR_VERSION_LEAST} or newer with npm. Run: make programs"
-    )
+    try:
+        return building.node_and_npm()
+    except building.CannotBuild as reason:
+        raise ProgramMissing(f"{reason}. Run: make programs") from reason
 
 
 def _find(variable: str, *names: str) -> Path | None:
     candidates = [os.environ.get(variable), *map(shutil.which, names)]
     return next((Path(path) for path in candidates if path), None)
-
-
-def _major_version_of(node: str) -> int:
-    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-    major = answer.stdout.strip().removeprefix("v").partition(".")[0]
-    return int(major) if major.isdigit() else 0

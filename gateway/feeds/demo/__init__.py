@@ -1,0 +1,1 @@
+"""A fleet that does not exist, for whoever has none yet: a city, its bikes, their publishing."""

@@ -1,0 +1,238 @@
+// One room: who is in it, where we stand in its history, and how we come back after a gap.
+
+import type { BikeRemoved, Joined, Published, RoomReset } from "../events.js";
+import { Bikes, type Bike, type Update } from "./bikes.js";
+import type { Identity } from "./identity.js";
+import { Listeners, type Unsubscribe } from "./listeners.js";
+import { Refused } from "./refused.js";
+import type { Wire } from "./wire.js";
+
+/**
+ * `left`: not in the room, and not about to be. `joining`: for the first time. `live`: in step.
+ * `recovering`: there is, or was just, no connection. `resnapshot`: what was missed cannot be had, so
+ * everything is fetched anew. `refused`: the gateway said no; see `refusal`.
+ */
+export type RoomState = "left" | "joining" | "live" | "recovering" | "resnapshot" | "refused";
+
+export type Change =
+  | (Identity & { type: "set"; value: Bike; before: Bike | undefined })
+  | (Identity & { type: "delete"; before: Bike | undefined; reason: string })
+  /** Everything may have changed: look at `bikes` and `stations`. */
+  | { type: "replace" };
+
+export interface RoomEvents extends Record<string, unknown[]> {
+  change: [change: Change];
+  state: [state: RoomState];
+  /** Any other event of the room, by name. */
+  event: [name: string, data: unknown];
+}
+
+const RETRY_MS = 2_000;
+
+export class Room {
+  readonly id: string;
+  private readonly wire: Wire;
+  private readonly listeners = new Listeners<RoomEvents>();
+  private readonly content = new Bikes();
+  private cursor: string | undefined;
+  private current: RoomState = "left";
+  private arrivals: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  private attempt = 0;
+  /** Why the gateway does not let us in; undefined unless the state is `refused`. */
+  refusal: Refused | undefined;
+  /** Of the last time that we came back: how many events were missed and have come since. */
+  missed = 0;
+
+  /** Made by `connection.room(id)`. */
+  constructor(id: string, wire: Wire) {
+    this.id = id;
+    this.wire = wire;
+  }
+
+  get state(): RoomState {
+    return this.current;
+  }
+
+  /** Every bike, by its identity. */
+  get bikes(): ReadonlyMap<string, Bike> {
+    return this.content.bikes;
+  }
+
+  get stations(): ReadonlyMap<string, Bike> {
+    return this.content.stations;
+  }
+
+  /** Enter, and stay in step until `leave`. Resolves when live; rejects with `Refused`. Again is no fault. */
+  join(): Promise<void> {
+    if (this.current === "live") return Promise.resolve();
+    if (this.wire.isClosed) return Promise.reject(this.refusal ?? new Error("The connection is closed."));
+    if (this.current === "left" || this.current === "refused") void this.enter("joining");
+    return new Promise((resolve, reject) => this.arrivals.push({ resolve, reject }));
+  }
+
+  leave(): void {
+    if (this.current === "left") return;
+    this.attempt += 1;
+    this.cursor = undefined;
+    this.content.replace([]);
+    this.become("left");
+    this.listeners.tell("change", { type: "replace" });
+    for (const arrival of this.arrivals.splice(0)) arrival.reject(new Error("The room was left."));
+    if (this.wire.isConnected) void this.wire.request("leave-room", this.id).catch(() => undefined);
+  }
+
+  on<Name extends "change" | "state" | "event">(
+    name: Name,
+    listener: (...args: RoomEvents[Name]) => void,
+  ): Unsubscribe {
+    return this.listeners.add(name, listener);
+  }
+
+  /** Hear of every change; the way to stop is returned. */
+  subscribe(listener: (change: Change) => void): Unsubscribe {
+    return this.on("change", listener);
+  }
+
+  /** Publish a bike-update. Without a connection it waits; resolves when the gateway has taken it, once. */
+  async update(update: Update): Promise<Published> {
+    const body = { ...update, roomId: this.id };
+    const taken = await this.wire.publish((key) =>
+      this.wire.request<Published>("bike-update", body, { idempotencyKey: key }),
+    );
+    // the gateway does not send it back to its author, whose map should show it all the same
+    if (taken.isNews && this.current === "live") this.take(body);
+    return taken.published;
+  }
+
+  /** Publish any other event. */
+  async publish(event: string, data: unknown): Promise<Published> {
+    const taken = await this.wire.publish((key) =>
+      this.wire.request<Published>("publish", { roomId: this.id, event, data, idempotencyKey: key }),
+    );
+    return taken.published;
+  }
+
+  // ---- what the connection tells
+
+  /** @internal */
+  connected(): void {
+    if (this.current !== "left" && this.current !== "refused") void this.enter(this.current);
+  }
+
+  /** @internal */
+  disconnected(): void {
+    this.attempt += 1;
+    if (this.current === "live" || this.current === "resnapshot") this.become("recovering");
+  }
+
+  /** @internal For good: what is known stays to be read. */
+  ended(error: Error): void {
+    this.attempt += 1;
+    if (this.current !== "refused") this.become("left");
+    for (const arrival of this.arrivals.splice(0)) arrival.reject(error);
+  }
+
+  /** @internal */
+  reset(reset: RoomReset): void {
+    if (reset.reason === "forbidden") {
+      this.refuse(new Refused({ code: "FORBIDDEN", message: "The token does not reach this room any more." }));
+      return;
+    }
+    this.cursor = undefined;
+    void this.enter("resnapshot");
+  }
+
+  /** @internal */
+  heard(name: string, data: unknown, cursor: string | undefined): void {
+    if (this.current === "left" || this.current === "refused") return;
+    if (cursor !== undefined) this.cursor = cursor;
+    if (name === "bike-updated") this.take(data as Update);
+    else if (name === "bike-removed") this.remove(data as BikeRemoved);
+    else this.listeners.tell("event", name, data);
+  }
+
+  // ---- coming in
+
+  private async enter(state: RoomState): Promise<void> {
+    this.refusal = undefined;
+    this.become(state);
+    if (!this.wire.isConnected) return;
+    const attempt = ++this.attempt;
+    const request = { roomId: this.id, snapshot: true, ...(this.cursor && { since: this.cursor }) };
+    try {
+      const joined = await this.wire.ask<Joined>("join-room", request);
+      if (attempt === this.attempt) this.arrive(joined);
+    } catch (error) {
+      if (attempt === this.attempt) this.fail(error);
+    }
+  }
+
+  private arrive(joined: Joined): void {
+    if (joined.recovered) {
+      this.missed = joined.missed ?? 0;
+      // the missed events bring cursors of their own, and this one is ours behind them
+      if (this.missed === 0) this.cursor = joined.cursor;
+    } else {
+      if (this.cursor !== undefined) this.become("resnapshot");
+      this.missed = 0;
+      this.cursor = joined.cursor;
+      this.content.replace(joined.snapshot ?? []);
+      this.listeners.tell("change", { type: "replace" });
+    }
+    this.become("live");
+    for (const arrival of this.arrivals.splice(0)) arrival.resolve();
+  }
+
+  private fail(error: unknown): void {
+    if (error instanceof Refused && error.code === "INVALID_CURSOR") {
+      this.cursor = undefined;
+      void this.enter("resnapshot");
+    } else if (error instanceof Refused && error.retryAfterMs === undefined) {
+      this.refuse(error);
+    } else {
+      const waitMs = error instanceof Refused ? (error.retryAfterMs ?? RETRY_MS) : RETRY_MS;
+      const attempt = this.attempt;
+      setTimeout(() => {
+        if (attempt === this.attempt) this.connected();
+      }, waitMs);
+    }
+  }
+
+  /** @internal */
+  refuse(refused: Refused): void {
+    if (this.current === "left") return;
+    this.attempt += 1;
+    this.refusal = refused;
+    this.cursor = undefined;
+    this.become("refused");
+    for (const arrival of this.arrivals.splice(0)) arrival.reject(refused);
+  }
+
+  // ---- what changes
+
+  private take(update: Update): void {
+    const applied = this.content.apply(update);
+    if (update["op"] === "remove") this.forget(applied, "removed");
+    else if (applied) this.listeners.tell("change", { type: "set", ...applied });
+  }
+
+  private remove(removed: BikeRemoved): void {
+    const { bikeId, stationId, reason } = removed;
+    if (bikeId !== undefined) this.forget({ kind: "bike", id: bikeId }, reason);
+    if (stationId !== undefined) this.forget({ kind: "station", id: stationId }, reason);
+  }
+
+  private forget(identity: Identity | undefined, reason: string): void {
+    if (identity === undefined) return;
+    const { kind, id } = identity;
+    const all = this.content.of(kind);
+    const before = all.get(id);
+    if (all.delete(id)) this.listeners.tell("change", { type: "delete", kind, id, before, reason });
+  }
+
+  private become(state: RoomState): void {
+    if (state === this.current) return;
+    this.current = state;
+    this.listeners.tell("state", state);
+  }
+}
