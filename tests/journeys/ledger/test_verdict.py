@@ -304,6 +304,14 @@ def test_recovery_is_counted_until_everybody_has_something_newer() -> None:
     assert verdict.recovery_of("redis") == pytest.approx(0.7)
 
 
+def test_a_fault_that_ends_within_another_one_has_no_recovery_of_its_own() -> None:
+    story = _good().fault("start").tell("nemesis", "fault_start", reason="worker")
+    story.fault("stop").publish(4).receive(4).tell("nemesis", "fault_stop", reason="worker")
+    verdict = story.publish(5).receive(5).verdict()
+
+    assert [verdict.faults[index].name for index in verdict.recovery_seconds] == ["worker"]
+
+
 def test_attempts_are_counted_by_how_they_ended() -> None:
     story = _good().tell("publisher", "pub_try", reason="ok", seconds=0.2)
     verdict = story.tell("publisher", "pub_try", reason="UNAVAILABLE", seconds=1.1).verdict()

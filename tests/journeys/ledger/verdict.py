@@ -191,11 +191,14 @@ def _recoveries(
 ) -> dict[int, float]:
     """How long it took until every member had something of every room that was begun later.
 
-    Only what comes before the next fault counts: that one may hold up what the first did not.
+    Only what comes before the next fault counts: that one may hold up what the first did not. For
+    the same reason a fault that ends while another one goes on has no recovery of its own.
     """
     times = [record.at for record in records]
     found: dict[int, float] = {}
     for index, fault in enumerate(faults):
+        if any(f.began_at <= fault.ended_at < f.ended_at for f in faults):
+            continue
         until = min((f.began_at for f in faults if f.began_at > fault.ended_at), default=1e12)
         first: dict[tuple[str, str], float] = {}
         for record in records[bisect_right(times, fault.ended_at) : bisect_left(times, until)]:
