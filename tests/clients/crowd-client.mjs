@@ -1,4 +1,4 @@
-// Many sockets of the official client with its default transports: `node crowd-client.mjs URL TOKEN COUNT AT-ONCE`.
+// Many sockets of the official client with its default transports: `node crowd-client.mjs URL TOKEN COUNT [AT-ONCE]`.
 //
 // So many of them are on their way at once. Prints one JSON object each time it looks how many are there; ends with
 // its standard input.
@@ -6,7 +6,7 @@
 import { io } from 'socket.io-client';
 
 const LOOK_MS = 100;
-const [url, token, count, atOnce] = process.argv.slice(2);
+const [url, token, count, atOnce = 50] = process.argv.slice(2);
 const failures = {};
 const sockets = [];
 
