@@ -44,7 +44,8 @@ class OfficialMember:
         """Be a member until cancelled."""
         try:
             while not self._client.connected:
-                with contextlib.suppress(SocketIOError):
+                # ValueError: what failed a moment ago has not been taken down to its end
+                with contextlib.suppress(SocketIOError, ValueError):
                     await self._client.connect(self._url, auth=AUTH, transports=self._transports)
                 await asyncio.sleep(AGAIN_SECONDS)
             await asyncio.Event().wait()
