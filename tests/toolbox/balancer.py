@@ -46,7 +46,7 @@ KINDS: Final = {
         programs.caddy,
         "caddy/Caddyfile",
         ":80 {",
-        "{{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n}}\nhttp://127.0.0.1:{port} {{",
+        "{{\n\tadmin off\n\tauto_https off\n}}\nhttp://127.0.0.1:{port} {{",
         ("run", "--adapter", "caddyfile", "--config", "{file}"),
     ),
 }
