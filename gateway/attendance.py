@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 
@@ -19,6 +20,9 @@ from gateway.settings import Settings
 from protocol import events
 
 logger = structlog.get_logger(__name__)
+
+# One round trip to the broker for so many; and the loop is free for others after them.
+_DEPARTURES_AT_ONCE: Final = 100
 
 
 class Attendance:
@@ -89,16 +93,12 @@ class Attendance:
     async def _see_all_off(self) -> None:
         while self._departures:
             departures, self._departures = self._departures, []
-            for count, (room, peer) in enumerate(departures):
-                try:
-                    await self._see_one_off(room, peer)
-                except BrokerUnavailable:
-                    # It forgets the members and followings of a worker that is away by itself.
-                    logger.warning("! departure not told to the broker", room=room, peer=peer.id)
-                except Exception:
-                    logger.exception("! departure failed", room=room, peer=peer.id)
-                if count % 100 == 99:  # noqa: PLR2004 - the loop is free for others in between
-                    await asyncio.sleep(0)
+            for start in range(0, len(departures), _DEPARTURES_AT_ONCE):
+                some = departures[start : start + _DEPARTURES_AT_ONCE]
+                failures = await asyncio.gather(
+                    *(self._see_one_off(room, peer) for room, peer in some), return_exceptions=True
+                )
+                _report([failure for failure in failures if failure is not None])
 
     async def _see_one_off(self, room: str, peer: Peer) -> None:
         try:
@@ -126,6 +126,16 @@ class Attendance:
         if self._settings.kind_of(room).presence:
             body = kind(room, member_of(peer))
             self._broker.publish(draft_of_event(room, name, body, peer.id), _unanswered)
+
+
+def _report(failures: Sequence[BaseException]) -> None:
+    # The broker forgets the members and followings of a worker that is away by itself.
+    untold = sum(isinstance(failure, BrokerUnavailable) for failure in failures)
+    if untold:
+        logger.warning("! departures not told to the broker", count=untold)
+    for failure in failures:
+        if not isinstance(failure, BrokerUnavailable):
+            logger.error("! departure failed", exc_info=failure)
 
 
 def _unanswered(receipt: Receipt | BrokerUnavailable) -> None:

@@ -21,6 +21,7 @@ from gateway.broker.redis.announcement import AnnouncementInvalid
 from gateway.broker.redis.following import HELD_LIMIT, Following
 from gateway.broker.redis.reads import Entry, Log, Reads
 from gateway.broker.redis.rooms import EXPIRE, TURN, RedisRoom, RedisRooms
+from gateway.logs import Offences
 from gateway.redis.client import Redis, call_at
 from gateway.redis.errors import RedisAway, RedisRefused, redirection_of
 from gateway.redis.shard import Shard
@@ -59,6 +60,7 @@ class Followings:
         self._reads = reads
         self._held_limit = held_limit
         self._deliver: Deliver | None = None
+        self._offences = Offences()
         self._by_channel: dict[bytes, Following] = {}
         self._chores: set[asyncio.Task[None]] = set()
 
@@ -135,7 +137,7 @@ class Followings:
             try:
                 before, publication = announcement.read(following.room.name, data)
             except AnnouncementInvalid as error:
-                logger.warning("! not an announcement", room=following.room.name, why=str(error))
+                self._offences.note("not an announcement", following.room.name, why=str(error))
                 continue
             feed = following.feed
             if following.held is not None or feed is None:

@@ -10,17 +10,14 @@ import hashlib
 import zlib
 from typing import Any, Final
 
-import structlog
-
 from gateway.broker.contract import BrokerUnavailable, Settle
 from gateway.broker.redis.announcement import cursor_of, meta_of
 from gateway.broker.redis.rooms import RedisRoom, RedisRooms
+from gateway.logs import Offences
 from gateway.redis.client import Redis
 from gateway.redis.connection import pack
 from gateway.redis.errors import RedisAway, exception_of
 from gateway.rooms.publication import Draft, Op, Outcome, Receipt
-
-logger = structlog.get_logger(__name__)
 
 _OUTCOMES: Final = (Outcome.ACCEPTED, Outcome.REPEATED, Outcome.DUPLICATE, Outcome.STALE)
 _RETRIES: Final = 3
@@ -35,6 +32,7 @@ class Publisher:
         self._redis = redis
         self._rooms = rooms
         self._digests: dict[tuple[str, ...], str] = {}
+        self._offences = Offences()
 
     def publish(self, draft: Draft, settle: Settle) -> None:
         """Accept a draft; `settle` is called exactly once, now or later."""
@@ -50,7 +48,7 @@ class Publisher:
                 return
             attempts += 1
             if attempts > _RETRIES or not self._redis.retry(reply, room.slot, command, on_reply):
-                settle(_unavailable(reply))
+                settle(self._unavailable(room, reply))
 
         shard = self._redis.shard_of(room.slot)
         if shard is None or not shard.send(command, on_reply):
@@ -90,10 +88,9 @@ class Publisher:
             self._digests[names] = digest
         return digest
 
-
-def _unavailable(error: Exception) -> BrokerUnavailable:
-    away = error if isinstance(error, RedisAway) else exception_of(error)
-    if not isinstance(away, RedisAway):
-        logger.error("! Redis refused a publication", why=str(away))
-        return BrokerUnavailable()
-    return BrokerUnavailable(away.retry_after_ms)
+    def _unavailable(self, room: RedisRoom, error: Exception) -> BrokerUnavailable:
+        away = error if isinstance(error, RedisAway) else exception_of(error)
+        if not isinstance(away, RedisAway):
+            self._offences.note("Redis refused a publication", room.name, why=str(away))
+            return BrokerUnavailable()
+        return BrokerUnavailable(away.retry_after_ms)

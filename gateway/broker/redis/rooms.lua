@@ -99,6 +99,17 @@ local function trim()
     end
 end
 
+-- An entry that somebody else has put there stands in the way of all others: a log that cannot be
+-- added to begins anew, and whoever needs what it held is told that it is gone.
+local function add(id, announcement)
+    local words = { 'XADD', KEYS[2], 'MAXLEN', '~', kind.history_length, id, 'd', announcement, 't', now }
+    local added = redis.pcall(unpack(words))
+    if type(added) == 'table' and added.err then
+        call('DEL', KEYS[2])
+        call(unpack(words))
+    end
+end
+
 -- Appends and announces, both or neither. `meta` and `packet` go out as they came.
 local function append(meta, packet, checksum)
     local before = head.proof
@@ -108,8 +119,7 @@ local function append(meta, packet, checksum)
     local announcement = string.format('%s %.0f %.0f %.0f %d\n',
         head.epoch, head.offset, before, head.proof, #meta) .. meta .. packet
     if kind.history_length > 0 then
-        call('XADD', KEYS[2], 'MAXLEN', '~', kind.history_length,
-            string.format('%.0f-0', head.offset), 'd', announcement, 't', now)
+        add(string.format('%.0f-0', head.offset), announcement)
         if head.offset == 1 then
             keep_new(KEYS[2])
         elseif head.offset % 16 == 0 then

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.broker.contract import BrokerUnavailable
 from gateway.rooms.publication import Draft, Outcome, Receipt
-from tests.gateway.broker.redis.workers import accepted, healthy, story, workers_over
+from tests.gateway.broker.redis.workers import PREFIX, accepted, healthy, story, workers_over
 from tests.gateway.broker.worker import Worker, eventually
 from tests.gateway.rooms.drafts import ROOM, event
 from tests.toolbox.redis_server import RedisServer
@@ -128,3 +128,17 @@ async def test_a_repeated_key_is_answered_with_the_answer_of_then(worker: Worker
     again = await worker.publish(once(event("a"), "key"))
 
     assert again == Receipt(first.cursor, Outcome.REPEATED)
+
+
+async def test_what_a_stranger_adds_to_a_room_s_log_stops_nobody_for_long(
+    worker: Worker, redis_server: RedisServer
+) -> None:
+    cursor = await worker.broker.follow(ROOM)
+    await worker.publish(event("before"))
+    redis_server.command("XADD", f"{PREFIX}:{{{ROOM}}}:log", "*", "d", "x", "t", "1")
+
+    receipt = await worker.publish(event("after"))
+
+    assert receipt.outcome is Outcome.ACCEPTED
+    await eventually(lambda: story(worker) == ["before", "after"])
+    assert await worker.broker.history(ROOM, cursor) is None
