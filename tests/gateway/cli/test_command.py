@@ -37,16 +37,6 @@ def test_every_mistake_in_the_settings_is_told_at_once_on_standard_error(capsys:
     ]
 
 
-@pytest.mark.parametrize("command", [["serve"], ["config", "check"]])
-def test_a_broker_that_this_version_has_not_is_refused(
-    command: list[str], capsys: Captured
-) -> None:
-    environ = {"PACELINE_ENV": "development", "REDIS_URL": "redis://localhost"}
-
-    assert run(command, environ) == 2
-    assert "only the embedded broker" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
