@@ -5,6 +5,7 @@ takes no time. What it cannot fetch it names, with the command that would, and i
 no test is ever skipped for it.
 """
 
+import functools
 import os
 import shutil
 import subprocess
@@ -111,8 +112,13 @@ def _may_apt() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def _apt(package: str) -> None:
+@functools.cache  # once is enough for all packages
+def _update() -> None:
     _run(["apt-get", "update", "-qq"])
+
+
+def _apt(package: str) -> None:
+    _update()
     quietly = ["-qq", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"]
     _run(["apt-get", "install", *quietly, package], DEBIAN_FRONTEND="noninteractive")
 
