@@ -9,8 +9,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from protocol.events import Published
+from protocol.events import Members, Published
 from protocol.keys import KeyView, NewKey, Rotation
+from protocol.members import Removed, Whom
 from protocol.publishing import Item
 from protocol.refusals import Refusal
 from protocol.sessions import GivenPassword, OwnPassword, Refresh, SessionView, SignIn, Tokens
@@ -40,7 +41,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     summary: str
-    access: Literal["anybody", "token", "admin"] = "admin"
+    access: Literal["anybody", "token", "operator", "admin"] = "admin"
     body: type[msgspec.Struct] | None = None
     may_be_many: bool = False  # whether the body may also be a list of such
     parameters: type[msgspec.Struct] | None = None
@@ -75,6 +76,30 @@ OPERATIONS: Final = (
         headers=(IDEMPOTENCY_KEY,),
         answer=Published,
         refusals=(Refusal.INVALID_ROOM, Refusal.FORBIDDEN, Refusal.TOO_FAST),
+    ),
+    Operation(
+        method="GET",
+        path="/api/rooms/{roomId}/members",
+        summary="Everybody who is in a room, on all workers, in the order in which they came.",
+        access="token",
+        answer=Members,
+        refusals=(Refusal.INVALID_ROOM,),
+    ),
+    Operation(
+        method="DELETE",
+        path="/api/rooms/{roomId}/members/{peerId}",
+        summary="Take a peer out of a room, wherever it is connected; it stays connected.",
+        access="operator",
+        answer=Removed,
+        refusals=(Refusal.INVALID_ROOM, Refusal.INVALID),
+    ),
+    Operation(
+        method="DELETE",
+        path="/api/peers",
+        summary="End all sockets of a subject, or one, with a goodbye that is for good.",
+        access="operator",
+        parameters=Whom,
+        answer=Whom,
     ),
     Operation(
         method="GET",

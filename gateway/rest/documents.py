@@ -76,6 +76,7 @@ def _row(operation: Operation) -> str:
 _WHOM: Final = {
     "anybody": "anybody",
     "token": "everybody with a token",
+    "operator": "operators",
     "admin": "administrators",
 }
 

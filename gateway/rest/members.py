@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from aiohttp import web
 
-from gateway.authentication import Authenticator, bearer_of
+from gateway.authentication import Authenticator
 from gateway.hub import Hub
-from gateway.identity import Identity, Permission
+from gateway.identity import Permission
 from gateway.removals import Removal, Removals
 from gateway.rest.problems import json_response
+from gateway.rest.requests import identity_of
+from protocol.bodies import invalid, parameters_of
+from protocol.events import Members
+from protocol.members import Removed, Whom
 from protocol.refusals import Refusal, Refused
 from protocol.rooms import check_room_name
-
-_ID_LIMIT_CHARACTERS: Final = 200
 
 
 class MembersResource:
@@ -28,36 +28,30 @@ class MembersResource:
     async def list(self, request: web.Request) -> web.Response:
         """Everybody who is in the room, on all workers, in the order in which they came."""
         room = check_room_name(request.match_info["roomId"])
-        members = await self._hub.members(await self._identity_of(request), room)
-        body = {"roomId": room, "members": members}
-        return json_response({"data": body, "meta": {"total": len(members)}})
+        identity = await identity_of(request, self._authenticator)
+        members = await self._hub.members(identity, room)
+        return json_response({"data": Members(room, members)})
 
     async def remove(self, request: web.Request) -> web.Response:
         """Take a peer out of a room; it stays connected, and is told."""
         await self._check_operator(request)
         room = check_room_name(request.match_info["roomId"])
-        peer_id = _checked(request.match_info["peerId"], "peerId")
-        self._removals.order(Removal(peer_id=peer_id, room=room))
-        return json_response({"data": {"roomId": room, "peerId": peer_id}})
+        whom = parameters_of([("peerId", request.match_info["peerId"])], Whom)
+        assert whom.peer_id is not None, "the path has one"
+        self._removals.order(Removal(peer_id=whom.peer_id, room=room))
+        return json_response({"data": Removed(room, whom.peer_id)})
 
     async def dismiss(self, request: web.Request) -> web.Response:
         """End the sockets of a subject, or of one peer, with a goodbye that is for good."""
         await self._check_operator(request)
-        given = {name: _checked(value, name) for name, value in request.query.items()}
-        if len(given) != 1 or not set(given) <= {"subject", "peerId"}:
-            raise Refused(Refusal.MALFORMED, "Say whom: ?subject=... or ?peerId=...")
-        self._removals.order(Removal(subject=given.get("subject"), peer_id=given.get("peerId")))
-        return json_response({"data": given})
-
-    async def _identity_of(self, request: web.Request) -> Identity:
-        return await self._authenticator.identify(bearer_of(request.headers.get("Authorization")))
+        whom = parameters_of(request.query.items(), Whom)
+        if (whom.subject is None) is (whom.peer_id is None):
+            said = "Say whom: subject or peerId, one of the two."
+            raise invalid({"subject": said, "peerId": said})
+        self._removals.order(Removal(subject=whom.subject, peer_id=whom.peer_id))
+        return json_response({"data": whom})
 
     async def _check_operator(self, request: web.Request) -> None:
-        if not (await self._identity_of(request)).may(Permission.OPERATE):
+        identity = await identity_of(request, self._authenticator)
+        if not identity.may(Permission.OPERATE):
             raise Refused(Refusal.FORBIDDEN, "That takes an operator.")
-
-
-def _checked(value: str, name: str) -> str:
-    if not 0 < len(value) <= _ID_LIMIT_CHARACTERS or not value.isprintable():
-        raise Refused(Refusal.MALFORMED, f"{name} is 1 to 200 printable characters.")
-    return value

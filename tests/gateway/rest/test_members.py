@@ -34,8 +34,7 @@ async def test_members_are_listed_for_whoever_may_join(open_door: OpenDoor) -> N
     status, body = await ask(door, "GET", MEMBERS, bearer(Role.VIEWER))
     assert status == 200
     assert body == {
-        "data": {"roomId": ROOM, "members": [{"peerId": "ann", "subject": "subject of ann"}]},
-        "meta": {"total": 1},
+        "data": {"roomId": ROOM, "members": [{"peerId": "ann", "subject": "subject of ann"}]}
     }
     assert (await ask(door, "GET", MEMBERS, bearer(Role.VIEWER, join=("city:lyon",))))[0] == 403
     assert (await ask(door, "GET", MEMBERS, ""))[0] == 401
@@ -57,12 +56,20 @@ async def test_nobody_but_operators_removes(open_door: OpenDoor, path: str, role
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?subject=", "?peerId=a&subject=b", "?somebody=a", f"?peerId={'x' * 201}"]
+    "query",
+    [
+        "",
+        "?subject=",
+        "?peerId=a&subject=b",
+        "?somebody=a",
+        "?peerId=a&peerId=b",
+        f"?peerId={'x' * 201}",
+    ],
 )
 async def test_whom_to_dismiss_has_to_be_said(open_door: OpenDoor, query: str) -> None:
     door = await open_door(PRODUCTION)
     status, body = await ask(door, "DELETE", f"/api/peers{query}", bearer(Role.OPERATOR))
-    assert (status, body["error"]["code"]) == (400, "MALFORMED")
+    assert (status, body["error"]["code"]) == (422, "INVALID")
 
 
 async def test_the_dismissal_of_a_subject_is_confirmed(open_door: OpenDoor) -> None:

@@ -320,7 +320,7 @@ class AwaySessions(MemorySessions):
 async def test_who_cannot_be_looked_up_now_is_cut_off_to_try_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.app.MemorySessions", AwaySessions)
+    monkeypatch.setattr("gateway.backends.MemorySessions", AwaySessions)
     async with running(tmp_path) as (running_gateway, port):
         peer = await enter(port)
         await peer.ask("join-room", "a")
