@@ -26,6 +26,7 @@ What every backend guarantees (the numbers are those of the contract suite):
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -68,6 +69,20 @@ class History(msgspec.Struct, frozen=True, gc=False):
 Delivery = Publication | Interrupted
 Deliver = Callable[[Sequence[Delivery]], None]
 Settle = Callable[[Receipt | BrokerUnavailable], None]
+
+
+def settle_into(future: asyncio.Future[Receipt]) -> Settle:
+    """For whoever waits: the future gets the receipt, or fails with `BrokerUnavailable`."""
+
+    def settle(receipt: Receipt | BrokerUnavailable) -> None:
+        if future.done():
+            return
+        if isinstance(receipt, BrokerUnavailable):
+            future.set_exception(receipt)
+        else:
+            future.set_result(receipt)
+
+    return settle
 
 
 class Broker(Protocol):

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.broker.contract import BrokerUnavailable
+from gateway.broker.contract import BrokerUnavailable, settle_into
 from gateway.feeds.entries import Entry, entry_of, event_of
 from gateway.hub import Hub
 from gateway.identity import Identity, Role
@@ -136,15 +136,7 @@ class Ingest:
             return None
         event = event_of(entry)
         settled: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-
-        def settle(receipt: Receipt | BrokerUnavailable) -> None:
-            if settled.done():
-                return
-            if isinstance(receipt, Receipt):
-                settled.set_result(receipt)
-            else:
-                settled.set_exception(receipt)
-
+        settle = settle_into(settled)
         if isinstance(event, events.BikeUpdate):
             self._hub.publish_update(_IDENTITY, event, None, settle)
         else:

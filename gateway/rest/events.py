@@ -11,7 +11,7 @@ from aiohttp import web
 from msgspec import Raw
 
 from gateway.authentication import Authenticator, bearer_of
-from gateway.broker.contract import BrokerUnavailable, Settle
+from gateway.broker.contract import BrokerUnavailable, settle_into
 from gateway.hub import Hub
 from gateway.identity import Identity
 from gateway.metrics import Metrics
@@ -91,7 +91,7 @@ class EventsResource:
         item = _item_of(raw)
         key = item.idempotency_key or key
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        settle = _settling(future)
+        settle = settle_into(future)
         event = _event_of(item, room, key)
         if isinstance(event, events.BikeUpdate):
             self._hub.publish_update(identity, event, None, settle)
@@ -104,18 +104,6 @@ class EventsResource:
             raise
         self._metrics.note_publication(receipt.outcome.label)
         return receipt
-
-
-def _settling(future: asyncio.Future[Receipt]) -> Settle:
-    def settle(receipt: Receipt | BrokerUnavailable) -> None:
-        if future.done():
-            return
-        if isinstance(receipt, BrokerUnavailable):
-            future.set_exception(receipt)
-        else:
-            future.set_result(receipt)
-
-    return settle
 
 
 def _items_of(body: bytes) -> list[Raw]:
