@@ -126,8 +126,10 @@ class Ingest:
                 self._metrics.ingested.add("published")
             done.append(entry.id)
         if done:
-            await connection.call("XACK", self._stream, _GROUP, *done)
+            # In this order: what is deleted and still pending is found by the next reader, what is
+            # settled and not deleted by nobody.
             await connection.call("XDEL", self._stream, *done)
+            await connection.call("XACK", self._stream, _GROUP, *done)
         return len(done) == len(entries)
 
     async def _publish(self, entry: Entry) -> Receipt | None:

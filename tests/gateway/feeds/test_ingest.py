@@ -59,6 +59,10 @@ class Reader:
         length: int = await call(self.broker.redis, STREAM.encode(), "XLEN", stream)
         return length
 
+    async def pending(self) -> int:
+        found = await call(self.broker.redis, STREAM.encode(), "XPENDING", STREAM, "paceline")
+        return int(found[0])
+
     async def published(self) -> list[object]:
         start = Cursor((await self.broker.cursor(ROOM)).epoch, 0, 0)
         history = await self.broker.history(ROOM, start)
@@ -77,6 +81,12 @@ async def reader(redis_server: RedisServer) -> AsyncIterator[Reader]:
 async def until_empty(reader: Reader) -> None:
     async with asyncio.timeout(15):
         while await reader.length(STREAM):  # noqa: ASYNC110 - Redis tells nobody that it is empty
+            await asyncio.sleep(0.02)
+
+
+async def until_settled(reader: Reader) -> None:
+    async with asyncio.timeout(15):
+        while await reader.pending():  # noqa: ASYNC110 - Redis tells nobody that all is settled
             await asyncio.sleep(0.02)
 
 
@@ -117,6 +127,25 @@ async def test_another_worker_goes_on_where_one_has_died_and_nothing_is_publishe
             await reader.stop_reading()
     await until_empty(heir)
     assert await heir.published() == list(range(200))
+    await heir.stop()
+
+
+@pytest.mark.parametrize("step", ["xack", "xdel"])
+async def test_whoever_is_stopped_halfway_leaves_nothing_behind(
+    redis_server: RedisServer, reader: Reader, step: str
+) -> None:
+    redis_server.command("ACL", "SETUSER", "default", f"-{step}")
+    try:
+        await reader.add("room", ROOM, "event", "mark", "data", '{"n": 1}')
+        await eventually(lambda: reader.metrics.ingested["published"] > 0)
+        await reader.stop_reading()
+    finally:
+        redis_server.command("ACL", "SETUSER", "default", f"+{step}")
+    heir = Reader(redis_server.url, "second")
+    await heir.start()
+    await until_empty(heir)
+    await until_settled(heir)
+    assert await heir.published() == [1]
     await heir.stop()
 
 
