@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import redis
 
-from tests.toolbox.ports import free_port
 from tests.toolbox.redis_server import RedisServer
 
 MASTERS: Final = 3
@@ -25,11 +24,9 @@ class RedisCluster:
 
     def __init__(self, folder: Path) -> None:
         self.servers: list[RedisServer] = []
-        self._bus_ports: dict[int, int] = {}
         for number in range(2 * MASTERS):
             home = folder / f"node-{number}"
             home.mkdir()
-            bus = free_port()
             server = RedisServer(
                 home,
                 "--cluster-enabled",
@@ -38,13 +35,11 @@ class RedisCluster:
                 "nodes.conf",
                 "--cluster-node-timeout",
                 str(NODE_TIMEOUT_MS),
-                "--cluster-port",
-                str(bus),
                 "--repl-diskless-sync-delay",
                 "0",
+                with_bus=True,
             )
             self.servers.append(server)
-            self._bus_ports[id(server)] = bus
 
     @property
     def url(self) -> str:
@@ -61,8 +56,7 @@ class RedisCluster:
             server.command("CLUSTER", "ADDSLOTSRANGE", str(slots[0]), str(slots[-1]))
             server.command("CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
         for server in self.servers[1:]:
-            bus = str(self._bus_ports[id(first)])
-            server.command("CLUSTER", "MEET", "127.0.0.1", str(first.port), bus)
+            server.command("CLUSTER", "MEET", "127.0.0.1", str(first.port), str(first.bus_port))
         self._wait(lambda info: info["cluster_known_nodes"] == str(2 * MASTERS))
         for master, replica in zip(self.servers[:MASTERS], self.servers[MASTERS:], strict=True):
             self._replicate(master, replica)

@@ -21,12 +21,14 @@ class RedisServer:
 
     Without options it keeps nothing on disk and comes back empty; with `"--appendonly", "yes",
     "--appendfsync", "always"` it comes back with everything that it has acknowledged.
+    A node of a cluster has a second port, the bus on which nodes speak among themselves.
     """
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, with_bus: bool = False) -> None:
         self.folder = folder
         self.options = options
         self.port = free_port()
+        self.bus_port = free_port() if with_bus else None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -42,11 +44,12 @@ class RedisServer:
         return self._running().pid
 
     def start(self) -> None:
-        """Return when it accepts connections; move to another port if somebody took this one."""
+        """Return when it accepts connections; move to other ports if somebody took these."""
         for _ in range(_START_ATTEMPTS):
             if self._starts():
                 return
             self.port = free_port()
+            self.bus_port = free_port() if self.bus_port is not None else None
         raise RuntimeError(f"redis-server does not start:\n{self.log}")
 
     def kill(self) -> None:
@@ -112,8 +115,9 @@ class RedisServer:
         here = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
         forgetful = ["--save", "", "--appendonly", "no"]
         log = ["--logfile", str(self._log_path)]
+        bus = [] if self.bus_port is None else ["--cluster-port", str(self.bus_port)]
         program = str(programs.redis_server())
-        self._process = subprocess.Popen([program, *here, *forgetful, *log, *self.options])
+        self._process = subprocess.Popen([program, *here, *forgetful, *log, *bus, *self.options])
         # the port alone would not do: the one who answers there may be a stranger
         deadline = time.monotonic() + _START_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
