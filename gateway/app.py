@@ -10,53 +10,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import logging
-import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
 import structlog
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.backends import between_workers, database_of, ingest_of, stores_of
+from gateway.doors import HttpDoor, Parts, SocketsDoor
 from gateway.hub import Hub
 from gateway.lag import LoopLag
+from gateway.listening import (
+    CannotListen,
+    listen,
+    malformed_requests_noted,
+    numbers_shown,
+    runner_of,
+)
 from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.people import People
 from gateway.removals import Removals
-from gateway.rest import admission
 from gateway.rest.admission import Admission
-from gateway.rest.documents import DocumentsResource
-from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
-from gateway.rest.keys import KeysResource
-from gateway.rest.me import MeResource
-from gateway.rest.members import MembersResource
-from gateway.rest.origins import Origins
-from gateway.rest.problems import Handler, Problems
-from gateway.rest.routes import Resources, health_routes_of, routes_of
-from gateway.rest.sessions import SessionsResource
-from gateway.rest.users import UsersResource
-from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
 from gateway.sockets.departure import in_batches, send_off
-from gateway.sockets.engine import EngineLimits
 from gateway.sockets.handover import HandOver
-from gateway.sockets.internals import has_asked
 from gateway.sockets.lanes import Lanes
-from gateway.sockets.lobby import Lobby
-from gateway.sockets.namespace import Namespace
-from gateway.sockets.recovery import Recovery
-from gateway.sockets.server import Server
 from gateway.verdicts import Verdicts
-from gateway.web.pages import PageConfig, Pages
 from gateway.workers.berth import Berth
 from gateway.workers.folder import RunDirectoryUnusable
-from gateway.workers.leaving import LAST_WORDS_SHARE, REQUESTS_SHARE, SPREAD_SHARE, Leaving
-from gateway.workers.listening import BACKLOG
+from gateway.workers.leaving import LAST_WORDS_SHARE, SPREAD_SHARE, Leaving
 from gateway.workers.neighbours import Neighbourhood
 from gateway.workers.place import new_worker_id
 from gateway.workers.relay import Line
@@ -65,23 +48,6 @@ from gateway.workers.settling import settled_among
 logger = structlog.get_logger(__name__)
 
 _LOOK_SECONDS: Final = 0.05
-_ROOM_OF_DEVELOPMENT: Final = "city:demo"  # where the demo fleet rides
-
-_REASONS_NOT_TO_LISTEN: Final = {
-    errno.EADDRINUSE: "another program listens there already. Choose a port with --port or PORT.",
-    errno.EADDRNOTAVAIL: "that is no address of this machine. Choose one with --host or HOST.",
-    errno.EACCES: "this user may not listen there. Choose a port above 1023 with --port or PORT.",
-}
-
-
-class CannotListen(Exception):
-    """The address or port is not to be had; the message says why, and what to do."""
-
-
-def cannot_listen(host: str, port: int, error: OSError) -> CannotListen:
-    """What to raise when the system says no."""
-    reason = _REASONS_NOT_TO_LISTEN.get(error.errno or 0, f"{error.strerror or error}.")
-    return CannotListen(f"Cannot listen on {host}, port {port}: {reason}")
 
 
 class Gateway:
@@ -110,32 +76,19 @@ class Gateway:
         self.removals = Removals(self.hub, self.between.intercom)
         verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
         self.people.standings.judge_by(verdicts.judge, verdicts.subjects)
-        pacing = Pacing(settings)
-        self.lobby = Lobby(
-            settings,
-            self.hub,
-            self.lanes,
-            self.people.authenticator,
-            Recovery(
-                settings.recovery_seconds,
-                self.between.sessions,
-                self.between.intercom,
-                self.metrics,
-            ),
-            pacing,
-            self.metrics,
-            self.offences,
+        self.parts = Parts(
+            settings=settings,
+            worker_id=self.worker_id,
+            metrics=self.metrics,
+            offences=self.offences,
+            people=self.people,
+            between=self.between,
+            hub=self.hub,
+            lanes=self.lanes,
+            removals=self.removals,
         )
-        namespace = Namespace(
-            settings,
-            self.hub,
-            self.lanes,
-            self.people.authenticator,
-            self.lobby,
-            self.metrics,
-            self.offences,
-        )
-        self.server = _server_of(settings, namespace, pacing, self.worker_id)
+        sockets = SocketsDoor(self.parts)
+        self.lobby, self.server = sockets.lobby, sockets.server
         self.health = HealthResource(self.broker, database, self.metrics)
         self.neighbourhood: Neighbourhood | None = None
         self.ingest = ingest_of(settings, self.broker, self.hub, self.metrics, self.worker_id)
@@ -158,7 +111,7 @@ class Gateway:
     async def running(self) -> AsyncIterator[int]:
         """Serve while the context is open; gives the port, which the system chose if it was 0."""
         async with contextlib.AsyncExitStack() as stack:
-            stack.enter_context(_malformed_requests_noted(self.offences))
+            stack.enter_context(malformed_requests_noted(self.offences))
             await stack.enter_async_context(self.people.running())
             self.lag.start()
             stack.callback(self.lag.stop)
@@ -168,54 +121,24 @@ class Gateway:
             stack.push_async_callback(self.lobby.stop)
             if self.ingest is not None:
                 await stack.enter_async_context(_in_background(self.ingest.run_forever()))
-            runner = self._runner(self._application())
+            http = HttpDoor(self.parts, self.health, self.server)
+            runner = runner_of(http.application, self.settings)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            door = self._admission(runner)
+            door = http.admission(runner)
             door.start()
             stack.callback(door.stop)
-            listeners = await self._listen(door)
+            listeners = await listen(self.settings, self._berth, door)
             stack.callback(self._stop_listening, listeners)
             port: int = listeners[0].sockets[0].getsockname()[1]
-            await stack.enter_async_context(self._numbers_shown())
+            slot = self._berth.slot if self._berth else 0
+            await stack.enter_async_context(numbers_shown(self.settings, self.health, slot))
             if self.may_have_neighbours:
                 await stack.enter_async_context(self._neighbours_known(door, port))
             for listener in listeners:  # whoever comes now gets a session that others can find
                 await listener.start_serving()
             stack.push_async_callback(self._part, listeners)
             yield port
-
-    def _runner(self, app: web.Application) -> web.AppRunner:
-        return web.AppRunner(
-            app,
-            handler_cancellation=True,  # a poll that was given up must be noticed
-            access_log=None,
-            keepalive_timeout=admission.KEEPALIVE_SECONDS,
-            lingering_time=admission.LINGERING_SECONDS,
-            shutdown_timeout=self.settings.drain_seconds * REQUESTS_SHARE,
-        )
-
-    @contextlib.asynccontextmanager
-    async def _numbers_shown(self) -> AsyncIterator[None]:
-        """A port of this worker's own for its metrics and health, if there is to be one."""
-        if not self.settings.metrics_port:
-            yield
-            return
-        app = web.Application()
-        app.add_routes(health_routes_of(self.health))
-        runner = self._runner(app)
-        await runner.setup()
-        port = self.settings.metrics_port + (self._berth.slot if self._berth else 0)
-        # Shared for as long as a worker that is being replaced goes on beside its successor.
-        site = web.TCPSite(runner, self.settings.host, port, reuse_port=True)
-        try:
-            try:
-                await site.start()
-            except OSError as error:
-                raise cannot_listen(self.settings.host, port, error) from error
-            yield
-        finally:
-            await runner.cleanup()
 
     @contextlib.asynccontextmanager
     async def _neighbours_known(self, door: Admission, port: int) -> AsyncIterator[None]:
@@ -235,68 +158,6 @@ class Gateway:
                 self.server.engine.handover = None
         except RunDirectoryUnusable as unusable:
             raise CannotListen(f"Workers cannot find each other: {unusable}") from unusable
-
-    def _resources(self) -> Resources:
-        people = self.people
-        authenticator = people.authenticator
-        return Resources(
-            health=self.health,
-            events=EventsResource(self.hub, authenticator, self.metrics),
-            members=MembersResource(self.hub, authenticator, self.removals),
-            users=UsersResource(people.accounts, authenticator),
-            me=MeResource(people.accounts, authenticator),
-            sessions=SessionsResource(
-                people.sessions, people.accounts, authenticator, self.settings.trusted_networks
-            ),
-            keys=KeysResource(people.keys, authenticator),
-            documents=DocumentsResource(),
-        )
-
-    def _admission(self, runner: web.AppRunner) -> Admission:
-        assert runner.server is not None
-        limits = admission.limits_of(
-            self.settings.connections_limit,
-            self.settings.request_timeout_seconds,
-            self.settings.stall_seconds,
-        )
-        return Admission(runner.server, has_asked, limits, self.metrics, self.offences)
-
-    async def _listen(self, door: Admission) -> list[asyncio.Server]:
-        loop = asyncio.get_running_loop()
-        if self._berth is not None:
-            return [
-                await loop.create_server(door, sock=listener, backlog=BACKLOG, start_serving=False)
-                for listener in self._berth.listeners
-            ]
-        host, port = self.settings.host, self.settings.port
-        try:
-            return [
-                await loop.create_server(door, host, port, backlog=BACKLOG, start_serving=False)
-            ]
-        except OSError as error:
-            raise cannot_listen(host, port, error) from error
-
-    def _application(self) -> web.Application:
-        problems = Problems(self.metrics, self.offences)
-        origins = Origins(self.settings.allowed_origins)
-        app = web.Application(
-            middlewares=[self._close_when_leaving, origins.answer, problems.answer],
-            client_max_size=self.settings.body_limit_bytes,
-        )
-        app.add_routes(routes_of(self._resources()))
-        app.add_routes(Pages(_page_config_of(self.settings)).routes())
-        self.server.attach(app)
-        return app
-
-    @web.middleware
-    async def _close_when_leaving(
-        self, request: web.Request, handler: Handler
-    ) -> web.StreamResponse:
-        """A kept connection would bring its next request to a worker that is about to end."""
-        response = await handler(request)
-        if not self.server.engine.is_accepting and not response.prepared:
-            response.force_close()
-        return response
 
     async def give_notice(self) -> None:
         """Say that nobody should come, and wait until those who send them have noticed."""
@@ -337,26 +198,6 @@ class Gateway:
                     await asyncio.sleep(_LOOK_SECONDS)
 
 
-@contextlib.contextmanager
-def _malformed_requests_noted(offences: Offences) -> Iterator[None]:
-    """What is not HTTP costs one sampled line; aiohttp would write a traceback for each."""
-
-    def is_for_the_log(record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if not isinstance(error, (HttpProcessingError, web.RequestPayloadError)):
-            return True
-        address = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
-        offences.note("not HTTP", address, why=type(error).__name__)
-        return False
-
-    server_logger = logging.getLogger("aiohttp.server")
-    server_logger.addFilter(is_for_the_log)
-    try:
-        yield
-    finally:
-        server_logger.removeFilter(is_for_the_log)
-
-
 @contextlib.asynccontextmanager
 async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Let work that never ends go on while the context is open."""
@@ -367,32 +208,3 @@ async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-def _page_config_of(settings: Settings) -> PageConfig:
-    room = settings.map_room or (_ROOM_OF_DEVELOPMENT if settings.is_development else None)
-    return PageConfig(
-        room=room, tiles_url=settings.map_tiles_url, attribution=settings.map_attribution
-    )
-
-
-def _server_of(settings: Settings, namespace: Namespace, pacing: Pacing, worker_id: str) -> Server:
-    limits = EngineLimits(
-        message_bytes=settings.message_limit_bytes,
-        high_water_bytes=settings.write_high_water_bytes,
-        unread_bytes=settings.outbox_limit_bytes,
-        connect_timeout_seconds=settings.connect_timeout_seconds,
-        upgrade_timeout_seconds=settings.upgrade_timeout_seconds,
-        stall_seconds=settings.stall_seconds,
-        connections_per_address=settings.connections_per_address_limit,
-    )
-    return Server(
-        namespace,
-        ping_interval=settings.ping_interval_seconds,
-        ping_timeout=settings.ping_timeout_seconds,
-        limits=limits,
-        origins=settings.allowed_origins,
-        trusted_proxies=settings.trusted_networks,
-        pace_handshake=lambda address: pacing.take_handshake(address, time.monotonic()),
-        worker_id=worker_id,
-    )

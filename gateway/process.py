@@ -11,7 +11,8 @@ from typing import Final
 
 import structlog
 
-from gateway.app import Gateway, cannot_listen
+from gateway.app import Gateway
+from gateway.listening import cannot_listen
 from gateway.metrics import Metrics
 from gateway.rest import admission
 from gateway.settings import Settings

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
-from gateway.app import CannotListen
 from gateway.cli import bridge, config, db, demo, keys, migrate, publish, serve, tokens, users
 from gateway.cli.running import (
     FAILED,
@@ -21,6 +20,7 @@ from gateway.cli.running import (
 from gateway.feeds.demo.show import DemoOptionsInvalid
 from gateway.feeds.options import BridgeOptionsInvalid
 from gateway.identity import KeyUnusable
+from gateway.listening import CannotListen
 from gateway.settings import SettingsInvalid
 from gateway.users.store import StoreUnavailable
 from protocol.refusals import Refused

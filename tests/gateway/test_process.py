@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from gateway.app import CannotListen
+from gateway.listening import CannotListen
 from gateway.process import serve
 from gateway.settings import Settings
 from tests.toolbox import raw_socket

@@ -1,0 +1,170 @@
+"""This module owns the two doors of one worker, Socket.IO and HTTP, built over its parts."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from gateway.backends import BetweenWorkers
+from gateway.hub import Hub
+from gateway.logs import Offences
+from gateway.metrics import Metrics
+from gateway.people import People
+from gateway.removals import Removals
+from gateway.rest import admission
+from gateway.rest.admission import Admission
+from gateway.rest.documents import DocumentsResource
+from gateway.rest.events import EventsResource
+from gateway.rest.health import HealthResource
+from gateway.rest.keys import KeysResource
+from gateway.rest.me import MeResource
+from gateway.rest.members import MembersResource
+from gateway.rest.origins import Origins
+from gateway.rest.problems import Handler, Problems
+from gateway.rest.routes import Resources, routes_of
+from gateway.rest.sessions import SessionsResource
+from gateway.rest.users import UsersResource
+from gateway.rooms.pacing import Pacing
+from gateway.settings import Settings
+from gateway.sockets.engine import EngineLimits
+from gateway.sockets.internals import has_asked
+from gateway.sockets.lanes import Lanes
+from gateway.sockets.lobby import Lobby
+from gateway.sockets.namespace import Namespace
+from gateway.sockets.recovery import Recovery
+from gateway.sockets.server import Server
+from gateway.web.pages import PageConfig, Pages
+
+_ROOM_OF_DEVELOPMENT: Final = "city:demo"  # where the demo fleet rides
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands behind the doors."""
+
+    settings: Settings
+    worker_id: str
+    metrics: Metrics
+    offences: Offences
+    people: People
+    between: BetweenWorkers
+    hub: Hub
+    lanes: Lanes
+    removals: Removals
+
+
+class SocketsDoor:
+    """Where sockets come in: who may stay, and what their packets do."""
+
+    def __init__(self, parts: Parts) -> None:
+        settings, authenticator = parts.settings, parts.people.authenticator
+        pacing = Pacing(settings)
+        recovery = Recovery(
+            settings.recovery_seconds, parts.between.sessions, parts.between.intercom, parts.metrics
+        )
+        self.lobby = Lobby(
+            settings,
+            parts.hub,
+            parts.lanes,
+            authenticator,
+            recovery,
+            pacing,
+            parts.metrics,
+            parts.offences,
+        )
+        namespace = Namespace(
+            settings,
+            parts.hub,
+            parts.lanes,
+            authenticator,
+            self.lobby,
+            parts.metrics,
+            parts.offences,
+        )
+        self.server = Server(
+            namespace,
+            ping_interval=settings.ping_interval_seconds,
+            ping_timeout=settings.ping_timeout_seconds,
+            limits=_engine_limits_of(settings),
+            origins=settings.allowed_origins,
+            trusted_proxies=settings.trusted_networks,
+            pace_handshake=lambda address: pacing.take_handshake(address, time.monotonic()),
+            worker_id=parts.worker_id,
+        )
+
+
+class HttpDoor:
+    """Where requests come in: every resource, the pages, and Socket.IO's endpoint among them."""
+
+    def __init__(self, parts: Parts, health: HealthResource, server: Server) -> None:
+        self._parts = parts
+        self._server = server
+        settings = parts.settings
+        problems = Problems(parts.metrics, parts.offences)
+        origins = Origins(settings.allowed_origins)
+        self.application = web.Application(
+            middlewares=[self._close_when_leaving, origins.answer, problems.answer],
+            client_max_size=settings.body_limit_bytes,
+        )
+        self.application.add_routes(routes_of(_resources_of(parts, health)))
+        self.application.add_routes(Pages(_page_config_of(settings)).routes())
+        server.attach(self.application)
+
+    def admission(self, runner: web.AppRunner) -> Admission:
+        """Who may connect at all, and for how long without a word."""
+        assert runner.server is not None
+        settings = self._parts.settings
+        limits = admission.limits_of(
+            settings.connections_limit, settings.request_timeout_seconds, settings.stall_seconds
+        )
+        return Admission(
+            runner.server, has_asked, limits, self._parts.metrics, self._parts.offences
+        )
+
+    @web.middleware
+    async def _close_when_leaving(
+        self, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        """A kept connection would bring its next request to a worker that is about to end."""
+        response = await handler(request)
+        if not self._server.engine.is_accepting and not response.prepared:
+            response.force_close()
+        return response
+
+
+def _resources_of(parts: Parts, health: HealthResource) -> Resources:
+    people = parts.people
+    authenticator = people.authenticator
+    return Resources(
+        health=health,
+        events=EventsResource(parts.hub, authenticator, parts.metrics),
+        members=MembersResource(parts.hub, authenticator, parts.removals),
+        users=UsersResource(people.accounts, authenticator),
+        me=MeResource(people.accounts, authenticator),
+        sessions=SessionsResource(
+            people.sessions, people.accounts, authenticator, parts.settings.trusted_networks
+        ),
+        keys=KeysResource(people.keys, authenticator),
+        documents=DocumentsResource(),
+    )
+
+
+def _page_config_of(settings: Settings) -> PageConfig:
+    room = settings.map_room or (_ROOM_OF_DEVELOPMENT if settings.is_development else None)
+    return PageConfig(
+        room=room, tiles_url=settings.map_tiles_url, attribution=settings.map_attribution
+    )
+
+
+def _engine_limits_of(settings: Settings) -> EngineLimits:
+    return EngineLimits(
+        message_bytes=settings.message_limit_bytes,
+        high_water_bytes=settings.write_high_water_bytes,
+        unread_bytes=settings.outbox_limit_bytes,
+        connect_timeout_seconds=settings.connect_timeout_seconds,
+        upgrade_timeout_seconds=settings.upgrade_timeout_seconds,
+        stall_seconds=settings.stall_seconds,
+        connections_per_address=settings.connections_per_address_limit,
+    )

@@ -1,0 +1,25 @@
+"""The REST side as a table: what may be asked over HTTP, and what is answered.
+
+Descriptions are made from it, and a test holds it against the table of URLs.
+"""
+
+from protocol.operations.operation import (
+    HEADERS,
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    Operation,
+    refusals_of,
+)
+from protocol.operations.table import OPERATIONS, shapes
+
+__all__ = [
+    "HEADERS",
+    "IDEMPOTENCY_KEY",
+    "IF_MATCH",
+    "IF_NONE_MATCH",
+    "OPERATIONS",
+    "Operation",
+    "refusals_of",
+    "shapes",
+]

@@ -1,0 +1,64 @@
+"""This module owns what an operation over HTTP is: a row of the table, and what it may refuse."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from protocol.refusals import Refusal
+
+IF_MATCH: Final = "If-Match"
+IF_NONE_MATCH: Final = "If-None-Match"
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+HEADERS: Final = {
+    IF_MATCH: "The `ETag` of the version that is meant; another version is answered 412.",
+    IF_NONE_MATCH: "The `ETag` of the version that is known; the same one is answered 304.",
+    IDEMPOTENCY_KEY: "1 to 128 printable characters; the same key again does nothing new.",
+}
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """A row: one method of one path. `refusals` are those beside what `access` and `body` bring."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    summary: str
+    access: Literal["anybody", "token", "operator", "admin"] = "admin"
+    body: type[msgspec.Struct] | None = None
+    may_be_many: bool = False  # whether the body may also be a list of such
+    parameters: type[msgspec.Struct] | None = None
+    headers: tuple[str, ...] = ()
+    status: int = 200
+    answer: type[msgspec.Struct] | None = None
+    is_list: bool = False
+    pages: type[msgspec.Struct] | None = None
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """A name of its own, for tools: the method and the words of the path."""
+        words = [part.strip("{}") for part in self.path.split("/")[2:]]
+        return "-".join([self.method.lower(), *words])
+
+
+NOT_FOUND: Final = (Refusal.NOT_FOUND,)
+CHANGED: Final = (Refusal.NOT_FOUND, Refusal.PRECONDITION_FAILED, Refusal.MALFORMED)
+TAKEN: Final = (*CHANGED, Refusal.EMAIL_TAKEN, Refusal.CONFLICT)
+SLOWED: Final = (Refusal.TOO_FAST,)
+USER: Final = "/api/users/{userId}"
+
+
+def refusals_of(operation: Operation) -> list[Refusal]:
+    """Everything that may be answered instead, each once."""
+    found = [Refusal.UNAVAILABLE, *operation.refusals]
+    if operation.access != "anybody":
+        found += [Refusal.UNAUTHENTICATED, Refusal.TOKEN_INVALID, Refusal.TOKEN_EXPIRED]
+        found.append(Refusal.FORBIDDEN)  # a disabled account may do nothing at all
+    if operation.body is not None:
+        found += [Refusal.MALFORMED, Refusal.TOO_LARGE, Refusal.UNSUPPORTED_MEDIA_TYPE]
+    if operation.body is not None or operation.parameters is not None:
+        found.append(Refusal.INVALID)
+    if IDEMPOTENCY_KEY in operation.headers:
+        found.append(Refusal.KEY_REUSED)
+    return list(dict.fromkeys(found))

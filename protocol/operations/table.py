@@ -1,0 +1,18 @@
+"""This module owns THE table of the REST side, put together from its parts."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from protocol.operations.keys import KEYS
+from protocol.operations.rooms import ROOMS
+from protocol.operations.sessions import SESSIONS
+from protocol.operations.users import USERS
+
+OPERATIONS: Final = (*ROOMS, *USERS, *SESSIONS, *KEYS)
+
+
+def shapes() -> list[Any]:
+    """Every class that the table names."""
+    rows = [(row.body, row.parameters, row.answer, row.pages) for row in OPERATIONS]
+    return list(dict.fromkeys(shape for row in rows for shape in row if shape is not None))
