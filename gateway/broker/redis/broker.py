@@ -2,7 +2,7 @@
 
 publish   -> publisher.py   one script call, pipelined     publish.lua
 follow    -> followings.py  channel, order, holes          read.lua, turn.lua, expire.lua
-history,
+history   -> histories.py   the tails of followed rooms    read.lua
 snapshot  -> reads.py       shared by all who ask          read.lua, snapshot.lua, keep.lua
 enter     -> presence.py    members, dead workers          enter.lua, leave.lua
 
@@ -22,6 +22,7 @@ import structlog
 from gateway.broker.contract import BrokerUnavailable, Deliver, History, Settle, Snapshot
 from gateway.broker.redis import sessions
 from gateway.broker.redis.followings import Followings
+from gateway.broker.redis.histories import Histories
 from gateway.broker.redis.intercom import RedisIntercom
 from gateway.broker.redis.presence import ALIVE_SECONDS, Presence
 from gateway.broker.redis.publisher import Publisher
@@ -70,6 +71,7 @@ class RedisBroker:
         self._reads = Reads(self.redis, self._rooms)
         self._publisher = Publisher(self.redis, self._rooms)
         self._followings = Followings(self.redis, self._rooms, self._reads, self.intercom.heard)
+        self._histories = Histories(self._reads, self._followings)
         self._presence = Presence(
             self.redis,
             self._rooms,
@@ -130,13 +132,8 @@ class RedisBroker:
 
     async def history(self, room: str, since: Cursor) -> History | None:
         """Everything after `since`, or None."""
-        known = self._rooms[room]
         async with _translated():
-            log = await self._reads.log(known, since.offset)
-        entries = log.after(since, known)
-        if entries is None:
-            return None
-        return History(log.head, [publication for _, publication in entries])
+            return await self._histories.history(self._rooms[room], since)
 
     async def snapshot(self, room: str) -> Snapshot:
         """The room's last values and their place."""
