@@ -30,9 +30,9 @@ class Answer(NamedTuple):
     status: int
     body: bytes
 
-    def read(self, shape: type[Shape]) -> Shape:
-        """The JSON of a good answer; raises `ProviderAway`."""
-        if self.status != _OK:
+    def read(self, shape: type[Shape], status: int = _OK) -> Shape:
+        """The JSON of an answer with that status; raises `ProviderAway`."""
+        if self.status != status:
             raise ProviderAway(f"status {self.status}")
         try:
             # All of it must be UTF-8; the decoder skips what it does not know.

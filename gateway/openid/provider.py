@@ -31,6 +31,7 @@ METADATA_SECONDS: Final = 3600.0
 KEYS_PACE: Final = JwksPace(ttl_seconds=300.0, retry_seconds=1.0, stale_seconds=3600.0)
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 _BAD_REQUEST: Final = 400
+_ABOUT_EMAIL: Final = ("email", "email_verified")
 
 
 class _Tokens(msgspec.Struct):
@@ -133,10 +134,11 @@ class ProviderClient:
             raise failed("Its ID token is not signed by it.") from None
         if known.metadata.userinfo_endpoint is None or self._is_enough(claims):
             return claims
-        return {**await self._user_info(known.metadata.userinfo_endpoint, tokens, claims), **claims}
+        info = await self._user_info(known.metadata.userinfo_endpoint, tokens, claims)
+        return _joined(claims, info)
 
     def _is_enough(self, claims: Claims) -> bool:
-        wanted = ["email", "name", self.provider.role_claim]
+        wanted = [*_ABOUT_EMAIL, "name", self.provider.role_claim]
         return all(name in claims for name in wanted if name is not None)
 
     async def _redeem(self, metadata: Metadata, code: str, verifier: str) -> _Tokens:
@@ -152,8 +154,7 @@ class ProviderClient:
         url, headers, form = auth.prepare("POST", metadata.token_endpoint, dict(_FORM), form)
         answer = await self._asking.post(url, form, headers)
         if answer.status == _BAD_REQUEST:
-            answer = answer._replace(status=200)
-            if answer.read(_NoTokens).error == "invalid_grant":
+            if answer.read(_NoTokens, _BAD_REQUEST).error == "invalid_grant":
                 raise failed("It does not take the code, or not any more.")
             raise ProviderAway("it refuses to give tokens")
         tokens = answer.read(_Tokens)
@@ -176,10 +177,29 @@ class ProviderClient:
                 return known
             metadata = await discover(self._asking, self.provider.issuer)
             if known is None or known.metadata.jwks_uri != metadata.jwks_uri:
-                keys = JwksCache(metadata.jwks_uri, KEYS_PACE)
-                await keys.start()
+                keys = await _started(metadata.jwks_uri)
                 await self.stop()
             else:
                 keys = known.keys
             self._known = _Known(metadata, keys, now_seconds)
             return self._known
+
+
+def _joined(claims: Claims, info: Claims) -> Claims:
+    """What both say, the ID token's word first; but an address goes with what was said of it."""
+    speaker = info if "email_verified" not in claims and "email" in info else claims
+    joined = {**info, **claims}
+    for name in _ABOUT_EMAIL:
+        joined[name] = speaker.get(name)
+    return joined
+
+
+async def _started(jwks_uri: str) -> JwksCache:
+    """The keys at that place, kept fresh; whoever stops waiting leaves nothing behind."""
+    keys = JwksCache(jwks_uri, KEYS_PACE)
+    try:
+        await keys.start()
+    except asyncio.CancelledError:
+        await keys.stop()
+        raise
+    return keys

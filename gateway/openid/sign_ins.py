@@ -38,10 +38,12 @@ logger = structlog.get_logger(__name__)
 
 # How long a session waits for the page to come and take its tokens.
 HANDOVER_SECONDS: Final = 120.0
-_OF_AN_ADDRESS: Final = Allowance(per_second=1.0, burst=30.0)
+# Each sign-in is two of them, and an office may share an address.
+_OF_AN_ADDRESS: Final = Allowance(per_second=2.0, burst=200.0)
 _AT_ONCE_LIMIT: Final = 64  # at one provider: a slow one must not take the place of the others
 _LIMIT_SECONDS: Final = 15.0
 _RETRY_AFTER_MS: Final = 2000
+_GIVEN_UP: Final = "access_denied"  # RFC 6749, section 4.1.2.1
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -122,9 +124,7 @@ class SignIns:
         async with self._asked(client.provider, origin.address):
             await self._spend(passage)
             await client.check_from(answer.iss)
-            if answer.error is not None or answer.code is None:
-                raise failed("It was given up there." if answer.error else "There is no code.")
-            claims = await client.claims_for(answer.code, passage)
+            claims = await client.claims_for(_code_of(answer, name), passage)
         provider = client.provider
         user = await self._arrivals.user_of(person_of(claims, provider), provider)
         signed_in = await self._sessions.begin(user, origin, HANDOVER_SECONDS)
@@ -170,6 +170,17 @@ class SignIns:
             raise Refused(Refusal.UNAVAILABLE, said, retry_after_ms=_RETRY_AFTER_MS) from away
         finally:
             self._under_way[provider.name] -= 1
+
+
+def _code_of(answer: SignInAnswer, name: str) -> str:
+    """The code of an answer that has one; raises `Refused` (SIGN_IN_FAILED)."""
+    if answer.error is not None:
+        # It may be a mistake in the configuration, of which only the operator can make anything.
+        logger.warning("! sign-in ended at the provider", provider=name, error=answer.error[:100])
+        raise failed("It was given up there." if answer.error == _GIVEN_UP else "It met an error.")
+    if answer.code is None:
+        raise failed("There is no code.")
+    return answer.code
 
 
 def path_of(provider: Provider) -> str:

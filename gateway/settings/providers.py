@@ -6,6 +6,7 @@ and shown around. A secret is a variable of the environment, or a file that a va
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Final
 
@@ -22,6 +23,7 @@ _MASK: Final = "********"
 # Part of a URL, and of the name of a variable that must not look like one that names a file.
 Name = Annotated[str, Meta(pattern=r"^(?!.*-file$)[a-z0-9]+(-[a-z0-9]+)*$", max_length=32)]
 _Text = Annotated[str, Meta(min_length=1, max_length=200)]
+_VISIBLE: Final = r"^[ -~]+$"  # RFC 6749, appendix A
 _Scope = Annotated[str, Meta(pattern=r"^[!#-\[\]-~]{1,200}$")]  # RFC 6749, section 3.3
 
 
@@ -31,7 +33,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     name: Name
     label: _Text = ""  # what people read on a button; empty: the name
     issuer: _Text
-    client_id: _Text
+    client_id: Annotated[str, Meta(pattern=_VISIBLE, max_length=200)]
     scopes: Annotated[tuple[_Scope, ...], Meta(max_length=20)] = ("openid", "email", "profile")
     creates_users: bool = True  # whether somebody whom nobody has made a user may come in
     default_role: UserRole = "viewer"
@@ -107,6 +109,8 @@ class ProviderReading:
             self.problems.append(
                 f"{variable} is not set; a provider that expects no secret has is_public = true."
             )
+        if text and not re.fullmatch(_VISIBLE, text):
+            self.problems.append(f"{variable} has characters beyond printable ASCII.")
         if text and provider.is_public:
             self.problems.append(f"{variable} is set for a provider that is_public.")
         return text or None

@@ -19,9 +19,10 @@ def is_safe_url(text: str) -> bool:
     """Whether it is https, or leads to this machine."""
     try:
         url = urlsplit(text)
-        is_url = bool(url.hostname) and url.username is None and not url.fragment
+        is_url = bool(url.hostname) and url.port != 0 and url.username is None and not url.fragment
     except ValueError:
         return False
-    if not is_url or re.search(r"[\s\\]", text):
+    # It becomes part of headers; and what browsers read as a slash is none to us.
+    if not is_url or not re.fullmatch(r"[!-\[\]-~]+", text):
         return False
     return url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname or ""))

@@ -6,7 +6,7 @@
 import { Provider } from 'oidc-provider';
 
 const [port, client] = process.argv.slice(2);
-const issuer = `http://127.0.0.1:${port}`;
+const issuer = `http://localhost:${port}`; // to browsers another site than 127.0.0.1
 
 const provider = new Provider(issuer, {
   clients: [JSON.parse(client)],

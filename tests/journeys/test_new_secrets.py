@@ -15,6 +15,7 @@ import jwt
 import pytest
 
 from gateway.identity import KeySet, Role, sign_token
+from tests.conftest import StartRedis
 from tests.toolbox.gateway_process import GatewayProcess
 
 pytestmark = pytest.mark.journey
@@ -24,6 +25,7 @@ OLD, NEW = (
     "the-new-secret-of-thirty-two-bytes-or-more",
 )
 ADA = {"email": "ada@example.org", "password": "correct horse"}
+PASSWORD_OF_REDIS = "hunter2-of-redis"
 ROLL_SECONDS = 60.0
 
 
@@ -32,13 +34,15 @@ class Crew(GatewayProcess):
 
     def __init__(self, folder: Path, redis_url: str) -> None:
         self.secret = folder / "jwt-secret"
+        where = folder / "redis-url"
+        where.write_text(redis_url)
         super().__init__(
             folder,
             PACELINE_ENV="production",
             PACELINE_WORKERS="2",
             PACELINE_DRAIN_SECONDS="1",
             PACELINE_JWT_SECRET_FILE=str(self.secret),
-            REDIS_URL=redis_url,
+            REDIS_URL_FILE=str(where),
             LOG_LEVEL="DEBUG",
         )
 
@@ -55,8 +59,9 @@ class Crew(GatewayProcess):
 
 
 @pytest.fixture
-def crew(tmp_path: Path, redis_url: str) -> Iterator[Crew]:
-    crew = Crew(tmp_path, redis_url)
+def crew(tmp_path: Path, start_redis: StartRedis) -> Iterator[Crew]:
+    redis = start_redis("--requirepass", PASSWORD_OF_REDIS)
+    crew = Crew(tmp_path, f"redis://:{PASSWORD_OF_REDIS}@127.0.0.1:{redis.port}/0")
     crew.secret.write_text(OLD)
     crew.start()
     yield crew
@@ -139,5 +144,12 @@ async def test_nobody_is_signed_out_by_a_new_secret(crew: Crew, caller: Caller) 
     for token, expected in ((before["accessToken"], 401), (after["accessToken"], 200)):
         answers = [await caller.ask("GET", "/api/users/me", token=token) for _ in range(8)]
         assert {status for status, _ in answers} == {expected}
-    secrets = [OLD, NEW, before["accessToken"], after["refreshToken"], ADA["password"]]
+    secrets = [
+        OLD,
+        NEW,
+        PASSWORD_OF_REDIS,
+        before["accessToken"],
+        after["refreshToken"],
+        ADA["password"],
+    ]
     assert not [secret for secret in secrets if secret in crew.log]

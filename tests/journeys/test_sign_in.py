@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import html
+import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
@@ -13,6 +14,9 @@ from urllib.parse import urljoin
 import aiohttp
 import pytest
 
+from tests.conftest import RunNode
+from tests.gateway.users.backends import BACKENDS, opened
+from tests.toolbox import programs
 from tests.toolbox.gateway_process import GatewayProcess
 from tests.toolbox.openid_provider import OpenIdProvider
 from tests.toolbox.strict_gateway import SECRET
@@ -41,30 +45,40 @@ class Page(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A gateway, and the provider that it trusts."""
+    """Two workers, and the provider that they trust."""
 
     gateway: GatewayProcess
+    other: GatewayProcess
     provider: OpenIdProvider
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+@pytest.fixture(params=sorted(BACKENDS))
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    url = await asyncio.to_thread(BACKENDS[request.param], request, "paceline_sign_in")
+    await (await opened(url)).stop()
     config, secret = tmp_path / "paceline.toml", tmp_path / "client-secret"
-    gateway = GatewayProcess(
-        tmp_path,
-        PACELINE_ENV="production",
-        PACELINE_JWT_SECRET=SECRET,
-        PACELINE_CONFIG=str(config),
-        PACELINE_CLIENT_SECRET_PANVA_FILE=str(secret),
-        LOG_LEVEL="DEBUG",
-    )
-    provider = OpenIdProvider(tmp_path, "paceline", CLIENT_SECRET, gateway.url)
+    gateways = [
+        GatewayProcess(
+            tmp_path,
+            PACELINE_ENV="production",
+            PACELINE_JWT_SECRET=SECRET,
+            DATABASE_URL=url,
+            PACELINE_CONFIG=str(config),
+            PACELINE_CLIENT_SECRET_PANVA_FILE=str(secret),
+            LOG_LEVEL="DEBUG",
+        )
+        for _ in range(2)
+    ]
+    provider = OpenIdProvider(tmp_path, "paceline", CLIENT_SECRET, gateways[0].url)
     secret.write_text(CLIENT_SECRET + "\n")
     config.write_text(CONFIG.format(issuer=provider.issuer))
-    gateway.set(PACELINE_PUBLIC_URL=gateway.url)
-    gateway.start()  # while the provider is away
-    yield Place(gateway, provider)
-    gateway.kill()
+    for gateway in gateways:
+        gateway.set(PACELINE_PUBLIC_URL=gateways[0].url)
+        await asyncio.to_thread(gateway.start)  # while the provider is away
+    here, other = gateways
+    yield Place(here, other, provider)
+    here.kill()
+    other.kill()
     provider.kill()
 
 
@@ -74,10 +88,13 @@ class Browser:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
         self.visited: list[str] = []
+        self.detour = ("", "")  # what of a URL that leads back is replaced, as a balancer does
 
     async def go(self, url: str, form: dict[str, str] | None = None) -> Page:
         method = "GET" if form is None else "POST"
         for _ in range(10):
+            if "/callback?" in url:
+                url = url.replace(*self.detour)
             self.visited.append(url)
             async with self._session.request(
                 method, url, data=form, allow_redirects=False
@@ -115,7 +132,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 async def test_one_signs_in_at_a_real_provider(place: Place, browser: Browser) -> None:
-    gateway, provider = place
+    gateway, other, provider = place
     begin = f"{gateway.url}/api/sign-in/panva?return_to=/docs"
     away = await browser.go(begin)
     assert (away.status, "UNAVAILABLE" in away.text) == (503, True)
@@ -131,8 +148,9 @@ async def test_one_signs_in_at_a_real_provider(place: Place, browser: Browser) -
     assert tokens["user"]["role"] == "viewer"
     assert (await browser.exchange(gateway.url))[0] == 401
 
-    # Who is known at the provider, and has agreed, is asked nothing more.
-    assert (await browser.go(begin)).url == f"{gateway.url}/docs"
+    # Who is known at the provider, and has agreed, is asked nothing more; and any worker will do.
+    browser.detour = (gateway.url, other.url)
+    assert (await browser.go(begin)).url == f"{other.url}/docs"
     assert (await browser.exchange(gateway.url))[1]["data"]["user"] == tokens["user"]
     (again,) = [url for url in browser.visited[-3:] if "/callback?" in url]
     assert (await browser.go(again)).status == 401  # its cookie has gone
@@ -140,12 +158,12 @@ async def test_one_signs_in_at_a_real_provider(place: Place, browser: Browser) -
     after = await browser.go(f"{gateway.url}/api/sign-in/panva/sign-out")
     assert "<form" in after.text  # the provider asks whether one means it
     secrets = [CLIENT_SECRET, tokens["accessToken"], tokens["refreshToken"], "code="]
-    assert not [secret for secret in secrets if secret in gateway.log]
+    assert not [secret for secret in secrets if secret in gateway.log + other.log]
     assert not [token for token in secrets[:3] if any(token in url for url in browser.visited)]
 
 
 async def test_what_the_provider_says_of_people_counts(place: Place, browser: Browser) -> None:
-    gateway, provider = place
+    gateway, _, provider = place
     await asyncio.to_thread(provider.start)
     begin = f"{gateway.url}/api/sign-in/panva"
     refused = await browser.sign_in(begin, "unverified")
@@ -157,3 +175,20 @@ async def test_what_the_provider_says_of_people_counts(place: Place, browser: Br
         assert page.url == f"{gateway.url}/", page.text
         tokens = (await operator.exchange(gateway.url))[1]["data"]
         assert tokens["user"]["role"] == "operator"
+
+
+@pytest.mark.browser
+async def test_a_browser_brings_its_session_back_from_another_site(
+    place: Place, run_node: RunNode
+) -> None:
+    gateway, _, provider = place
+    await asyncio.to_thread(provider.start)
+    arguments = (gateway.url, "panva", str(programs.chromium()))
+    ran = await asyncio.to_thread(run_node, "sign-in-page.mjs", *arguments)
+    assert ran.returncode == 0, ran.stderr
+    seen = json.loads(ran.stdout)
+
+    assert (seen["away"], seen["readable"]) == ("localhost", "")
+    assert seen["first"]["status"] == 200
+    assert seen["first"]["body"]["data"]["user"]["email"] == "ada@example.org"
+    assert seen["second"]["status"] == 401

@@ -31,7 +31,7 @@ class OpenIdProvider:
 
     @property
     def issuer(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://localhost:{self.port}"  # to browsers another site than 127.0.0.1
 
     @property
     def log(self) -> str:

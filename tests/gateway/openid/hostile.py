@@ -33,6 +33,7 @@ class HostileProvider:
         self.user_info: dict[str, Any] | None = None
         self.sign: Sign = self._signed
         self.token_response: Callable[[], web.Response] | None = None
+        self.keys_are_away = False
         self.asked: list[str] = []
         self._nonces: dict[str, Mapping[str, str]] = {}
         self.application = web.Application()
@@ -66,6 +67,8 @@ class HostileProvider:
         return web.json_response(known | self.metadata)
 
     async def _jwks(self, _: web.Request) -> web.Response:
+        if self.keys_are_away:
+            return web.Response(status=500)
         return web.json_response({"keys": [jwk_of(key, kid) for kid, key in self.keys.items()]})
 
     async def _token(self, request: web.Request) -> web.Response:

@@ -112,6 +112,8 @@ def test_a_name_is_part_of_a_url(name: str) -> None:
         "https://",
         "id.example",
         "https://[::1",
+        "https://id.example:99999",
+        "https://\u00e9.example",
     ],
 )
 def test_an_issuer_is_asked_over_https(issuer: str) -> None:
@@ -138,6 +140,12 @@ def test_a_secret_of_nobody_is_a_mistake() -> None:
             **({} if toml is TABLE else {"PACELINE_CLIENT_SECRET_MY_ID": ""}),
         )[:1]
         assert said.endswith("is the secret of no [[provider]].")
+
+
+def test_a_secret_is_printable_as_the_protocol_has_it() -> None:
+    assert problems(PACELINE_CLIENT_SECRET_MY_ID="hunter\u0142") == [
+        "PACELINE_CLIENT_SECRET_MY_ID has characters beyond printable ASCII."
+    ]
 
 
 def test_what_a_provider_needs_besides_is_checked() -> None:
