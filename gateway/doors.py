@@ -151,6 +151,7 @@ def _resources_of(parts: Parts, health: HealthResource) -> Resources:
             people.sign_ins,
             people.sessions,
             parts.settings.trusted_networks,
+            parts.metrics,
             is_secure=parts.settings.is_seen_over_https,
         ),
         keys=KeysResource(people.keys, authenticator),

@@ -53,13 +53,6 @@ class Begun(msgspec.Struct, frozen=True):
     cookie: str
 
 
-class Arrived(msgspec.Struct, frozen=True):
-    """A browser that is back: its session, and where the page wants it."""
-
-    signed_in: SignedIn
-    return_to: str
-
-
 class SignIns:
     """Raises `Refused` for a no and for a provider that is away, `StoreUnavailable` for not now."""
 
@@ -113,22 +106,24 @@ class SignIns:
             url = await client.url_for(passage)
         return Begun(url, sealed(passage, self._keys))
 
-    async def finish(
-        self, name: str, answer: SignInAnswer, cookie: str | None, origin: Origin
-    ) -> Arrived:
-        """Take a browser back, and begin its session; it waits for the page to take its tokens."""
-        client = self._client(name)
+    def passage_of(self, name: str, answer: SignInAnswer, cookie: str | None) -> Passage:
+        """The sign-in that an answer belongs to; raises `Refused` (NOT_FOUND, SIGN_IN_FAILED)."""
+        self._client(name)
         passage = passage_of(cookie, self._keys, time.time())
         if passage.provider != name or not passage.is_answered_by(answer.state):
             raise lost()
-        async with self._asked(client.provider, origin.address):
+        return passage
+
+    async def finish(self, passage: Passage, answer: SignInAnswer, origin: Origin) -> SignedIn:
+        """Take a browser back, and begin its session; it waits for the page to take its tokens."""
+        client = self._client(passage.provider)
+        provider = client.provider
+        async with self._asked(provider, origin.address):
             await self._spend(passage)
             await client.check_from(answer.iss)
-            claims = await client.claims_for(_code_of(answer, name), passage)
-        provider = client.provider
+            claims = await client.claims_for(_code_of(answer, provider.name), passage)
         user = await self._arrivals.user_of(person_of(claims, provider), provider)
-        signed_in = await self._sessions.begin(user, origin, HANDOVER_SECONDS)
-        return Arrived(signed_in, passage.return_to)
+        return await self._sessions.begin(user, origin, HANDOVER_SECONDS)
 
     async def sign_out(self, name: str, return_to: str, address: str) -> str:
         """Where a browser goes to sign out at a provider as well; raises `Refused` (NOT_FOUND)."""

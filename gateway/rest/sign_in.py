@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import structlog
 from aiohttp import web
 
 from gateway.addresses import Network, address_of
-from gateway.openid.passage import LIFETIME_SECONDS
+from gateway.metrics import Metrics
+from gateway.openid.passage import LIFETIME_SECONDS, Passage
 from gateway.openid.sign_ins import HANDOVER_SECONDS, SignIns, path_of
 from gateway.rest.problems import json_response
 from gateway.rest.requests import body_bytes_of
@@ -24,6 +26,9 @@ from protocol.bodies import body_of, parameters_of
 from protocol.refusals import Refusal, Refused
 from protocol.sign_in import Exchange, ProviderView, SignInAnswer, SignInStart
 
+logger = structlog.get_logger(__name__)
+
+_HTML: Final = "text/html"  # what every browser asks for when it goes to a page
 _PASSAGE: Final = "paceline-sign-in"
 _HANDOVER: Final = "paceline-session"
 _ANSWERED: Final = frozenset(SignInAnswer.__struct_fields__)
@@ -37,12 +42,14 @@ class SignInResource:
         sign_ins: SignIns,
         sessions: Sessions,
         trusted_proxies: Sequence[Network],
+        metrics: Metrics,
         *,
         is_secure: bool,
     ) -> None:
         self._sign_ins = sign_ins
         self._sessions = sessions
         self._trusted_proxies = trusted_proxies
+        self._metrics = metrics
         self._is_secure = is_secure
         # A browser takes a cookie of this prefix from this very host alone, and over https.
         self._prefix = "__Host-" if is_secure else ""
@@ -70,17 +77,33 @@ class SignInResource:
         """Take the browser back, and begin a session."""
         known = [(name, text) for name, text in request.query.items() if name in _ANSWERED]
         answer = parameters_of(known, SignInAnswer)
-        arrived = await self._sign_ins.finish(
-            request.match_info["provider"],
-            answer,
-            request.cookies.get(self._prefix + _PASSAGE),
-            Origin(self._address(request), request.headers.get("User-Agent", "")),
-        )
-        response = _redirect(arrived.return_to)
+        cookie = request.cookies.get(self._prefix + _PASSAGE)
+        passage = self._sign_ins.passage_of(request.match_info["provider"], answer, cookie)
+        origin = Origin(self._address(request), request.headers.get("User-Agent", ""))
+        try:
+            signed_in = await self._sign_ins.finish(passage, answer, origin)
+        except Refused as refused:
+            if _HTML not in request.headers.get("Accept", ""):
+                raise
+            return self._led_back(passage, refused, origin)
+        response = _redirect(passage.return_to)
         self._set_cookie(response, _PASSAGE, "", 0, "Lax")
-        token = arrived.signed_in.refresh_token
+        token = signed_in.refresh_token
         self._set_cookie(response, _HANDOVER, token, HANDOVER_SECONDS, "Strict")
         return response
+
+    def _led_back(self, passage: Passage, refused: Refused, origin: Origin) -> web.Response:
+        """People in front of a browser see the page that they came from, and not an envelope."""
+        code = refused.refusal.code
+        self._metrics.note_refusal(refused.refusal)
+        logger.warning(
+            "! sign-in refused",
+            provider=passage.provider,
+            address=origin.address,
+            code=code,
+            why=refused.message,
+        )
+        return _redirect(f"{passage.return_to.partition('#')[0]}#sign-in-refused={code}")
 
     async def exchange(self, request: web.Request) -> web.Response:
         """Give the page the tokens of the session that has just begun, once.

@@ -189,6 +189,7 @@ async def test_a_browser_brings_its_session_back_from_another_site(
     seen = json.loads(ran.stdout)
 
     assert (seen["away"], seen["readable"]) == ("localhost", "")
+    assert seen["refused"] == f"{gateway.url}/#sign-in-refused=FORBIDDEN"
     assert seen["first"]["status"] == 200
     assert seen["first"]["body"]["data"]["user"]["email"] == "ada@example.org"
     assert seen["second"]["status"] == 401

@@ -202,6 +202,7 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
                 sign_ins,
                 sessions,
                 settings.trusted_networks,
+                metrics,
                 is_secure=settings.is_seen_over_https,
             ),
             sessions=SessionsResource(sessions, accounts, authenticator, settings.trusted_networks),

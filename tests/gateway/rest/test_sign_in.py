@@ -15,6 +15,7 @@ from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 
 from gateway.identity import Role
+from gateway.metrics import render
 from tests.gateway.openid.hostile import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -389,6 +390,23 @@ async def test_to_give_up_at_the_provider_is_a_sign_in_that_failed(
 
     assert (refused.status, refused.code) == (401, "SIGN_IN_FAILED")
     assert "token" not in provider.asked
+
+
+async def test_people_in_front_of_a_browser_see_their_page_again(
+    door: Door, provider: HostileProvider, browser: Browser
+) -> None:
+    answer = provider.approve(await browser.begin("?return_to=/map%23here"), error="access_denied")
+    cookie = f"paceline-sign-in={browser.cookies['paceline-sign-in']}"
+    path = f"{PATH}/callback?{answer}"
+    headers = {"Accept": "text/html,*/*;q=0.8"}
+    led_back = await door.ask("GET", path, headers=headers | {"Cookie": cookie}, role=None)
+    nowhere = await door.ask("GET", path, headers=headers, role=None)
+
+    assert led_back.status == 302
+    assert led_back.headers["Location"] == "/map#sign-in-refused=SIGN_IN_FAILED"
+    assert nowhere.code == "SIGN_IN_FAILED"  # who has begun nothing here is led nowhere
+    text = render(door.metrics)
+    assert 'paceline_refusals_total{code="SIGN_IN_FAILED"} 2.0' in text
 
 
 async def test_keys_that_a_provider_has_changed_are_read_again(
