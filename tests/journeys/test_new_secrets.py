@@ -15,7 +15,7 @@ import jwt
 import pytest
 
 from gateway.identity import KeySet, Role, sign_token
-from tests.conftest import StartRedis
+from tests.conftest import StartGateway, StartRedis
 from tests.toolbox.gateway_process import GatewayProcess
 
 pytestmark = pytest.mark.journey
@@ -153,3 +153,23 @@ async def test_nobody_is_signed_out_by_a_new_secret(crew: Crew, caller: Caller) 
         ADA["password"],
     ]
     assert not [secret for secret in secrets if secret in crew.log]
+
+
+def test_what_does_not_open_anything_is_not_repeated_in_the_log(
+    start_gateway: StartGateway, start_redis: StartRedis, free_port: int
+) -> None:
+    wrong = "hunter2-of-nobody"
+    redis = start_redis("--requirepass", PASSWORD_OF_REDIS)
+    gateway = start_gateway(
+        PACELINE_ENV="production",
+        PACELINE_JWT_SECRET=OLD,
+        REDIS_URL=f"redis://:{wrong}@127.0.0.1:{redis.port}/0",
+        DATABASE_URL=f"postgresql://paceline:{wrong}@127.0.0.1:{free_port}/paceline",
+        LOG_LEVEL="DEBUG",
+    )
+    deadline = time.monotonic() + ROLL_SECONDS
+    while not all(word in gateway.log for word in ("user store unavailable", "broker")):
+        assert time.monotonic() < deadline, gateway.log
+        time.sleep(0.05)
+
+    assert not [secret for secret in (wrong, OLD) if secret in gateway.log]

@@ -178,6 +178,7 @@ async def test_what_the_provider_says_of_people_counts(place: Place, browser: Br
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)  # seconds, and none of the store's
 async def test_a_browser_brings_its_session_back_from_another_site(
     place: Place, run_node: RunNode
 ) -> None:

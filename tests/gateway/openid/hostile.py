@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -33,6 +34,8 @@ class HostileProvider:
         self.user_info: dict[str, Any] | None = None
         self.sign: Sign = self._signed
         self.token_response: Callable[[], web.Response] | None = None
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self.keys_are_away = False
         self.asked: list[str] = []
         self._nonces: dict[str, Mapping[str, str]] = {}
@@ -55,6 +58,7 @@ class HostileProvider:
 
     async def _discovery(self, _: web.Request) -> web.Response:
         self.asked.append("discovery")
+        await self.may_answer.wait()
         known = {
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",

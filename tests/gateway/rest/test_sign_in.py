@@ -591,6 +591,21 @@ async def test_an_address_begins_only_so_often(door: Door) -> None:
     assert answers[-1].status == 429
 
 
+async def test_a_provider_that_takes_its_time_holds_only_so_many(
+    door: Door, provider: HostileProvider
+) -> None:
+    provider.may_answer.clear()
+    asked = [asyncio.create_task(door.ask("GET", PATH, role=None)) for _ in range(70)]
+    refused: set[asyncio.Task[Answer]] = set()
+    while len(refused) < 6:
+        refused, _ = await asyncio.wait(asked, timeout=0.05)
+    provider.may_answer.set()
+    answers = await asyncio.gather(*asked)
+
+    assert [task.result().code for task in refused] == ["UNAVAILABLE"] * 6
+    assert [answer.status for answer in answers].count(302) == 64
+
+
 async def test_a_form_of_another_page_exchanges_nothing(browser: Browser) -> None:
     await browser.come_back()
     headers = {"Content-Type": "text/plain", "Cookie": f"paceline-session={browser.cookies}"}
