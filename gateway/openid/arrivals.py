@@ -69,7 +69,9 @@ class Arrivals:
             return None
 
     async def _linked(self, user: User, person: Person, provider: Provider) -> User:
-        if not provider.links_verified_emails:
+        # Among other letters two addresses may be one here, and two mailboxes elsewhere.
+        is_same = user.email.isascii() and (person.email or "").isascii()
+        if not (provider.links_verified_emails and is_same):
             said = "There is an account with your e-mail address; sign in to it as you did before."
             raise Refused(Refusal.EMAIL_TAKEN, said)
         check_enabled(user)

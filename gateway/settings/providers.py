@@ -105,6 +105,8 @@ class ProviderReading:
             self.problems.append(f"{variable} and {variable}{_FILE} are both set; keep one.")
         if path:
             text = self._text_of_file(variable + _FILE, path)
+            if not text:
+                self.problems.append(f"{variable}{_FILE}: nothing was read from {path}.")
         if not text and not path and not provider.is_public:
             self.problems.append(
                 f"{variable} is not set; a provider that expects no secret has is_public = true."

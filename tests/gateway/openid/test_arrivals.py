@@ -17,7 +17,9 @@ from gateway.users.sql import SqlUserStore
 from gateway.users.sql_external import SqlExternalStore
 from gateway.users.store import UserQuery
 from protocol.refusals import Refusal, Refused
+from protocol.users import NewUser
 from tests.gateway.users.backends import BACKENDS, opened
+from tests.gateway.users.people import NOW_MS
 
 PROVIDER = Provider(name="here", issuer="https://id.example", client_id="paceline")
 OTHER = msgspec.structs.replace(PROVIDER, name="there", issuer="https://other.example")
@@ -67,3 +69,19 @@ async def test_who_is_known_needs_no_address_any_more(arrivals: Arrivals) -> Non
     ada = await arrivals.user_of(person_of(CLAIMS, PROVIDER), PROVIDER)
 
     assert await arrivals.user_of(person_of({"sub": "ada"}, PROVIDER), PROVIDER) == ada
+
+
+async def test_an_account_is_opened_by_the_very_mailbox_alone(
+    arrivals: Arrivals, database: Database
+) -> None:
+    linking = msgspec.structs.replace(PROVIDER, links_verified_emails=True)
+    body = NewUser(email="kim@example.org", name="Kim")
+    kim = await Accounts(SqlUserStore(database)).create(body, NOW_MS)
+    # The sign of Kelvin is folded to a k, as letters of either case are.
+    lookalike = CLAIMS | {"email": "\N{KELVIN SIGN}im@example.org"}
+
+    with pytest.raises(Refused) as caught:
+        await arrivals.user_of(person_of(lookalike, linking), linking)
+    assert caught.value.refusal is Refusal.EMAIL_TAKEN
+    own = person_of(CLAIMS | {"email": "Kim@example.org"}, linking)
+    assert await arrivals.user_of(own, linking) == kim

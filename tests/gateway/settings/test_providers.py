@@ -142,6 +142,13 @@ def test_a_secret_of_nobody_is_a_mistake() -> None:
         assert said.endswith("is the secret of no [[provider]].")
 
 
+@pytest.mark.parametrize("path", ["empty", "missing"])
+def test_a_file_without_a_secret_makes_no_public_client(path: str) -> None:
+    said = problems(PACELINE_CLIENT_SECRET_MY_ID="", PACELINE_CLIENT_SECRET_MY_ID_FILE=path)
+
+    assert f"PACELINE_CLIENT_SECRET_MY_ID_FILE: nothing was read from {path}." in said
+
+
 def test_a_secret_is_printable_as_the_protocol_has_it() -> None:
     assert problems(PACELINE_CLIENT_SECRET_MY_ID="hunter\u0142") == [
         "PACELINE_CLIENT_SECRET_MY_ID has characters beyond printable ASCII."
