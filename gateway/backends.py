@@ -23,10 +23,12 @@ from gateway.sockets.recovery import RENEWALS
 from gateway.users.api_key import KeyStore
 from gateway.users.changes import ChangeStore
 from gateway.users.database import Database
+from gateway.users.external import ExternalStore
 from gateway.users.session import SessionStore
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
+from gateway.users.sql_external import SqlExternalStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.store import UserStore
 from gateway.workers.registry import Registry
@@ -90,6 +92,7 @@ class Stores(msgspec.Struct, frozen=True):
     users: UserStore
     sessions: SessionStore
     keys: KeyStore
+    external: ExternalStore
     changes: ChangeStore
 
 
@@ -99,5 +102,6 @@ def stores_of(database: Database) -> Stores:
         SqlUserStore(database),
         SqlSessionStore(database),
         SqlKeyStore(database),
+        SqlExternalStore(database),
         SqlChangeStore(database),
     )

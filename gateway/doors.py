@@ -26,6 +26,7 @@ from gateway.rest.origins import Origins
 from gateway.rest.problems import Handler, Problems
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
+from gateway.rest.sign_in import SignInResource
 from gateway.rest.users import UsersResource
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
@@ -145,6 +146,13 @@ def _resources_of(parts: Parts, health: HealthResource) -> Resources:
         me=MeResource(people.accounts, authenticator),
         sessions=SessionsResource(
             people.sessions, people.accounts, authenticator, parts.settings.trusted_networks
+        ),
+        sign_in=SignInResource(
+            people.sign_ins,
+            people.sessions,
+            parts.settings.trusted_networks,
+            parts.metrics,
+            is_secure=parts.settings.is_seen_over_https,
         ),
         keys=KeysResource(people.keys, authenticator),
         documents=DocumentsResource(),

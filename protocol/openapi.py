@@ -25,6 +25,7 @@ _SCHEMAS: Final = "#/components/schemas/"
 _DESCRIPTION: Final = """\
 Users, sessions, API keys and publishing of Paceline. Generated from the classes that decode the
 bodies. Answers are `{"data", "meta"?}` or `{"error": {"code", "message", "details"?}}`."""
+_FOUND: Final = 302
 _NOT_MODIFIED: Final = 304
 _TAGS: Final = r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$'
 _HEADER_PATTERNS: Final = {
@@ -122,6 +123,9 @@ def _body(operation: Operation) -> Document:
 
 def _responses(operation: Operation) -> Document:
     done: Document = {"description": "Done."}
+    if operation.status == _FOUND:
+        place = {"description": "Where the browser goes.", "schema": {"type": "string"}}
+        done = {"description": "Go on at `Location`.", "headers": {"Location": place}}
     if operation.answer is not None:
         done["content"] = {"application/json": {"schema": _envelope(operation)}}
     responses = {str(operation.status): done}

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from gateway.metrics import GAUGES, Metrics, render
-from gateway.settings import RoomKind, Settings, describe
+from gateway.settings import Provider, RoomKind, Settings, describe
 from tests.toolbox import documents
 from tests.toolbox.programs import REPOSITORY
 
@@ -38,6 +38,20 @@ def test_every_field_of_a_room_kind_is_documented_with_its_default() -> None:
     fields = msgspec.structs.fields(RoomKind)
 
     assert told == {field.name: msgspec.json.encode(field.default).decode() for field in fields}
+
+
+def test_every_key_of_a_provider_is_documented_with_its_default() -> None:
+    rows = documents.table_rows(REFERENCE / "settings.md")
+    first, last = (
+        next(index for index, row in enumerate(rows) if row[0] == head) for head in ("key", "field")
+    )
+    told = {row[0].strip("`"): row[1].strip("`") for row in rows[first + 1 : last]}
+    fields = [each for each in msgspec.structs.fields(Provider) if each.name != "client_secret"]
+
+    assert told == {
+        each.encode_name: "" if each.required else msgspec.json.encode(_default_of(each)).decode()
+        for each in fields
+    }
 
 
 def test_every_metric_is_documented_with_its_labels() -> None:
@@ -84,12 +98,37 @@ def test_the_kinds_of_rooms_that_are_shown_can_be_used(tmp_path: Path) -> None:
     assert not settings.kind_of("chat:7").snapshot
 
 
+def test_the_providers_that_are_shown_can_be_used(tmp_path: Path) -> None:
+    text = (DOCS / "how-to" / "sign-in-with-oidc.md").read_text()
+    blocks = [block.partition("```")[0] for block in text.split("```toml\n")[1:]]
+    config = tmp_path / "providers.toml"
+    config.write_text("\n".join(block for block in blocks if "[[provider]]" in block))
+    names = ("WORK", "KEYCLOAK", "GOOGLE", "ENTRA")
+    secrets = {f"PACELINE_CLIENT_SECRET_{name}": "a secret" for name in names}
+
+    settings = Settings.from_env(
+        {
+            "PACELINE_ENV": "development",
+            "PACELINE_CONFIG": str(config),
+            "PACELINE_PUBLIC_URL": "https://maps.example",
+            **secrets,
+        }
+    )
+
+    assert [provider.name.upper() for provider in settings.providers] == [*names]
+
+
 def test_the_readme_shows_the_four_lines_as_the_specification_has_them() -> None:
     readme = (REPOSITORY / "README.md").read_text()
 
     assert "socket.emit('join-room', roomId)" in readme
     assert "socket.emit('bike-update', { roomId, " in readme
     assert "socket.on('bike-updated', " in readme
+
+
+def _default_of(field: msgspec.structs.FieldInfo) -> object:
+    factory = field.default_factory
+    return field.default if factory is msgspec.NODEFAULT else factory()
 
 
 def _rows_of(name: str, head: str) -> list[list[str]]:

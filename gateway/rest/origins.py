@@ -1,6 +1,7 @@
 """This module owns which pages may read answers (CORS): those of the allowed origins.
 
-Nothing here is authenticated by a cookie, so no page is ever given credentials.
+The one cookie that is worth anything is for pages of our own site, so no other page is ever given
+credentials.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.sessions import SessionsResource
+from gateway.rest.sign_in import SignInResource
 from gateway.rest.users import UsersResource
 
 
@@ -24,6 +25,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     users: UsersResource
     me: MeResource
     sessions: SessionsResource
+    sign_in: SignInResource
     keys: KeysResource
     documents: DocumentsResource
 
@@ -52,8 +54,16 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.post("/api/sessions", to.sessions.post),
         web.get("/api/sessions", to.sessions.get_own),
         web.post("/api/sessions/refresh", to.sessions.refresh),
+        web.post("/api/sessions/exchange", to.sign_in.exchange),
         web.delete("/api/sessions/current", to.sessions.delete_current),
-        web.delete("/api/sessions/{sessionId:(?!current$|refresh$)[^/]+}", to.sessions.delete),
+        web.delete(
+            "/api/sessions/{sessionId:(?!current$|refresh$|exchange$)[^/]+}", to.sessions.delete
+        ),
+        # A provider's answer counts once, so nobody may look at it with HEAD beforehand.
+        web.get("/api/sign-in", to.sign_in.list),
+        web.get("/api/sign-in/{provider}", to.sign_in.begin, allow_head=False),
+        web.get("/api/sign-in/{provider}/callback", to.sign_in.callback, allow_head=False),
+        web.get("/api/sign-in/{provider}/sign-out", to.sign_in.sign_out, allow_head=False),
         web.get("/api/keys", to.keys.get_all),
         web.post("/api/keys", to.keys.post),
         web.get("/api/keys/{keyId}", to.keys.get),

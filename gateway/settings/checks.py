@@ -11,7 +11,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from gateway.settings.redis_url import address_of
-from gateway.settings.values import Values, is_loopback
+from gateway.settings.urls import is_loopback, is_safe_url
+from gateway.settings.values import Values
 from gateway.settings.variables import meant_by, variable_of
 from protocol.rooms import is_room_name
 
@@ -106,6 +107,18 @@ def _urls(settings: Values) -> Iterator[str]:
             yield f"PACELINE_ALLOWED_ORIGINS has {origin!r}: write it as https://maps.example."
 
 
+def _sign_in(settings: Values) -> Iterator[str]:
+    url = settings.public_url
+    if url is not None and not (is_safe_url(url) and re.fullmatch(r"\w+://[^/?]+", url)):
+        yield "PACELINE_PUBLIC_URL is not a URL such as https://maps.example, without a path."
+    if not settings.providers:
+        return
+    if url is None:
+        yield "a [[provider]] needs PACELINE_PUBLIC_URL: it sends browsers back to there."
+    if not settings.jwt_secrets and not settings.is_development:
+        yield "a [[provider]] needs PACELINE_JWT_SECRET: sessions are signed with it."
+
+
 def _map(settings: Values) -> Iterator[str]:
     url = settings.map_tiles_url
     if url is not None and not re.fullmatch(_TILES_URL, url):
@@ -173,6 +186,7 @@ _CHECKS = (
     _algorithms,
     _public_key,
     _urls,
+    _sign_in,
     _map,
     _addresses,
     _ports,

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.settings.providers import ProviderReading, orphans_of
 from gateway.settings.values import RoomKind
 from gateway.settings.variables import FIELDS, FROM_FILE, variable_of
 
@@ -29,6 +30,8 @@ class Reading:
             text = self._text(name)
             if text:
                 self._read_into(values, name, text)
+        if not self.problems:  # what cannot be read has no name that a secret could belong to
+            self.problems.extend(orphans_of(self._environ, values.get("providers", ())))
         return values
 
     def _text(self, name: str) -> str:
@@ -56,7 +59,7 @@ class Reading:
 
     def _read_into(self, values: dict[str, Any], name: str, text: str) -> None:
         if name == "room_kinds":
-            values[name] = self._room_kinds(text)
+            self._read_config_into(values, text)
             return
         try:
             values[name] = msgspec.convert(
@@ -66,15 +69,22 @@ class Reading:
             shown = "" if name in FROM_FILE else f" is {text[:100]!r}"
             self.problems.append(f"{variable_of(name)}{shown}: {_rule_of(error)}.")
 
-    def _room_kinds(self, path: str) -> tuple[RoomKind, ...]:
+    def _read_config_into(self, values: dict[str, Any], path: str) -> None:
         try:
             tables = tomllib.loads(self._file("PACELINE_CONFIG", path))
         except tomllib.TOMLDecodeError as error:
             self.problems.append(f"PACELINE_CONFIG: {path} is not TOML: {error}.")
-            return ()
-        rooms = tables.pop("room", [])
+            return
+        values["room_kinds"] = self._room_kinds(path, tables.pop("room", []))
+        providers = ProviderReading(self._environ, self._file)
+        values["providers"] = providers.providers(tables.pop("provider", []))
+        self.problems.extend(providers.problems)
         for key in tables:
-            self.problems.append(f"PACELINE_CONFIG: {path} has {key!r}; it may have [[room]] only.")
+            self.problems.append(
+                f"PACELINE_CONFIG: {path} has {key!r}; it may have [[room]] and [[provider]] only."
+            )
+
+    def _room_kinds(self, path: str, rooms: object) -> tuple[RoomKind, ...]:
         if not isinstance(rooms, list):
             self.problems.append(f"PACELINE_CONFIG: {path}: write [[room]], with two brackets.")
             return ()

@@ -6,12 +6,14 @@ carries the unit.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from gateway.settings.providers import Provider
+from gateway.settings.urls import is_loopback
 from protocol.rooms import matches
 
 _KIND_CACHE_ROOMS = 10_000
@@ -56,6 +58,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     redis_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "paceline"
     database_url: str = "sqlite:///paceline.db"
     workers: Annotated[int, Meta(ge=1, le=1024)] = 1  # processes on this host
+    public_url: str | None = None  # where browsers find the gateway
     advertise_url: str | None = None  # where workers of other hosts find this one
     run_directory: str | None = None  # where workers of this host find each other
     metrics_port: Port = 0  # of the first worker; each other one has the next. 0: none
@@ -111,6 +114,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     map_attribution: Annotated[str, Meta(max_length=500)] | None = None
 
     room_kinds: tuple[RoomKind, ...] = ()  # the first that matches; "*" is always the last
+    providers: tuple[Provider, ...] = ()  # whom people may sign in with
     given: frozenset[str] = frozenset()  # the fields that the environment set
     unknown_variables: tuple[str, ...] = ()
     _kind_by_room: dict[str, RoomKind] = msgspec.field(default_factory=dict)
@@ -147,13 +151,11 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
         return self.environment == "development"
 
     @property
+    def is_seen_over_https(self) -> bool:
+        """Whether browsers come over https; plain http is for this machine alone."""
+        return self.public_url is None or self.public_url.startswith("https:")
+
+    @property
     def is_public_development(self) -> bool:
         """Whether other machines can reach a gateway that asks nobody for a token."""
         return self.is_development and not is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

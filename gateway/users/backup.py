@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.users import schema
 from gateway.users.database import Database
-from gateway.users.tables import api_keys, passwords, sessions, users
+from gateway.users.tables import api_keys, external_identities, passwords, sessions, users
 
 _FORMAT: Final = 1
 # In this order each row finds what it refers to. Keys of creations are of a day, and changes of
 # the workers of the moment: neither means anything elsewhere.
-_TABLES: Final = (users, passwords, sessions, api_keys)
+_TABLES: Final = (users, passwords, sessions, api_keys, external_identities)
 _ROWS_AT_ONCE: Final = 500
 
 

@@ -80,7 +80,7 @@ class Sessions:
         Nobody learns from a no, nor from the time it takes, whether there is such a user. Raises
         `Refused` (CREDENTIALS_WRONG, FORBIDDEN, TOO_FAST; NOT_FOUND without a signing key).
         """
-        self._check_signing()
+        self.check_signing()
         account = folded(email)
         self._take_try(account, origin)
         found = await self._store.credentials_of(email)
@@ -95,8 +95,20 @@ class Sessions:
         if self._passwords.is_outdated(password_hash):
             after = await self._passwords.hash(password)
             await self._store.replace_hash(user.id, password_hash, after)
+        return await self.begin(user, origin)
+
+    async def begin(
+        self, user: User, origin: Origin, lifetime_seconds: float | None = None
+    ) -> SignedIn:
+        """Begin a session of somebody who has proved who they are, here or elsewhere.
+
+        Unless it is refreshed it ends after `lifetime_seconds`, or what the rules say.
+        """
         randomness = secrets.token_bytes(ID_RANDOM_BYTES)
-        session = new_session(user.id, origin, _now_ms(), self._lifetime_ms, randomness)
+        lifetime_ms = (
+            self._lifetime_ms if lifetime_seconds is None else int(lifetime_seconds * 1000)
+        )
+        session = new_session(user.id, origin, _now_ms(), lifetime_ms, randomness)
         await self._store.open(session)
         await self._changed(user.id)
         logger.info("= signed in", user=user.id, session=session.id, address=origin.address)
@@ -175,7 +187,8 @@ class Sessions:
             logger.warning("! sign-in slowed down", address=origin.address)
             raise too_fast(wait_seconds)
 
-    def _check_signing(self) -> None:
+    def check_signing(self) -> None:
+        """Raise `Refused` (NOT_FOUND) where there is nothing to sign tokens with."""
         try:
             self._keys.signing_secret  # noqa: B018 - it raises when there is none
         except KeyUnusable:

@@ -7,9 +7,10 @@ from typing import Any, Final
 from protocol.operations.keys import KEYS
 from protocol.operations.rooms import ROOMS
 from protocol.operations.sessions import SESSIONS
+from protocol.operations.sign_in import SIGN_IN
 from protocol.operations.users import USERS
 
-OPERATIONS: Final = (*ROOMS, *USERS, *SESSIONS, *KEYS)
+OPERATIONS: Final = (*ROOMS, *USERS, *SESSIONS, *SIGN_IN, *KEYS)
 
 
 def shapes() -> list[Any]:

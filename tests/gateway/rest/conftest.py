@@ -24,6 +24,8 @@ from gateway.hub import Hub
 from gateway.identity import Grants, KeySet, Role, sign_token
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.openid.arrivals import Arrivals
+from gateway.openid.sign_ins import SignIns
 from gateway.removals import Removals
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
@@ -35,6 +37,7 @@ from gateway.rest.origins import Origins
 from gateway.rest.problems import Problems
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
+from gateway.rest.sign_in import SignInResource
 from gateway.rest.users import UsersResource
 from gateway.rooms.publication import Publication
 from gateway.settings import Settings
@@ -47,6 +50,7 @@ from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
+from gateway.users.sql_external import SqlExternalStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.standings import Standings
 
@@ -119,7 +123,9 @@ class Door:
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
         url = URL(path, encoded=True)
-        async with self.client.request(method, url, headers=headers, data=data) as response:
+        async with self.client.request(
+            method, url, headers=headers, data=data, allow_redirects=False
+        ) as response:
             raw = await response.read()
             return Answer(response.status, json.loads(raw) if raw else None, response.headers)
 
@@ -135,7 +141,7 @@ OpenDoor = Callable[..., Awaitable[Door]]
 @pytest.fixture
 async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncIterator[OpenDoor]:
     """What opens a door under some settings, and all of them are closed after the test."""
-    started: list[MemoryBroker | Hub | Standings | ApiKeys | Database] = []
+    started: list[MemoryBroker | Hub | Standings | ApiKeys | Database | SignIns] = []
     stopping: list[Callable[[], None]] = []
 
     async def open_(environ: dict[str, str], broker_of: BrokerOf = MemoryBroker) -> Door:
@@ -179,6 +185,11 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             SessionRules(settings.access_token_seconds, settings.session_seconds),
             standings,
         )
+        external = SqlExternalStore(database)
+        arrivals = Arrivals(users, external, accounts)
+        sign_ins = SignIns(settings, authenticator.keys, sessions, arrivals, external)
+        await sign_ins.start()
+        started.append(sign_ins)
         resources = Resources(
             health=health,
             events=EventsResource(hub, authenticator, metrics),
@@ -187,6 +198,13 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             me=MeResource(accounts, authenticator),
             keys=KeysResource(api_keys, authenticator),
             documents=DocumentsResource(),
+            sign_in=SignInResource(
+                sign_ins,
+                sessions,
+                settings.trusted_networks,
+                metrics,
+                is_secure=settings.is_seen_over_https,
+            ),
             sessions=SessionsResource(sessions, accounts, authenticator, settings.trusted_networks),
         )
         app.add_routes(routes_of(resources))
