@@ -28,6 +28,7 @@ from gateway.listening import (
 )
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.operations import Operations
 from gateway.people import People
 from gateway.removals import Removals
 from gateway.rest.admission import Admission
@@ -101,6 +102,16 @@ class Gateway:
         self.lag = LoopLag()
         self.metrics.gauge("loop_lag_seconds", self.lag.take_seconds)
         self.metrics.gauge("loop_busy_seconds", self.lag.take_busy_seconds)
+        self.operations = Operations(
+            self.parts,
+            self.server,
+            self.health,
+            late=self.lag.late_reading(),
+            slot=0 if berth is None else berth.slot,
+            leave=lambda: self.leaving.ask(gives_notice=True),
+        )
+        watchers = self.operations.watchers
+        verdicts.include(watchers.present, watchers.dismiss)
 
     @property
     def may_have_neighbours(self) -> bool:
@@ -121,7 +132,8 @@ class Gateway:
             stack.push_async_callback(self.lobby.stop)
             if self.ingest is not None:
                 await stack.enter_async_context(_in_background(self.ingest.run_forever()))
-            http = HttpDoor(self.parts, self.health, self.server)
+            stack.push_async_callback(self.operations.stop)
+            http = HttpDoor(self.parts, self.health, self.server, self.operations.workers)
             runner = runner_of(http.application, self.settings)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
@@ -154,6 +166,7 @@ class Gateway:
             )
             async with settled as self.neighbourhood:
                 self.server.engine.handover = HandOver(self.worker_id, self.neighbourhood)
+                self.operations.know(self.neighbourhood)
                 yield
                 self.server.engine.handover = None
         except RunDirectoryUnusable as unusable:

@@ -13,6 +13,7 @@ from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.users import UsersResource
+from gateway.rest.workers import WorkersResource
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +26,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     me: MeResource
     sessions: SessionsResource
     keys: KeysResource
+    workers: WorkersResource
     documents: DocumentsResource
 
 
@@ -59,6 +61,8 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.get("/api/keys/{keyId}", to.keys.get),
         web.delete("/api/keys/{keyId}", to.keys.delete),
         web.post("/api/keys/{keyId}/rotate", to.keys.rotate),
+        web.get("/api/workers", to.workers.list),
+        web.post("/api/workers/{workerId}/drain", to.workers.drain),
     ]
 
 

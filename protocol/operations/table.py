@@ -8,8 +8,9 @@ from protocol.operations.keys import KEYS
 from protocol.operations.rooms import ROOMS
 from protocol.operations.sessions import SESSIONS
 from protocol.operations.users import USERS
+from protocol.operations.workers import WORKERS
 
-OPERATIONS: Final = (*ROOMS, *USERS, *SESSIONS, *KEYS)
+OPERATIONS: Final = (*ROOMS, *USERS, *SESSIONS, *KEYS, *WORKERS)
 
 
 def shapes() -> list[Any]:
