@@ -13,8 +13,8 @@ from msgspec import Meta
 
 from protocol.events import Member, RoomId
 
-# accepting and draining are what a worker says of itself. A silent one has left when it was
-# draining before, is gone when it was not, and is unheard when nobody could be heard.
+# What a worker says of itself; of a silent one: it has left when it was draining before, is gone
+# when it was not, and is unheard when nobody could be heard.
 State = Literal["accepting", "draining", "left", "gone", "unheard"]
 
 

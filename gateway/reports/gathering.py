@@ -15,7 +15,7 @@ import structlog
 
 from gateway.broker.contract import BrokerUnavailable
 from gateway.broker.sessions import Intercom
-from gateway.reports.merging import FORGOTTEN_SECONDS, Received, overview_of
+from gateway.reports.merging import FORGOTTEN_SECONDS, SILENT_SECONDS, Received, overview_of
 from gateway.reports.report import Report
 from gateway.reports.reporter import Reporter
 from protocol.reports import Overview
@@ -39,6 +39,7 @@ class Gathering:
         self._intercom = intercom
         self._received: dict[str, Received] = {}
         self._askers: set[str] = set()
+        self._asked: dict[str, float] = {}  # who asks, and when last
         self._answering: asyncio.Task[None] | None = None
         self._is_asking = False
         intercom.hear(_QUESTION, self._hear_question)
@@ -75,9 +76,14 @@ class Gathering:
         self._received.clear()
 
     async def stop(self) -> None:
-        """End; a second call does nothing."""
+        """Tell those who ask that this worker leaves; a second call does nothing."""
         if self._answering is not None:
             await asyncio.wait([self._answering])
+        asked, self._asked = self._asked, {}
+        if asked:
+            last = _encode(await self._reporter.last_report())
+            for asker in asked:
+                self._intercom.tell(asker, _ANSWER, last)
 
     def _keep(self, report: Report) -> None:
         worker_id = report.line.worker_id
@@ -88,6 +94,13 @@ class Gathering:
         asker = message.decode()
         if asker == self._intercom.worker_id:
             return
+        now_seconds = time.monotonic()
+        self._asked = {
+            other: asked_seconds
+            for other, asked_seconds in self._asked.items()
+            if now_seconds - asked_seconds < SILENT_SECONDS
+        }
+        self._asked[asker] = now_seconds
         self._askers.add(asker)
         if self._answering is None:
             self._answering = asyncio.create_task(self._answer())

@@ -18,8 +18,6 @@ from protocol.reports import GoodbyeLine, Latency, Overview, RoomLine, State, Wo
 
 SILENT_SECONDS: Final = 3.0
 FORGOTTEN_SECONDS: Final = 60.0
-# A report older than this was counted before; its rates are not those of now.
-CURRENT_SECONDS: Final = 1.5
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -40,7 +38,7 @@ def overview_of(
         if each.report.line.worker_id == told_by
     )
     lines = [_line_of(each, now_seconds, can_hear=can_hear) for each in received]
-    speaking = [each for each in received if now_seconds - each.at_seconds < SILENT_SECONDS]
+    speaking = [each for each in received if is_speaking(each, now_seconds)]
     new = [each.report for each in received if not each.is_counted]
     return Overview(
         at_ms=now_ms,
@@ -54,11 +52,17 @@ def overview_of(
     )
 
 
+def is_speaking(received: Received, now_seconds: float) -> bool:
+    """Whether what was told still holds."""
+    is_silent = now_seconds - received.at_seconds >= SILENT_SECONDS
+    return not is_silent and received.report.line.state != "left"
+
+
 def _line_of(received: Received, now_seconds: float, *, can_hear: bool) -> WorkerLine:
     line = received.report.line
     silent_seconds = now_seconds - received.at_seconds
     heard_ms_ago = max(0, round(silent_seconds * 1000))
-    if silent_seconds < SILENT_SECONDS:
+    if is_speaking(received, now_seconds):
         return msgspec.structs.replace(line, heard_ms_ago=heard_ms_ago)
     return msgspec.structs.replace(
         line,
@@ -79,7 +83,7 @@ def _line_of(received: Received, now_seconds: float, *, can_hear: bool) -> Worke
 
 
 def _state_of_silent(last: State, *, can_hear: bool) -> State:
-    if last == "draining":
+    if last in {"draining", "left"}:
         return "left"
     return "gone" if can_hear else "unheard"
 

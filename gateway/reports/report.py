@@ -15,7 +15,7 @@ class Delays(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker's. Those of other versions read it: fields may come, with defaults; none may go."""
+    """One worker's. Those of other versions read it: fields may come with defaults, none may go."""
 
     line: WorkerLine
     rooms: list[RoomLine]

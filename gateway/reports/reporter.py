@@ -78,6 +78,12 @@ class Reporter:
         async with self._gate:
             return await self._report_now()
 
+    async def last_report(self) -> Report:
+        """What there is to say when the worker ends."""
+        report = await self.report()
+        line = msgspec.structs.replace(report.line, state="left")
+        return msgspec.structs.replace(report, line=line)
+
     async def _report_now(self) -> Report:
         now_seconds = self._now_seconds()
         before = self._before
