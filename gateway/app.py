@@ -75,8 +75,8 @@ class Gateway:
         self.hub = Hub(settings, self.broker, self.lanes)
         self.lanes.serve(self.hub.membership)
         self.removals = Removals(self.hub, self.between.intercom)
-        verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
-        self.people.standings.judge_by(verdicts.judge, verdicts.subjects)
+        self.verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
+        self.people.standings.judge_by(self.verdicts.judge, self.verdicts.subjects)
         self.parts = Parts(
             settings=settings,
             worker_id=self.worker_id,
@@ -111,7 +111,8 @@ class Gateway:
             leave=lambda: self.leaving.ask(gives_notice=True),
         )
         watchers = self.operations.watchers
-        verdicts.include(watchers.present, watchers.dismiss)
+        self.verdicts.include(watchers.present, watchers.dismiss)
+        self.removals.end_others = watchers.dismiss_subject
 
     @property
     def may_have_neighbours(self) -> bool:

@@ -48,6 +48,10 @@ TESTED_ELSEWHERE = {
     "protocol/operations/rooms.py": "the same",
     "protocol/operations/sessions.py": "the same",
     "protocol/operations/users.py": "the same",
+    "protocol/operations/workers.py": "the same",
+    "protocol/workers.py": "bodies of answers alone; test_workers.py of the resource reads them",
+    "gateway/reports/report.py": "two shapes; test_gathering.py sends them from worker to worker",
+    "gateway/operations.py": "wiring; test_watchers.py and the page's journey go through all of it",
 }
 
 

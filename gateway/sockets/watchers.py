@@ -103,6 +103,11 @@ class Watchers:
         self._metrics.note_goodbye(goodbye)
         watcher.connection.close()
 
+    def dismiss_subject(self, subject: str) -> None:
+        """Send off everybody who watches as that subject."""
+        for watcher in [each for each in self.present() if each.identity.subject == subject]:
+            self.dismiss(watcher, Goodbye.REMOVED)
+
     async def stop(self) -> None:
         """End; a second call does nothing."""
         telling, self._telling = self._telling, None

@@ -6,7 +6,7 @@ import { part, say } from "../dom.js";
 import { ThemeSwitch } from "../theme.js";
 import { asked, attempted } from "./dialogs.js";
 import { faultsOf, lampsOf } from "./health.js";
-import { History, speaks } from "./history.js";
+import { History, KEPT_SECONDS, speaks } from "./history.js";
 import { Bars, Faults, refusalBars, roomBars, showGoodbyes, showLamps } from "./lists.js";
 import { countText, millisecondsText } from "./numbers.js";
 import { Plot } from "./plot.js";
@@ -72,6 +72,8 @@ function show(): void {
     [history.total(seconds, (worker) => worker.fastPerSecond), history.total(seconds, (worker) => worker.slowPerSecond)],
     seconds,
   );
+  // shown once there is something to see: nobody reads an empty plot
+  plots.latency.node.hidden = !history.row(KEPT_SECONDS, ({ latency }) => latency?.p50Ms ?? null).some((value) => value !== null);
   plots.latency.show(
     times,
     [history.row(seconds, ({ latency }) => latency?.p50Ms ?? null), history.row(seconds, ({ latency }) => latency?.p99Ms ?? null)],

@@ -1,7 +1,7 @@
 // Numbers as operators read them.
 
 export function countText(value: number): string {
-  if (value > 0 && value < 10 && !Number.isInteger(value)) return value.toFixed(1);
+  if (value >= 0.05 && value < 9.95 && !Number.isInteger(value)) return value.toFixed(1);
   return Math.round(value).toLocaleString("en");
 }
 
@@ -15,7 +15,8 @@ export function shareText(value: number): string {
 
 export function bytesText(value: number | null): string {
   if (value === null) return "unknown";
-  return value < 2 ** 30 ? `${Math.round(value / 2 ** 20)} MB` : `${(value / 2 ** 30).toFixed(1)} GB`;
+  if (value < 2 ** 20) return `${countText(value / 2 ** 10)} kB`;
+  return value < 2 ** 30 ? `${countText(value / 2 ** 20)} MB` : `${(value / 2 ** 30).toFixed(1)} GB`;
 }
 
 export function durationText(ms: number): string {

@@ -38,7 +38,8 @@ export class Plot {
     const legend = options.lines.map((line, index) => {
       const swatch = made("i", { extra: { "aria-hidden": "true" } });
       swatch.style.setProperty("background", `var(${line.color})`);
-      return made("span", { className: "value" }, swatch, `${line.label} `, this.values[index] as HTMLElement);
+      const named = options.lines.length > 1 ? [swatch, `${line.label} `] : []; // one line needs no name
+      return made("span", { className: "value" }, ...named, this.values[index] as HTMLElement);
     });
     this.node = made("figure", { className: "plot" }, made("figcaption", {}, made("span", { className: "name" }, options.title), ...legend), this.frame);
     this.drawn = new uPlot(this.settings(), [[], ...options.lines.map(() => [])], this.frame);
