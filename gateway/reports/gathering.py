@@ -116,5 +116,7 @@ class Gathering:
                 answer = _encode(await self._reporter.report())
                 for asker in askers:
                     self._intercom.tell(asker, _ANSWER, answer)
+        except Exception:  # whoever asks does so again
+            logger.exception("! no report")
         finally:
             self._answering = None

@@ -24,6 +24,7 @@ from tests.toolbox.redis_server import RedisServer
 pytestmark = [pytest.mark.journey, pytest.mark.browser]
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes-for-tests-alone"
+PASSWORD = "a long enough passphrase"  # of nobody
 ROOM = "city:paris"
 SHOWN_SECONDS = 5.0  # from a fault to its sentence on the page
 PATIENCE_SECONDS = 15.0
@@ -93,6 +94,13 @@ async def seconds_until(page: MapPage, expression: str) -> float:
 
 def faults_with(words: str) -> str:
     return f"document.querySelector('#faults').innerText.includes({json.dumps(words)})"
+
+
+async def sign_in(page: MapPage, email: str) -> None:
+    await page.do(fill="[name=email]", text=email)
+    await page.do(fill="[name=password]", text=PASSWORD)
+    await page.do(press="Enter")
+    await page.until("!document.querySelector('#board').hidden")
 
 
 async def enter(gateway: GatewayProcess, subject: str) -> tuple[RawSocket, str]:
@@ -173,6 +181,35 @@ async def test_a_room_is_looked_into_and_a_peer_removed_by_a_click(
     assert "3500" in goodbye
     assert any("end sockets" in line and "olga" in line for line in gateway.log.splitlines())
     bob.close()
+
+
+async def test_one_signs_in_with_a_password_and_is_out_when_the_account_is_closed(
+    gateway: GatewayProcess, tmp_path: Path
+) -> None:
+    headers = {"Authorization": f"Bearer {token_of('an admin', Role.ADMIN)}"}
+    olga = {"email": "olga@example.org", "name": "Olga", "role": "operator"}
+    async with aiohttp.ClientSession(gateway.url, headers=headers) as admin:
+        async with admin.post("/api/users", json=olga) as response:
+            user_id = (await response.json())["data"]["id"]
+        path = f"/api/users/{user_id}"
+        async with admin.put(f"{path}/password", json={"newPassword": PASSWORD}) as response:
+            assert response.status == 204
+        with map_page(tmp_path, f"{gateway.url}/ops") as page:
+            await page.ready()
+            await sign_in(page, olga["email"])
+            await page.do(click="#sign-out")
+            await page.until("!document.querySelector('#door').hidden")
+            await sign_in(page, olga["email"])
+            merge = {"Content-Type": "application/merge-patch+json"}
+            async with admin.patch(path, data='{"disabled": true}', headers=merge) as response:
+                assert response.status == 200
+            shown_seconds = await seconds_until(page, "!document.querySelector('#door').hidden")
+            text = await page.text("#door-text")
+            complaints = page.complaints
+
+    assert text == "the account is disabled."
+    assert shown_seconds < SHOWN_SECONDS
+    assert complaints == []
 
 
 async def test_who_may_not_operate_is_refused_and_told_so(
