@@ -76,9 +76,7 @@ async def watching(
     """The page, signed in with a token; it may complain of nothing and ask nobody else."""
     with map_page(folder, f"{gateway.url}/ops", **options) as page:
         await page.ready()
-        await page.do(click="summary")
-        await page.do(fill="[name=token]", text=token_of("olga", role))
-        await page.do(press="Enter")
+        await sign_in_with_token(page, role)
         yield page
         where = await page.evaluate("location.href")
         assert where == f"{gateway.url}/ops", "no token in the address"
@@ -94,6 +92,12 @@ async def seconds_until(page: MapPage, expression: str) -> float:
 
 def faults_with(words: str) -> str:
     return f"document.querySelector('#faults').innerText.includes({json.dumps(words)})"
+
+
+async def sign_in_with_token(page: MapPage, role: Role = Role.OPERATOR) -> None:
+    await page.do(click="summary")
+    await page.do(fill="[name=token]", text=token_of("olga", role))
+    await page.do(press="Enter")
 
 
 async def sign_in(page: MapPage, email: str) -> None:
@@ -156,7 +160,7 @@ async def test_a_room_is_looked_into_and_a_peer_removed_by_a_click(
     gateway: GatewayProcess, tmp_path: Path
 ) -> None:
     ann, peer_id = await enter(gateway, "ann")
-    bob, _ = await enter(gateway, "bob")
+    bob, bobs_id = await enter(gateway, "bob")
     async with watching(tmp_path, gateway) as page:
         await page.until(f"document.querySelector('#rooms [data-name=\"{ROOM}\"]')")
         await publish(gateway, "b1")
@@ -172,6 +176,9 @@ async def test_a_room_is_looked_into_and_a_peer_removed_by_a_click(
             while "goodbye" not in (heard := await ann.hear(PATIENCE_SECONDS)):
                 pass
         await page.until(f"document.querySelector('{row}') === null")
+        await page.do(click=f'#room-members [data-peer="{bobs_id}"] .from-room')
+        while "room-reset" not in (reset := await bob.hear(PATIENCE_SECONDS)):
+            pass
         await page.until("document.querySelector('#goodbyes').innerText.includes('ann')")
         goodbye = await page.evaluate("document.querySelector('#goodbyes li').innerText")
 
@@ -179,6 +186,7 @@ async def test_a_room_is_looked_into_and_a_peer_removed_by_a_click(
     assert "bob" in members
     assert json.loads(heard[2:])[1]["code"] == 3500
     assert "3500" in goodbye
+    assert json.loads(reset[2:])[1] == {"roomId": ROOM, "reason": "removed"}
     assert any("end sockets" in line and "olga" in line for line in gateway.log.splitlines())
     bob.close()
 
@@ -234,7 +242,7 @@ async def test_no_serious_fault_of_accessibility_is_found(
     with map_page(tmp_path, f"{gateway.url}/ops", **look) as page:
         await page.ready()
         found = await page.do(axe=True)
-    async with watching(tmp_path, gateway, **look) as page:
+        await sign_in_with_token(page)
         await page.until(f"document.querySelector('#rooms [data-name=\"{ROOM}\"]')")
         found += await page.do(axe=True)
         scrolls = await page.evaluate("document.documentElement.scrollWidth > innerWidth")
