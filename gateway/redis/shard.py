@@ -124,10 +124,10 @@ class Shard:
         """Whether a beat, or an answer to subscribing, came back within the last seconds."""
         if self.commands is None or self.subscriber is None:
             return False
-        return self.silent_seconds < self._patience.silence_seconds
+        return self.silence_seconds < self._patience.silence_seconds
 
     @property
-    def silent_seconds(self) -> float:
+    def silence_seconds(self) -> float:
         """For how long no beat, nor an answer to subscribing, has come back."""
         return asyncio.get_running_loop().time() - self._heard_seconds
 

@@ -170,7 +170,7 @@ class RedisBroker:
         return BrokerPulse(
             kind="redis",
             is_well=self.redis.is_healthy,
-            silent_seconds=max((shard.silent_seconds for shard in shards), default=None),
+            silent_seconds=max((shard.silence_seconds for shard in shards), default=None),
             waiting=sum(shard.waiting for shard in shards),
         )
 

@@ -31,7 +31,7 @@ const plots = {
   publishes: new Plot({ title: "Publications a second", lines: [{ label: "accepted", color: "--first" }], text: countText, height: HEIGHT }),
   deliveries: new Plot({
     title: "Deliveries a second",
-    lines: [{ label: "fast lane", color: "--first" }, { label: "slow lane", color: "--second", dash: [4, 3] }],
+    lines: [{ label: "fast", color: "--first" }, { label: "slow", color: "--second", dash: [4, 3] }],
     text: countText,
     height: HEIGHT,
   }),
