@@ -28,6 +28,7 @@ from gateway.listening import (
 )
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.operations import Operations
 from gateway.people import People
 from gateway.removals import Removals
 from gateway.rest.admission import Admission
@@ -74,8 +75,8 @@ class Gateway:
         self.hub = Hub(settings, self.broker, self.lanes)
         self.lanes.serve(self.hub.membership)
         self.removals = Removals(self.hub, self.between.intercom)
-        verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
-        self.people.standings.judge_by(verdicts.judge, verdicts.subjects)
+        self.verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
+        self.people.standings.judge_by(self.verdicts.judge, self.verdicts.subjects)
         self.parts = Parts(
             settings=settings,
             worker_id=self.worker_id,
@@ -101,6 +102,17 @@ class Gateway:
         self.lag = LoopLag()
         self.metrics.gauge("loop_lag_seconds", self.lag.take_seconds)
         self.metrics.gauge("loop_busy_seconds", self.lag.take_busy_seconds)
+        self.operations = Operations(
+            self.parts,
+            self.server,
+            self.health,
+            late=self.lag.late_reading(),
+            slot=0 if berth is None else berth.slot,
+            leave=lambda: self.leaving.ask(gives_notice=True),
+        )
+        watchers = self.operations.watchers
+        self.verdicts.include(watchers.present, watchers.dismiss)
+        self.removals.end_others = watchers.dismiss_subject
 
     @property
     def may_have_neighbours(self) -> bool:
@@ -121,7 +133,8 @@ class Gateway:
             stack.push_async_callback(self.lobby.stop)
             if self.ingest is not None:
                 await stack.enter_async_context(_in_background(self.ingest.run_forever()))
-            http = HttpDoor(self.parts, self.health, self.server)
+            stack.push_async_callback(self.operations.stop)
+            http = HttpDoor(self.parts, self.health, self.server, self.operations.workers)
             runner = runner_of(http.application, self.settings)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
@@ -154,6 +167,7 @@ class Gateway:
             )
             async with settled as self.neighbourhood:
                 self.server.engine.handover = HandOver(self.worker_id, self.neighbourhood)
+                self.operations.know(self.neighbourhood)
                 yield
                 self.server.engine.handover = None
         except RunDirectoryUnusable as unusable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -33,17 +34,20 @@ from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.store import UserStore
 from gateway.workers.registry import Registry
 from gateway.workers.shared import SharedRegistry
+from protocol.reports import BrokerPulse
 
 
 class BetweenWorkers(msgspec.Struct, frozen=True):
     """What workers share: rooms, the sessions of sockets, and a way to talk to each other.
 
     `hosts` is where workers of other hosts are found; with the embedded broker there are none.
+    `pulse` says how this worker and the broker stand with each other, and asks nobody for it.
     """
 
     broker: Broker
     sessions: Sessions
     intercom: Intercom
+    pulse: Callable[[], BrokerPulse]
     hosts: Registry | None = None
 
 
@@ -56,6 +60,7 @@ def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
             MemoryBroker(MemoryRooms(settings.kind_of)),
             MemorySessions(keep_seconds, time.monotonic),
             MemoryIntercom({}),
+            lambda: BrokerPulse(kind="embedded", is_well=True),
         )
     address, prefix = address_of(settings.redis_url), settings.redis_prefix
     broker = RedisBroker(address, settings.kind_of, prefix=prefix, worker_id=worker_id)
@@ -63,6 +68,7 @@ def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
         broker,
         RedisSessions(broker.redis, prefix, keep_seconds),
         broker.intercom,
+        broker.pulse,
         SharedRegistry(functools.partial(call, broker.redis), prefix),
     )
 

@@ -16,6 +16,7 @@ from gateway.people import People
 from gateway.removals import Removals
 from gateway.rest import admission
 from gateway.rest.admission import Admission
+from gateway.rest.development import DevelopmentSignIn
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
@@ -28,6 +29,7 @@ from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.sign_in import SignInResource
 from gateway.rest.users import UsersResource
+from gateway.rest.workers import WorkersResource
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
 from gateway.sockets.engine import EngineLimits
@@ -99,7 +101,9 @@ class SocketsDoor:
 class HttpDoor:
     """Where requests come in: every resource, the pages, and Socket.IO's endpoint among them."""
 
-    def __init__(self, parts: Parts, health: HealthResource, server: Server) -> None:
+    def __init__(
+        self, parts: Parts, health: HealthResource, server: Server, workers: WorkersResource
+    ) -> None:
         self._parts = parts
         self._server = server
         settings = parts.settings
@@ -109,8 +113,10 @@ class HttpDoor:
             middlewares=[self._close_when_leaving, origins.answer, problems.answer],
             client_max_size=settings.body_limit_bytes,
         )
-        self.application.add_routes(routes_of(_resources_of(parts, health)))
+        self.application.add_routes(routes_of(_resources_of(parts, health, workers)))
         self.application.add_routes(Pages(_page_config_of(settings)).routes())
+        sign_in = DevelopmentSignIn(settings, parts.people.authenticator)
+        self.application.add_routes(sign_in.routes())
         server.attach(self.application)
 
     def admission(self, runner: web.AppRunner) -> Admission:
@@ -135,7 +141,7 @@ class HttpDoor:
         return response
 
 
-def _resources_of(parts: Parts, health: HealthResource) -> Resources:
+def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource) -> Resources:
     people = parts.people
     authenticator = people.authenticator
     return Resources(
@@ -155,6 +161,7 @@ def _resources_of(parts: Parts, health: HealthResource) -> Resources:
             is_secure=parts.settings.is_seen_over_https,
         ),
         keys=KeysResource(people.keys, authenticator),
+        workers=workers,
         documents=DocumentsResource(),
     )
 

@@ -11,6 +11,7 @@ from msgspec import inspect
 from protocol import events
 from protocol.catalogue import CLIENT_EVENTS, SERVER_EVENTS, ClientEvent, wire_shapes
 from protocol.refusals import Goodbye, Refusal
+from protocol.reports import LookRequest, Overview, RoomLook
 
 _HEAD: Final = """\
 // Generated from the classes in protocol/ by `python -m protocol.generate`. Do not edit.
@@ -50,6 +51,12 @@ export type Acknowledged<Events> = {
 };
 """
 
+_HEAD_OF_REPORTS: Final = """\
+// Generated from protocol/reports.py by `python -m protocol.generate`. Do not edit.
+
+import type { Member } from "./events.js";
+"""
+
 _SIMPLE_TYPES: Final[dict[type[inspect.Type], str]] = {
     inspect.AnyType: "unknown",
     inspect.BoolType: "boolean",
@@ -66,7 +73,7 @@ def typescript_source() -> str:
     shapes = inspect.multi_type_info(wire_shapes())
     blocks = [
         _HEAD,
-        *(_interface(struct) for struct in _structs_in(shapes)),
+        *(_interface(struct, is_open=_is_open(struct)) for struct in _structs_in(shapes)),
         _union("RefusalCode", (f'"{refusal.code}"' for refusal in Refusal)),
         _union("GoodbyeCode", (str(goodbye.code) for goodbye in Goodbye)),
         _ENVELOPE,
@@ -74,6 +81,13 @@ def typescript_source() -> str:
         _events_map("ServerToClientEvents", _server_members()),
     ]
     return "\n".join(blocks)
+
+
+def reports_source() -> str:
+    """The text of reports.d.ts: what the operations page is told."""
+    shapes = inspect.multi_type_info([Overview, LookRequest, RoomLook])
+    structs = [struct for struct in _structs_in(shapes) if struct.cls is not events.Member]
+    return "\n".join([_HEAD_OF_REPORTS, *(_interface(struct, is_open=False) for struct in structs)])
 
 
 def _structs_in(types: Iterable[inspect.Type]) -> list[inspect.StructType]:
@@ -85,15 +99,22 @@ def _structs_in(types: Iterable[inspect.Type]) -> list[inspect.StructType]:
             found.update((part.cls, part) for part in (*parts, kind))
         elif isinstance(kind, inspect.ListType):
             found.update((part.cls, part) for part in _structs_in([kind.item_type]))
+        elif isinstance(kind, inspect.UnionType):
+            found.update((part.cls, part) for part in _structs_in(kind.types))
     return list(found.values())
 
 
-def _interface(struct: inspect.StructType) -> str:
+def _is_open(struct: inspect.StructType) -> bool:
+    """Whether it is a bike's object, in which all else passes."""
+    return not issubclass(struct.cls, events.Event)
+
+
+def _interface(struct: inspect.StructType, *, is_open: bool) -> str:
     lines = [_comment(struct.cls.__doc__), f"export interface {struct.cls.__name__} {{"]
     for field in sorted(struct.fields, key=lambda field: not field.required):
         optional = "" if field.required else "?"
         lines.append(f"  {field.encode_name}{optional}: {_type_text(field.type)};")
-    if not issubclass(struct.cls, events.Event):  # a bike's object, in which all else passes
+    if is_open:
         lines.append("  [field: string]: unknown;")
     return "\n".join([*lines, "}", ""])
 

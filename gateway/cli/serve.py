@@ -126,7 +126,7 @@ def _next_steps(url: str) -> str:
 _NEXT_STEPS = """
   Paceline is running at {url}        (Ctrl-C stops it)
 
-  Open that address and see the map of a room.
+  Open that address and see the map of a room, or {url}/ops to see how the gateway is.
 
   Move a bike of your own, from another terminal:
     {command} publish --room city:demo '{{"bike_id": "1", "lat": 48.86, "lon": 2.34}}'{elsewhere}

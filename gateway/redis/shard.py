@@ -124,9 +124,17 @@ class Shard:
         """Whether a beat, or an answer to subscribing, came back within the last seconds."""
         if self.commands is None or self.subscriber is None:
             return False
-        return (
-            asyncio.get_running_loop().time() - self._heard_seconds < self._patience.silence_seconds
-        )
+        return self.silence_seconds < self._patience.silence_seconds
+
+    @property
+    def silence_seconds(self) -> float:
+        """For how long no beat, nor an answer to subscribing, has come back."""
+        return asyncio.get_running_loop().time() - self._heard_seconds
+
+    @property
+    def waiting(self) -> int:
+        """Commands that are not answered yet."""
+        return 0 if self.commands is None else self.commands.waiting
 
     # ---- use
 

@@ -50,6 +50,14 @@ async def identity_of(request: web.Request, authenticator: Authenticator) -> Ide
     return await authenticator.identify(bearer_of(request.headers.get("Authorization")))
 
 
+async def check_operator(request: web.Request, authenticator: Authenticator) -> Identity:
+    """The operator who is asking; raises `Refused` when it is somebody else."""
+    identity = await identity_of(request, authenticator)
+    if not identity.may(Permission.OPERATE):
+        raise Refused(Refusal.FORBIDDEN, "That takes an operator.")
+    return identity
+
+
 async def check_manager(request: web.Request, authenticator: Authenticator) -> Identity:
     """The administrator who is asking; raises `Refused` when it is somebody else."""
     identity = await identity_of(request, authenticator)

@@ -14,6 +14,7 @@ from gateway.rest.members import MembersResource
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.sign_in import SignInResource
 from gateway.rest.users import UsersResource
+from gateway.rest.workers import WorkersResource
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     sessions: SessionsResource
     sign_in: SignInResource
     keys: KeysResource
+    workers: WorkersResource
     documents: DocumentsResource
 
 
@@ -69,6 +71,8 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.get("/api/keys/{keyId}", to.keys.get),
         web.delete("/api/keys/{keyId}", to.keys.delete),
         web.post("/api/keys/{keyId}/rotate", to.keys.rotate),
+        web.get("/api/workers", to.workers.list),
+        web.post("/api/workers/{workerId}/drain", to.workers.drain),
     ]
 
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
+from gateway.reports.goodbyes import RecentGoodbyes
 from gateway.rooms.outbox import Outbox
 from gateway.sockets import frames, packets
 from gateway.sockets.rounds import PEERS_PER_TURN, Batch, Item, Round, Rounds
@@ -46,6 +47,7 @@ class Lanes:
         self._rounds = Rounds(self._give, self._go_on)
         self._flush_handle: asyncio.Handle | None = None
         self._next_flush_seconds = 0.0
+        self.goodbyes = RecentGoodbyes()
 
     def serve(self, membership: Membership) -> None:
         """Know who reads what; called once, before the first delivery."""
@@ -148,6 +150,7 @@ class Lanes:
             session.may_return = False
             session.connection.send_message(packets.disconnect_packet())
         self._metrics.note_goodbye(goodbye)
+        self.goodbyes.note(goodbye, peer.identity.subject)
         session.connection.close()
 
     # ---- from the connections

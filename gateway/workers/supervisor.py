@@ -127,8 +127,10 @@ class Supervisor:
                 life_seconds = loop.time() - child.started_seconds
                 short_lives = 0 if life_seconds > _LONG_LIFE_SECONDS else short_lives + 1
                 pause_seconds = pause_after(short_lives)
-                logger.error(
-                    "! worker ended",
+                # One that was asked to leave has done what it was to do.
+                log = logger.error if child.status else logger.info
+                log(
+                    "! worker ended" if child.status else "= worker left",
                     slot=slot.number,
                     process=child.process_id,
                     status=child.status,

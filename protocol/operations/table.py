@@ -9,8 +9,9 @@ from protocol.operations.rooms import ROOMS
 from protocol.operations.sessions import SESSIONS
 from protocol.operations.sign_in import SIGN_IN
 from protocol.operations.users import USERS
+from protocol.operations.workers import WORKERS
 
-OPERATIONS: Final = (*ROOMS, *USERS, *SESSIONS, *SIGN_IN, *KEYS)
+OPERATIONS: Final = (*ROOMS, *USERS, *SESSIONS, *SIGN_IN, *KEYS, *WORKERS)
 
 
 def shapes() -> list[Any]:

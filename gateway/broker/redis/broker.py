@@ -37,6 +37,7 @@ from gateway.settings import RoomKind
 from gateway.settings.redis_url import RedisAddress
 from protocol.cursor import Cursor
 from protocol.events import Member, MemberLeft
+from protocol.reports import BrokerPulse
 
 logger = structlog.get_logger(__name__)
 
@@ -159,6 +160,16 @@ class RedisBroker:
         """Return when a message has made its way through Redis within the last seconds."""
         if not self.redis.is_healthy:
             raise BrokerUnavailable
+
+    def pulse(self) -> BrokerPulse:
+        """How this worker and Redis stand with each other."""
+        shards = self.redis.shards
+        return BrokerPulse(
+            kind="redis",
+            is_well=self.redis.is_healthy,
+            silent_seconds=max((shard.silence_seconds for shard in shards), default=None),
+            waiting=sum(shard.waiting for shard in shards),
+        )
 
     # ---- from the connections
 

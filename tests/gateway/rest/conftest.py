@@ -20,6 +20,7 @@ from gateway.authentication import Authenticator
 from gateway.broker.contract import Broker, Delivery
 from gateway.broker.memory import MemoryBroker, MemoryRooms
 from gateway.broker.memory_sessions import MemoryIntercom
+from gateway.drains import Drains
 from gateway.hub import Hub
 from gateway.identity import Grants, KeySet, Role, sign_token
 from gateway.logs import Offences
@@ -39,6 +40,7 @@ from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.sign_in import SignInResource
 from gateway.rest.users import UsersResource
+from gateway.rest.workers import WorkersResource
 from gateway.rooms.publication import Publication
 from gateway.settings import Settings
 from gateway.sockets.lanes import Lanes
@@ -53,10 +55,19 @@ from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_external import SqlExternalStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.standings import Standings
+from protocol.workers import WorkerView
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 DEVELOPMENT = {"PACELINE_ENV": "development"}
 PRODUCTION = {"PACELINE_JWT_SECRET": SECRET}
+WORKER = WorkerView(
+    worker_id="abc123",
+    host_id="here",
+    process_id=1,
+    started_at_ms=1_700_000_000_000,
+    version="1",
+    is_leaving=False,
+)
 
 Client = TestClient[web.Request, web.Application]
 BrokerOf = Callable[[MemoryRooms], Broker]
@@ -94,6 +105,7 @@ class Door:
     heard: list[Publication]
     database: Database
     hub: Hub
+    drained: list[str]
 
     async def post(
         self, room: str, body: object, headers: dict[str, str] | None = None
@@ -190,6 +202,8 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         sign_ins = SignIns(settings, authenticator.keys, sessions, arrivals, external)
         await sign_ins.start()
         started.append(sign_ins)
+        drained: list[str] = []
+        drains = Drains(WORKER.worker_id, MemoryIntercom({}), lambda: drained.append("this one"))
         resources = Resources(
             health=health,
             events=EventsResource(hub, authenticator, metrics),
@@ -197,6 +211,7 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             users=UsersResource(accounts, authenticator),
             me=MeResource(accounts, authenticator),
             keys=KeysResource(api_keys, authenticator),
+            workers=WorkersResource(_one_worker, drains, authenticator),
             documents=DocumentsResource(),
             sign_in=SignInResource(
                 sign_ins,
@@ -208,7 +223,8 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             sessions=SessionsResource(sessions, accounts, authenticator, settings.trusted_networks),
         )
         app.add_routes(routes_of(resources))
-        return Door(await aiohttp_client(app), metrics, health, other_worker, heard, database, hub)
+        client = await aiohttp_client(app)
+        return Door(client, metrics, health, other_worker, heard, database, hub, drained)
 
     yield open_
     for part in reversed(started):
@@ -240,6 +256,10 @@ def bearer(
         grants=Grants(**grants),
     )
     return f"Bearer {token}"
+
+
+async def _one_worker() -> list[WorkerView]:
+    return [WORKER]
 
 
 def _keep(heard: list[Publication], deliveries: Sequence[Delivery]) -> None:

@@ -64,6 +64,9 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("HEAD", "/api/keys/{keyId}"),
         ("DELETE", "/api/keys/{keyId}"),
         ("POST", "/api/keys/{keyId}/rotate"),
+        ("GET", "/api/workers"),
+        ("HEAD", "/api/workers"),
+        ("POST", "/api/workers/{workerId}/drain"),
     }
 
 
