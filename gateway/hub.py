@@ -116,8 +116,8 @@ class Hub:
         if self._settings.kind_of(update.room_id).profile == "live":
             bikes.check_live(update.payload, update.key)
         key = _scoped(update.idempotency_key, identity)
-        now_ms = time.time_ns() // 1_000_000
-        draft = draft_of_update(update, author, now_ms, key, attachments)
+        accepted_us = time.time_ns() // 1000
+        draft = draft_of_update(update, author, accepted_us, key, attachments)
         self._broker.publish(draft, settle)
 
     def publish_event(
@@ -131,8 +131,10 @@ class Hub:
         """Publish any other event; raises `Refused`, else `settle` is called once."""
         access.check_publish(identity, event.room_id)
         key = _scoped(event.idempotency_key, identity)
-        data = bytes(event.data)
-        draft = draft_of_event(event.room_id, event.event, data, author, key, attachments)
+        data, accepted_us = bytes(event.data), time.time_ns() // 1000
+        draft = draft_of_event(
+            event.room_id, event.event, data, author, key, attachments, accepted_us
+        )
         self._broker.publish(draft, settle)
 
     async def members(self, identity: Identity, room: str) -> list[events.Member]:

@@ -11,9 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
+from gateway.histogram import Histogram
 from protocol.refusals import Goodbye, Refusal
 
 _OTHER = "other"
@@ -31,6 +37,12 @@ _RECOVERY_RESULTS = (
 _INGESTED = ("published", "parked", "unavailable")
 _WAYS_TO_HAND_OVER = ("given", "taken", "asked", "carried")
 _REASONS_TO_TURN_AWAY = ("full", "overfull", "late", "stalled")
+_LANES = ("fast", "slow")
+# From a room on the same worker to a phone in a tunnel.
+_DELIVERY_BOUNDS_US = (
+    *(250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000),
+    *(1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000),
+)
 
 
 class LabelledCount(dict[str, int]):
@@ -68,6 +80,10 @@ class Metrics:
         default_factory=lambda: LabelledCount(_WAYS_TO_HAND_OVER)
     )
     ingested: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(_INGESTED))
+    # From a publication's acceptance, on whichever worker, to its write to a peer's socket.
+    delivery_seconds: dict[str, Histogram] = dataclasses.field(
+        default_factory=lambda: {lane: Histogram(_DELIVERY_BOUNDS_US) for lane in _LANES}
+    )
     deliveries_fast: int = 0
     deliveries_slow: int = 0
     bytes_sent: int = 0
@@ -202,6 +218,12 @@ class _Exposition(Collector):
     def collect(self) -> Iterator[Metric]:
         for row in _TABLE:
             yield _counter(row, row.read(self._metrics))
+        yield _histogram(
+            "paceline_delivery_seconds",
+            "From the acceptance of a publication to its write to a peer's socket, by lane.",
+            "lane",
+            self._metrics.delivery_seconds,
+        )
         for name, read in self._metrics._gauges.items():  # noqa: SLF001 - both are of this module
             yield GaugeMetricFamily(f"paceline_{name}", GAUGES[name], value=read())
 
@@ -214,6 +236,15 @@ def _counter(row: _Row, value: int | Mapping[str, int]) -> CounterMetricFamily:
         # "other" appears only once something was counted there: it asks to be looked into.
         if count or label != _OTHER:
             family.add_metric([label], count)
+    return family
+
+
+def _histogram(
+    name: str, sentence: str, label: str, histograms: Mapping[str, Histogram]
+) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, sentence, labels=[label])
+    for value, histogram in histograms.items():
+        family.add_metric([value], histogram.buckets(), histogram.sum_seconds)
     return family
 
 

@@ -151,6 +151,7 @@ class Journal:
             draft.op,
             draft.attachments,
             draft.names,
+            draft.accepted_us,
         )
         history = self._history
         history.append(publication)

@@ -19,6 +19,7 @@ def test_numbers_counted_in_place_are_read_by_prometheus() -> None:
     metrics.deliveries_fast += 300
     metrics.deliveries_slow += 2
     metrics.bytes_sent += 4096
+    metrics.delivery_seconds["fast"].note(3_000, 300)
     metrics.note_publication("accepted")
     metrics.note_join("recovered")
     metrics.note_refusal(Refusal.FORBIDDEN)
@@ -28,6 +29,11 @@ def test_numbers_counted_in_place_are_read_by_prometheus() -> None:
     assert samples["paceline_deliveries_total['fast']"] == 300
     assert samples["paceline_deliveries_total['slow']"] == 2
     assert samples["paceline_bytes_sent_total[]"] == 4096
+    assert samples["paceline_delivery_seconds_bucket['0.0025', 'fast']"] == 0
+    assert samples["paceline_delivery_seconds_bucket['0.005', 'fast']"] == 300
+    assert samples["paceline_delivery_seconds_count['fast']"] == 300
+    assert samples["paceline_delivery_seconds_sum['fast']"] == pytest.approx(0.9)
+    assert samples["paceline_delivery_seconds_count['slow']"] == 0
     assert samples["paceline_publications_total['accepted']"] == 1
     assert samples["paceline_joins_total['recovered']"] == 1
     assert samples["paceline_refusals_total['FORBIDDEN']"] == 1
@@ -93,6 +99,7 @@ def test_counters_are_counters_and_gauges_are_gauges() -> None:
         "paceline_handovers": "counter",
         "paceline_bytes_sent": "counter",
         "paceline_log_lines_dropped": "counter",
+        "paceline_delivery_seconds": "histogram",
         "paceline_connections": "gauge",
         "paceline_peers": "gauge",
         "paceline_rooms": "gauge",
