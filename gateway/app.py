@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.backends import between_workers, database_of, ingest_of, stores_of
+from gateway.backends import between_workers, database_of, ingest_of, show_redis, stores_of
 from gateway.doors import HttpDoor, Parts, SocketsDoor
 from gateway.hub import Hub
 from gateway.lag import LoopLag
@@ -95,9 +95,10 @@ class Gateway:
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
-        self.metrics.gauge("account_cache_hits", lambda: self.people.standings.hits)
-        self.metrics.gauge("account_cache_misses", lambda: self.people.standings.misses)
+        self.metrics.gauge("account_cache_hits_total", lambda: self.people.standings.hits)
+        self.metrics.gauge("account_cache_misses_total", lambda: self.people.standings.misses)
         self.metrics.gauge("tasks", lambda: len(asyncio.all_tasks()))
+        show_redis(self.broker, self.metrics)
         self.lag = LoopLag()
         self.metrics.gauge("loop_lag_seconds", self.lag.take_seconds)
         self.metrics.gauge("loop_busy_seconds", self.lag.take_busy_seconds)

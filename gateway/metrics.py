@@ -7,7 +7,9 @@ Counting costs an addition: `metrics.deliveries_fast += members`. A new number i
 from __future__ import annotations
 
 import dataclasses
+import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import metadata
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -43,6 +45,16 @@ _DELIVERY_BOUNDS_US = (
     *(250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000),
     *(1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000),
 )
+
+
+def _version() -> str:
+    try:
+        return metadata.version("paceline")
+    except metadata.PackageNotFoundError:  # run from its sources, installed nowhere
+        return "unknown"
+
+
+_VERSION = _version()
 
 
 class LabelledCount(dict[str, int]):
@@ -90,7 +102,9 @@ class Metrics:
     log_lines_dropped: int = 0
     worker: str | None = None  # which of several this is; a label of every number then
     # What somebody else knows anyway is asked for when it is wanted, not counted twice.
-    _gauges: dict[str, Callable[[], float]] = dataclasses.field(default_factory=dict)
+    _gauges: dict[str, Callable[[], float | Mapping[str, float]]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def note_publication(self, outcome: str) -> None:
         """Count what became of a publication: accepted, repeated, duplicate or stale."""
@@ -114,8 +128,12 @@ class Metrics:
         """What `logs.configure` calls."""
         self.log_lines_dropped += 1
 
-    def gauge(self, name: str, read: Callable[[], float]) -> None:
-        """Show `read()` as `paceline_<name>`; raises KeyError for a name that has no sentence."""
+    def gauge(self, name: str, read: Callable[[], float | Mapping[str, float]]) -> None:
+        """Show `read()` as `paceline_<name>`; raises KeyError for a name that has no sentence.
+
+        It gives numbers by label where `GAUGE_LABELS` has one. A name that ends with "_total" is of
+        a counter that somebody else keeps.
+        """
         if name not in GAUGES:
             raise KeyError(name)
         self._gauges[name] = read
@@ -186,7 +204,7 @@ _TABLE = (
         "outcome",
     ),
     _Row(
-        "paceline_bytes_sent_total",
+        "paceline_sent_bytes_total",
         "Bytes written to peers.",
         lambda metrics: metrics.bytes_sent,
     ),
@@ -204,9 +222,13 @@ GAUGES = {
     "loop_lag_seconds": "How late the event loop woke, at most, since this was read before.",
     "loop_busy_seconds": "How much of that was its own work, at most: processor time.",
     "ingest_backlog": "Entries of the ingest stream that are not settled yet.",
-    "account_cache_hits": "Questions about accounts, since the start, that memory answered.",
-    "account_cache_misses": "Questions about accounts, since the start, that went to the store.",
+    "account_cache_hits_total": "Questions about accounts that memory answered.",
+    "account_cache_misses_total": "Questions about accounts that went to the store.",
+    "ready": "1 when /readyz says that traffic should come, else 0.",
+    "check_passed": "1 for each check of /readyz that passes, else 0.",
+    "redis_up": "1 for each Redis master that is heard, else 0.",
 }
+GAUGE_LABELS = {"check_passed": "check", "redis_up": "shard"}
 
 
 class _Exposition(Collector):
@@ -225,7 +247,8 @@ class _Exposition(Collector):
             self._metrics.delivery_seconds,
         )
         for name, read in self._metrics._gauges.items():  # noqa: SLF001 - both are of this module
-            yield GaugeMetricFamily(f"paceline_{name}", GAUGES[name], value=read())
+            yield _gauge(name, read())
+        yield _build_info()
 
 
 def _counter(row: _Row, value: int | Mapping[str, int]) -> CounterMetricFamily:
@@ -236,6 +259,23 @@ def _counter(row: _Row, value: int | Mapping[str, int]) -> CounterMetricFamily:
         # "other" appears only once something was counted there: it asks to be looked into.
         if count or label != _OTHER:
             family.add_metric([label], count)
+    return family
+
+
+def _gauge(name: str, value: float | Mapping[str, float]) -> Metric:
+    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+    if not isinstance(value, Mapping):
+        return kind(f"paceline_{name}", GAUGES[name], value=value)
+    family = kind(f"paceline_{name}", GAUGES[name], labels=[GAUGE_LABELS[name]])
+    for label, number in value.items():
+        family.add_metric([label], number)
+    return family
+
+
+def _build_info() -> GaugeMetricFamily:
+    sentence = "Always 1; its labels say what runs here."
+    family = GaugeMetricFamily("paceline_build_info", sentence, labels=["version", "python"])
+    family.add_metric([_VERSION, platform.python_version()], 1)
     return family
 
 
