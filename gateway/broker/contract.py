@@ -70,6 +70,7 @@ class History(msgspec.Struct, frozen=True, gc=False):
 Delivery = Publication | Interrupted
 Deliver = Callable[[Sequence[Delivery]], None]
 Settle = Callable[[Receipt | BrokerUnavailable], None]
+Publish = Callable[[Draft, Settle], None]
 
 
 def settle_into(future: asyncio.Future[Receipt]) -> Settle:

@@ -152,6 +152,7 @@ class Journal:
             draft.attachments,
             draft.names,
             draft.accepted_us,
+            draft.trace,
         )
         history = self._history
         history.append(publication)

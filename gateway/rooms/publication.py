@@ -47,7 +47,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     `idempotency_key` is already scoped to its sender. `attachments` are what the packet's
     placeholders stand for; an event with any has no last value, which is JSON. `payload` is what
     an UPSERT patches the last value with. `accepted_us` is when it came in at a door, by the wall
-    clock of that worker in microseconds; 0 for what the gateway says of itself.
+    clock of that worker in microseconds; 0 for what the gateway says of itself. `trace` is the
+    W3C `traceparent` of one that is followed on its way, which few are.
     """
 
     room: str
@@ -62,13 +63,15 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     attachments: tuple[bytes, ...] = ()
     payload: bytes = b""
     accepted_us: int = 0
+    trace: str = ""
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False):
     """An event that was accepted: the `offset`-th of its room in `epoch`, the same for everyone.
 
     `names` are those of its draft, where they are known: with them an update that makes an older
-    one void is told without reading either. `accepted_us` is that of its draft.
+    one void is told without reading either. `accepted_us` and `trace` are
+    those of its draft.
     """
 
     room: str
@@ -83,6 +86,7 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     attachments: tuple[bytes, ...] = ()
     names: tuple[str, ...] | None = None
     accepted_us: int = 0
+    trace: str = ""
 
     @property
     def cursor(self) -> Cursor:
