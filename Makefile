@@ -111,7 +111,7 @@ lock: $(IN_VENV)
 	@$(PIP) --disable-pip-version-check install --quiet uv
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --group build -c requirements.lock -o requirements-build.lock
-	$(COMPILE) pyproject.toml --group build --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra otel --group build --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
 	$(COMPILE) --group node -o gateway/web/node.lock
 	$(COMPILE) --group redis --no-deps -o tests/toolbox/redis.lock
 	$(COMPILE) --group fuzz --no-deps -o tests/fuzz/atheris.lock

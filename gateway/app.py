@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
 import structlog
 
-from gateway.backends import between_workers, database_of, ingest_of, stores_of
-from gateway.doors import HttpDoor, Parts, SocketsDoor
+from gateway.backends import between_workers, database_of, ingest_of, show_redis, stores_of
+from gateway.doors import HttpDoor, Parts, SocketsDoor, lanes_of
 from gateway.hub import Hub
 from gateway.lag import LoopLag
 from gateway.listening import (
@@ -36,7 +37,8 @@ from gateway.rest.health import HealthResource
 from gateway.settings import Settings
 from gateway.sockets.departure import in_batches, send_off
 from gateway.sockets.handover import HandOver
-from gateway.sockets.lanes import Lanes
+from gateway.traces.choice import traces_of
+from gateway.traces.publishing import traced
 from gateway.verdicts import Verdicts
 from gateway.workers.berth import Berth
 from gateway.workers.folder import RunDirectoryUnusable
@@ -69,10 +71,10 @@ class Gateway:
         if berth is not None:
             self.metrics.worker = str(berth.slot)
         self.offences = Offences()
-        self.lanes = Lanes(
-            settings.outbox_limit_bytes, settings.write_high_water_bytes, self.metrics
-        )
-        self.hub = Hub(settings, self.broker, self.lanes)
+        self.traces = traces_of(os.environ, self.worker_id)
+        self.lanes = lanes_of(settings, self.metrics, self.traces)
+        publish = traced(self.broker.publish, self.traces) if self.traces else None
+        self.hub = Hub(settings, self.broker, self.lanes, publish)
         self.lanes.serve(self.hub.membership)
         self.removals = Removals(self.hub, self.between.intercom)
         self.verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
@@ -87,6 +89,7 @@ class Gateway:
             hub=self.hub,
             lanes=self.lanes,
             removals=self.removals,
+            traces=self.traces,
         )
         sockets = SocketsDoor(self.parts)
         self.lobby, self.server = sockets.lobby, sockets.server
@@ -96,9 +99,10 @@ class Gateway:
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
-        self.metrics.gauge("account_cache_hits", lambda: self.people.standings.hits)
-        self.metrics.gauge("account_cache_misses", lambda: self.people.standings.misses)
+        self.metrics.gauge("account_cache_hits_total", lambda: self.people.standings.hits)
+        self.metrics.gauge("account_cache_misses_total", lambda: self.people.standings.misses)
         self.metrics.gauge("tasks", lambda: len(asyncio.all_tasks()))
+        show_redis(self.broker, self.metrics)
         self.lag = LoopLag()
         self.metrics.gauge("loop_lag_seconds", self.lag.take_seconds)
         self.metrics.gauge("loop_busy_seconds", self.lag.take_busy_seconds)
@@ -124,6 +128,8 @@ class Gateway:
         """Serve while the context is open; gives the port, which the system chose if it was 0."""
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(malformed_requests_noted(self.offences))
+            if self.traces is not None:
+                await stack.enter_async_context(self.traces.running())
             await stack.enter_async_context(self.people.running())
             self.lag.start()
             stack.callback(self.lag.stop)

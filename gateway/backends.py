@@ -73,6 +73,13 @@ def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
     )
 
 
+def show_redis(broker: Broker, metrics: Metrics) -> None:
+    """Say which masters are heard, where there are any."""
+    if isinstance(broker, RedisBroker):
+        redis = broker.redis
+        metrics.gauge("redis_up", lambda: {each.name: each.is_healthy for each in redis.shards})
+
+
 def ingest_of(
     settings: Settings, broker: Broker, hub: Hub, metrics: Metrics, worker_id: str
 ) -> Ingest | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from aiohttp import web
@@ -28,6 +28,7 @@ from gateway.rest.problems import Handler, Problems
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.sign_in import SignInResource
+from gateway.rest.tracing import Tracing
 from gateway.rest.users import UsersResource
 from gateway.rest.workers import WorkersResource
 from gateway.rooms.pacing import Pacing
@@ -39,7 +40,11 @@ from gateway.sockets.lobby import Lobby
 from gateway.sockets.namespace import Namespace
 from gateway.sockets.recovery import Recovery
 from gateway.sockets.server import Server
+from gateway.sockets.traced_lanes import TracedLanes
 from gateway.web.pages import PageConfig, Pages
+
+if TYPE_CHECKING:
+    from gateway.traces.spans import Traces
 
 _ROOM_OF_DEVELOPMENT: Final = "city:demo"  # where the demo fleet rides
 
@@ -56,6 +61,13 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     hub: Hub
     lanes: Lanes
     removals: Removals
+    traces: Traces | None
+
+
+def lanes_of(settings: Settings, metrics: Metrics, traces: Traces | None) -> Lanes:
+    """The lanes to the peers."""
+    limits = (settings.outbox_limit_bytes, settings.write_high_water_bytes)
+    return Lanes(*limits, metrics) if traces is None else TracedLanes(*limits, metrics, traces)
 
 
 class SocketsDoor:
@@ -109,8 +121,9 @@ class HttpDoor:
         settings = parts.settings
         problems = Problems(parts.metrics, parts.offences)
         origins = Origins(settings.allowed_origins)
+        tracing = [] if parts.traces is None else [Tracing(parts.traces).answer]
         self.application = web.Application(
-            middlewares=[self._close_when_leaving, origins.answer, problems.answer],
+            middlewares=[*tracing, self._close_when_leaving, origins.answer, problems.answer],
             client_max_size=settings.body_limit_bytes,
         )
         self.application.add_routes(routes_of(_resources_of(parts, health, workers)))

@@ -25,6 +25,7 @@ from gateway.broker.contract import (
     Delivery,
     History,
     Interrupted,
+    Publish,
     Settle,
 )
 from gateway.identity import Identity
@@ -80,9 +81,12 @@ class _Reading(NamedTuple):
 class Hub:
     """One worker's streets. All is synchronous but `join`, `restore` and `members`."""
 
-    def __init__(self, settings: Settings, broker: Broker, peers: Peers) -> None:
+    def __init__(
+        self, settings: Settings, broker: Broker, peers: Peers, publish: Publish | None = None
+    ) -> None:
         self._settings = settings
         self._broker = broker
+        self._publish = publish or broker.publish  # or what stands about it
         self._peers = peers
         self._membership = Membership()
         self._attendance = Attendance(settings, broker, self._membership)
@@ -116,9 +120,9 @@ class Hub:
         if self._settings.kind_of(update.room_id).profile == "live":
             bikes.check_live(update.payload, update.key)
         key = _scoped(update.idempotency_key, identity)
-        now_ms = time.time_ns() // 1_000_000
-        draft = draft_of_update(update, author, now_ms, key, attachments)
-        self._broker.publish(draft, settle)
+        accepted_us = time.time_ns() // 1000
+        draft = draft_of_update(update, author, accepted_us, key, attachments)
+        self._publish(draft, settle)
 
     def publish_event(
         self,
@@ -131,9 +135,11 @@ class Hub:
         """Publish any other event; raises `Refused`, else `settle` is called once."""
         access.check_publish(identity, event.room_id)
         key = _scoped(event.idempotency_key, identity)
-        data = bytes(event.data)
-        draft = draft_of_event(event.room_id, event.event, data, author, key, attachments)
-        self._broker.publish(draft, settle)
+        data, accepted_us = bytes(event.data), time.time_ns() // 1000
+        draft = draft_of_event(
+            event.room_id, event.event, data, author, key, attachments, accepted_us
+        )
+        self._publish(draft, settle)
 
     async def members(self, identity: Identity, room: str) -> list[events.Member]:
         """Everybody in a room, on all workers."""

@@ -288,7 +288,11 @@ def _test_file_of(module: Path) -> Path:
 def _dependencies() -> list[str]:
     """Names of everything that pyproject.toml and every package.json ask for, but for our own."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    groups = [
+        project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"].values(),
+        *project["dependency-groups"].values(),
+    ]
     python = [re.split(r"[\[<>=;! ]", line)[0] for group in groups for line in group]
     packages = [json.loads((REPOSITORY / path).read_text()) for path in NPM_PACKAGES]
     lists = [package.get(kind, {}) for package in packages for kind in NPM_KINDS]

@@ -101,6 +101,7 @@ class Shard:
 
     def start(self) -> None:
         """Begin to connect."""
+        self._heard_seconds = asyncio.get_running_loop().time()
         self._tasks = [
             asyncio.create_task(work, name=f"redis-{self.name}-{name}")
             for name, work in (
@@ -128,7 +129,7 @@ class Shard:
 
     @property
     def silence_seconds(self) -> float:
-        """For how long no beat, nor an answer to subscribing, has come back."""
+        """How long ago it was last heard, or begun to be listened to."""
         return asyncio.get_running_loop().time() - self._heard_seconds
 
     @property

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 
@@ -23,7 +22,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     worked_seconds: float  # processor time of the event loop's thread
     refusals: dict[str, int]
     turned_away: dict[str, int]
-    delays: Delays | None
+    delays: Delays
 
     def per_second(self, count: float) -> float:
         """A count of a difference, by the time that it took."""
@@ -65,18 +64,13 @@ def _grown(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int
     return {label: count for label, count in grown.items() if count}
 
 
-def _delays_of(metrics: Metrics) -> Delays | None:
-    """Both lanes together, where deliveries are timed."""
-    histograms: Mapping[str, Any] = getattr(metrics, "delivery_seconds", {})
-    if not histograms:
-        return None
-    rows: list[Sequence[int]] = [histogram.counts for histogram in histograms.values()]
-    bounds_us = next(iter(histograms.values())).bounds_us
-    return Delays(tuple(bounds_us), tuple(map(sum, zip(*rows, strict=True))))
+def _delays_of(metrics: Metrics) -> Delays:
+    """Both lanes together."""
+    fast, *_ = lanes = list(metrics.delivery_seconds.values())
+    rows = [histogram.counts for histogram in lanes]
+    return Delays(tuple(fast.bounds_us), tuple(map(sum, zip(*rows, strict=True))))
 
 
-def _delays_between(before: Delays | None, after: Delays | None) -> Delays | None:
-    if before is None or after is None:
-        return None
+def _delays_between(before: Delays, after: Delays) -> Delays:
     grown = (late - early for early, late in zip(before.counts, after.counts, strict=True))
     return Delays(after.bounds_us, tuple(grown))

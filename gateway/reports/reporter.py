@@ -128,9 +128,7 @@ class Reporter:
             memory_bytes=_memory_bytes(),
             broker=sources.pulse(),
             is_store_well=sources.is_store_well(),
-            latency=latency_of(grown.delays.bounds_us, grown.delays.counts)
-            if grown.delays
-            else None,
+            latency=latency_of(grown.delays.bounds_us, grown.delays.counts),
         )
         return Report(
             line=line,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from msgspec import Raw
@@ -35,6 +36,7 @@ class TestPublishing:
             assert publication.payload == text
             assert publication.op is Op.UPSERT
             assert publication.cursor == receipt.cursor
+            assert 0 <= time.time_ns() // 1000 - publication.accepted_us < 60e6
 
     async def test_a_publisher_need_not_be_in_the_room(self, house: House) -> None:
         ann, ben = house.welcome("ann"), house.welcome("ben")

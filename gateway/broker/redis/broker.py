@@ -159,7 +159,7 @@ class RedisBroker:
     async def ping(self) -> None:
         """Return when a message has made its way through Redis within the last seconds."""
         if not self.redis.is_healthy:
-            raise BrokerUnavailable
+            raise BrokerUnavailable(reason=_trouble_of(self.redis.shards))
 
     def pulse(self) -> BrokerPulse:
         """How this worker and Redis stand with each other."""
@@ -224,6 +224,14 @@ class RedisBroker:
                 await work()  # type: ignore[misc]
             except (RedisAway, RedisRefused) as error:
                 logger.debug("! not looked after", why=str(error))
+
+
+def _trouble_of(shards: Sequence[Shard]) -> str:
+    silent = [shard for shard in shards if not shard.is_healthy]
+    if not silent:
+        return "no master is known" if not shards else "not every slot has a master"
+    seconds = max(shard.silence_seconds for shard in silent)
+    return f"{len(silent)} of {len(shards)} Redis masters not heard for {seconds:.1f} s"
 
 
 @contextlib.asynccontextmanager
