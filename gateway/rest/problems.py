@@ -124,6 +124,14 @@ def refusal_response(refused: Refused) -> web.Response:
     return response
 
 
+def unreadable_response(status: int) -> web.Response:
+    """The envelope of a no to what is not HTTP, or more of it than is read."""
+    response = refusal_response(Refused(_REFUSALS_BY_STATUS.get(status, Refusal.MALFORMED)))
+    response.set_status(status)
+    response.headers.update(_HEADERS)
+    return response
+
+
 def json_response(body: object, status: int = 200) -> web.Response:
     """Any JSON answer."""
     return web.Response(

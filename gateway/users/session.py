@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from gateway.users.user import User, id_of
+from gateway.users.user import User, id_of, is_user_id
 from protocol.sessions import SessionView
 
 # The oldest ones beyond it end: somebody with a password must not fill the store.
@@ -69,6 +69,11 @@ def new_session(
         agent=printable[:_AGENT_LIMIT_CHARACTERS],
         address=origin.address,
     )
+
+
+def is_session_id(text: str) -> bool:
+    """Whether a session may have such an id: it is made as the id of a user is."""
+    return is_user_id(text)
 
 
 def next_turn(session: Session, now_ms: int, lifetime_ms: int) -> Session:

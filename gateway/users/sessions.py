@@ -21,7 +21,14 @@ from gateway.identity import (
 from gateway.rooms.pacing import network_of, too_fast
 from gateway.users.passwords import Passwords, check_password
 from gateway.users.patience import Patience
-from gateway.users.session import Origin, Session, SessionStore, new_session, next_turn
+from gateway.users.session import (
+    Origin,
+    Session,
+    SessionStore,
+    is_session_id,
+    new_session,
+    next_turn,
+)
 from gateway.users.standings import Standings
 from gateway.users.store import UserStore
 from gateway.users.user import ID_RANDOM_BYTES, User, folded
@@ -129,7 +136,7 @@ class Sessions:
 
     async def close(self, session_id: str, user_id: str | None = None) -> None:
         """End a session, of that user if one is given; raises `Refused` (NOT_FOUND)."""
-        session = await self._store.find(session_id, 0)
+        session = await self._store.find(session_id, 0) if is_session_id(session_id) else None
         if session is None or user_id not in {None, session.user_id}:
             raise Refused(Refusal.NOT_FOUND, "There is no such session.")
         await self._store.close(session_id, _now_ms())
