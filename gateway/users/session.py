@@ -76,10 +76,11 @@ def is_session_id(text: str) -> bool:
     return is_user_id(text)
 
 
-def next_turn(session: Session, now_ms: int, lifetime_ms: int) -> Session:
-    """The session after a refresh."""
+def next_turn(session: Session, now_ms: int, lifetime_ms: int, most_ms: int) -> Session:
+    """The session after a refresh; it is over `most_ms` after it began, however often that is."""
+    end_ms = min(now_ms + lifetime_ms, session.created_at_ms + most_ms)
     return msgspec.structs.replace(
-        session, turn=session.turn + 1, used_at_ms=now_ms, expires_at_ms=now_ms + lifetime_ms
+        session, turn=session.turn + 1, used_at_ms=now_ms, expires_at_ms=end_ms
     )
 
 

@@ -42,7 +42,8 @@ class SessionRules(msgspec.Struct, frozen=True):
     """How long what is given out is good for."""
 
     access_seconds: float
-    session_seconds: float
+    session_seconds: float  # without a refresh
+    session_most_seconds: float = 90 * 86_400.0  # in all, after which one signs in again
 
 
 class SignedIn(msgspec.Struct, frozen=True):
@@ -122,7 +123,8 @@ class Sessions:
         user = await self._users.find_by_id(session.user_id)
         if user is None or user.disabled:
             raise Refused(Refusal.FORBIDDEN, "The account is disabled.")
-        after = next_turn(session, now_ms, self._lifetime_ms)
+        most_ms = int(self._rules.session_most_seconds * 1000)
+        after = next_turn(session, now_ms, self._lifetime_ms, most_ms)
         if claims.turn != session.turn or not await self._store.turn(session, after):
             await self._store.close(session.id, now_ms)
             await self._changed(user.id)

@@ -161,7 +161,7 @@ async def test_users_are_unavailable_meanwhile_and_sockets_go_on(place: Place, f
         await fan_out()
 
     say(
-        f"{fault}: {len(refused_seconds)} times 503, the slowest after {max(refused_seconds):.2f} s;"
+        f"{fault}: {len(refused_seconds)} times 503, after {max(refused_seconds):.2f} s at most;"
         f" {len(seconds)} publications meanwhile, p99 {p99_of(seconds) * 1000:.0f} ms;"
         f" back in {back_seconds:.2f} s"
     )
