@@ -35,6 +35,7 @@ _HEADERS: Final = {
 }
 _UNAUTHORIZED: Final = 401
 _FIRST_PROBLEM: Final = 400  # below it there are successes and redirects
+_FIRST_BUG: Final = 500
 
 _REFUSALS_BY_STATUS = {
     404: Refusal.NOT_FOUND,
@@ -135,8 +136,10 @@ def refusal_response(refused: Refused) -> web.Response:
 
 
 def unreadable_response(status: int) -> web.Response:
-    """The envelope of a no to what is not HTTP, or more of it than is read."""
-    response = refusal_response(Refused(_REFUSALS_BY_STATUS.get(status, Refusal.MALFORMED)))
+    """The envelope of a no to what is not HTTP, or more of it than is read; or of a bug with it."""
+    is_bug = status >= _FIRST_BUG
+    refusal = Refusal.INTERNAL if is_bug else _REFUSALS_BY_STATUS.get(status, Refusal.MALFORMED)
+    response = refusal_response(Refused(refusal))
     response.set_status(status)
     _with_headers(response)
     return response
