@@ -27,7 +27,6 @@ NEXT_SECRET: Final = "another-secret-of-more-than-thirty-two-bytes-for-tests"
 RIGHTS: Final = ("~*", "&*", "+@all")
 PUBLISHERS: Final = 4
 WORKERS: Final = 2
-KNOWN_SECONDS: Final = 1.5
 SOON_SECONDS: Final = 15.0
 EVENTS: Final = "/api/rooms/paris/events"
 UPDATE: Final = {"event": "bike-update", "data": {"bike_id": "1"}}
@@ -103,15 +102,6 @@ async def rolled(fleet: Fleet, **settings: str) -> None:
         await until_ready(worker)
 
 
-async def known(fleet: Fleet, key: str) -> None:
-    """A new key is good on every worker within a second."""
-
-    async def is_known() -> bool:
-        return {await status_at(worker, key) for worker in fleet.workers} == {200}
-
-    assert await until(is_known, SOON_SECONDS) < KNOWN_SECONDS
-
-
 async def status_at(worker: GatewayProcess, token: str) -> int:
     """What one worker answers to a credential; its balancer might ask another one."""
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -134,7 +124,6 @@ async def test_all_secrets_are_exchanged_and_nobody_with_a_good_one_is_refused(
         # Both of everything are good ...
         path = f"/api/keys/{key['id']}/rotate"
         rotated = (await load.ask("POST", path, admin, {"overlapSeconds": 3600}))[1]["data"]
-        await known(fleet, rotated["key"])
         load.good["new key"] = rotated["key"]
         redis_server.command("ACL", "SETUSER", "gateway", ">two")
         await rolled(
@@ -149,7 +138,6 @@ async def test_all_secrets_are_exchanged_and_nobody_with_a_good_one_is_refused(
         await rolled(fleet, PACELINE_JWT_SECRET=NEXT_SECRET)
         admin = token_of(Role.ADMIN, NEXT_SECRET)
         third = (await load.ask("POST", path, admin, {"overlapSeconds": 3600}))[1]["data"]
-        await known(fleet, third["key"])
         load.good["third key"] = third["key"]  # of three secrets the first is good no more
         await load.until_tried("third key")
 
