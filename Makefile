@@ -18,7 +18,7 @@ SUITE ?= socket
 SECONDS ?= 60
 PORT_OF_CONFORMANCE = $(or $(PORT),3000)
 
-.PHONY: help run test unit journeys ledger programs fuzz lint format bench generate conformance-server lock clean
+.PHONY: help run test unit journeys ledger programs fuzz schemathesis lint format bench generate conformance-server lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make unit       the unit tests alone"
 	@echo "make journeys   the journeys alone"
 	@echo "make fuzz       let strangers in for a minute (SECONDS=... for longer, SEED=... to repeat a run)"
+	@echo "make schemathesis  ask the REST side for everything that it describes (REQUESTS=10000 SEED=1)"
 	@echo "make ledger     break everything for SEED=1 MINUTES=5 RUNS=1, and prove that nothing was lost"
 	@echo "make lint       formatting, rules, types and the arrows between packages"
 	@echo "make format     let the tools format and fix what they can"
@@ -79,6 +80,10 @@ journeys: programs
 fuzz: programs
 	@$(INSTALL) -r tests/fuzz/atheris.lock 2>/dev/null || echo "No Atheris for this Python: seeded damage alone."
 	@$(IN_VENV) -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+# Every operation of the OpenAPI document, as every caller, until there were so many requests.
+schemathesis: programs
+	@$(IN_VENV) -m tests.openapi --requests $(or $(REQUESTS),10000) --seed $(or $(SEED),1)
 
 # Faults at random times, from a seed; what members and publishers saw is judged, and told in tables.
 ledger: programs

@@ -24,7 +24,7 @@ from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.origins import Origins
-from gateway.rest.problems import Handler, Problems
+from gateway.rest.problems import Handler, Problems, unreadable_response
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.sign_in import SignInResource
@@ -34,7 +34,7 @@ from gateway.rest.workers import WorkersResource
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
 from gateway.sockets.engine import EngineLimits
-from gateway.sockets.internals import has_asked
+from gateway.sockets.internals import handler_of, has_asked
 from gateway.sockets.lanes import Lanes
 from gateway.sockets.lobby import Lobby
 from gateway.sockets.namespace import Namespace
@@ -134,13 +134,19 @@ class HttpDoor:
 
     def admission(self, runner: web.AppRunner) -> Admission:
         """Who may connect at all, and for how long without a word."""
-        assert runner.server is not None
+        server = runner.server
+        assert server is not None
         settings = self._parts.settings
         limits = admission.limits_of(
             settings.connections_limit, settings.request_timeout_seconds, settings.stall_seconds
         )
         return Admission(
-            runner.server, has_asked, limits, self._parts.metrics, self._parts.offences
+            server,
+            lambda: handler_of(server, unreadable_response),
+            has_asked,
+            limits,
+            self._parts.metrics,
+            self._parts.offences,
         )
 
     @web.middleware

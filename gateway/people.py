@@ -34,7 +34,11 @@ class People:
             self.passwords,
             self.authenticator.keys,
             self.authenticator.rules,
-            SessionRules(settings.access_token_seconds, settings.session_seconds),
+            SessionRules(
+                settings.access_token_seconds,
+                settings.session_seconds,
+                settings.session_most_seconds,
+            ),
             self.standings,
         )
         arrivals = Arrivals(stores.users, stores.external, self.accounts)

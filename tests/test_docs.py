@@ -1,5 +1,6 @@
 """The documentation says what the code says."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -14,7 +15,11 @@ from tests.toolbox.programs import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
 REFERENCE = DOCS / "reference"
-DOCUMENTS = [REPOSITORY / "README.md", *sorted(DOCS.rglob("*.md"))]
+DOCUMENTS = [
+    REPOSITORY / "README.md",
+    *sorted(DOCS.rglob("*.md")),
+    REPOSITORY / "SECURITY.md",
+]
 
 
 def _ids(value: object) -> str:
@@ -76,6 +81,24 @@ def test_every_metric_is_documented_with_its_labels() -> None:
                     or value == "any"
                     or f"`{value}`" in told[name]
                 )
+
+
+def _lines_of_security() -> list[list[str]]:
+    rows = documents.table_rows(REFERENCE / "security.md")
+    return [row for row in rows if re.match(r"\d+\.\d+\.\d+", row[0])]
+
+
+@pytest.mark.parametrize("row", _lines_of_security(), ids=lambda row: str(row[0]))
+def test_every_line_of_security_names_tests_that_there_are(row: list[str]) -> None:
+    _, _, kept, how = row
+    named = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", how)
+    for path, name in named:
+        file = REPOSITORY / "tests" / path
+        assert file.exists(), path
+        assert not name or f"def {name}(" in file.read_text(), name
+    tells = any(word in how for word in ("](", "the same", "the linter"))
+    assert kept in {"yes", "partly", "yours", "no"}
+    assert kept != "yes" or named or tells
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_ids)

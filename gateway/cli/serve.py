@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -81,6 +82,7 @@ def _worker(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _log_to_standard_output(settings: Settings) -> Metrics:
     metrics = Metrics()
+    atexit.register(logs.let_go, sys.stdout)
     logs.configure(
         settings.log_format, settings.log_level, sys.stdout, metrics.note_dropped_log_line
     )

@@ -26,12 +26,16 @@ _PRIVATE: Final = "/api/"
 # On every answer; pages for people say themselves what they load.
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Server": "paceline",  # and not of which versions it is made
 }
 _UNAUTHORIZED: Final = 401
 _FIRST_PROBLEM: Final = 400  # below it there are successes and redirects
+_FIRST_BUG: Final = 500
 
 _REFUSALS_BY_STATUS = {
     404: Refusal.NOT_FOUND,
@@ -56,7 +60,7 @@ class Problems:
         are shielded; the polling of Engine.IO alone has to notice.
         """
         if request.path == _ENDPOINT:
-            return await handler(request)
+            return _with_headers(await handler(request))
         request_id = secrets.token_hex(8)
         # Every line that the handling writes says which request it was for.
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -66,8 +70,7 @@ class Problems:
                 response = self._answer_to(error, request, request_id)
         if not response.prepared:
             response.headers["X-Request-Id"] = request_id
-            for name, value in _HEADERS.items():
-                response.headers.setdefault(name, value)
+            _with_headers(response)
             if request.path.startswith(_PRIVATE):
                 response.headers.setdefault("Cache-Control", "no-store")
         return response
@@ -109,6 +112,14 @@ class Problems:
         return refused
 
 
+def _with_headers(response: web.StreamResponse) -> web.StreamResponse:
+    """The same answer, which also says how it is to be taken."""
+    if not response.prepared:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+    return response
+
+
 def not_now(unavailable: BrokerUnavailable | StoreUnavailable) -> Refused:
     """The no that invites to try again."""
     return Refused(Refusal.UNAVAILABLE, retry_after_ms=unavailable.retry_after_ms)
@@ -121,6 +132,16 @@ def refusal_response(refused: Refused) -> web.Response:
         response.headers["Retry-After"] = str(math.ceil(refused.retry_after_ms / 1000))
     if refused.refusal.status == _UNAUTHORIZED:  # RFC 9110, section 15.5.2, asks for it
         response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def unreadable_response(status: int) -> web.Response:
+    """The envelope of a no to what is not HTTP, or more of it than is read; or of a bug with it."""
+    is_bug = status >= _FIRST_BUG
+    refusal = Refusal.INTERNAL if is_bug else _REFUSALS_BY_STATUS.get(status, Refusal.MALFORMED)
+    response = refusal_response(Refused(refusal))
+    response.set_status(status)
+    _with_headers(response)
     return response
 
 

@@ -17,6 +17,8 @@ from gateway.settings.variables import meant_by, variable_of
 from protocol.rooms import is_room_name
 
 PORT_LAST = 65_535
+# No random secret of that length has so few; what people type to fill a field has.
+_SECRET_CHARACTERS_LEAST = 8
 SECRET_MINIMUM_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 is as long as its hash
 
 
@@ -36,16 +38,21 @@ def _keys(settings: Values) -> Iterator[str]:
             " PACELINE_JWT_PUBLIC_KEY or PACELINE_JWKS_URL."
         )
     if not settings.is_development:
-        yield from _short_secrets(settings)
+        yield from _weak_secrets(settings)
 
 
-def _short_secrets(settings: Values) -> Iterator[str]:
+def _weak_secrets(settings: Values) -> Iterator[str]:
     for number, secret in enumerate(settings.jwt_secrets, 1):
         length_bytes = len(secret.encode())
         if length_bytes < SECRET_MINIMUM_BYTES:
             yield (
                 f"PACELINE_JWT_SECRET: secret number {number} has {length_bytes} bytes;"
                 f" {SECRET_MINIMUM_BYTES} are needed (openssl rand -hex 32)."
+            )
+        elif len(set(secret)) < _SECRET_CHARACTERS_LEAST:
+            yield (
+                f"PACELINE_JWT_SECRET: secret number {number} is a few characters over and over;"
+                " take a random one (openssl rand -hex 32)."
             )
 
 
@@ -211,7 +218,7 @@ def _development(settings: Values) -> Iterator[str]:
     yield "Development mode: a peer without a token is a rider. Not for the open network."
     if settings.is_public_development:
         yield f"Development mode is reachable from other machines: HOST is {settings.host}."
-    yield from _short_secrets(settings)
+    yield from _weak_secrets(settings)
 
 
 def _loose_tokens(settings: Values) -> Iterator[str]:

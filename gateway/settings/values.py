@@ -74,6 +74,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     token_warning_seconds: Seconds = 60.0
     access_token_seconds: Seconds = 600.0  # of those who sign in here
     session_seconds: Annotated[float, Meta(ge=60, le=365 * _DAY_SECONDS)] = 30 * _DAY_SECONDS
+    session_most_seconds: Annotated[float, Meta(ge=60, le=3650 * _DAY_SECONDS)] = 90 * _DAY_SECONDS
 
     allowed_origins: tuple[str, ...] = ()  # empty: the same origin only
     trusted_proxies: tuple[str, ...] = ()  # networks, such as 10.0.0.0/8

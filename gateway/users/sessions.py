@@ -21,7 +21,14 @@ from gateway.identity import (
 from gateway.rooms.pacing import network_of, too_fast
 from gateway.users.passwords import Passwords, check_password
 from gateway.users.patience import Patience
-from gateway.users.session import Origin, Session, SessionStore, new_session, next_turn
+from gateway.users.session import (
+    Origin,
+    Session,
+    SessionStore,
+    is_session_id,
+    new_session,
+    next_turn,
+)
 from gateway.users.standings import Standings
 from gateway.users.store import UserStore
 from gateway.users.user import ID_RANDOM_BYTES, User, folded
@@ -35,7 +42,8 @@ class SessionRules(msgspec.Struct, frozen=True):
     """How long what is given out is good for."""
 
     access_seconds: float
-    session_seconds: float
+    session_seconds: float  # without a refresh
+    session_most_seconds: float = 90 * 86_400.0  # in all, after which one signs in again
 
 
 class SignedIn(msgspec.Struct, frozen=True):
@@ -127,7 +135,8 @@ class Sessions:
         user = await self._users.find_by_id(session.user_id)
         if user is None or user.disabled:
             raise Refused(Refusal.FORBIDDEN, "The account is disabled.")
-        after = next_turn(session, now_ms, self._lifetime_ms)
+        most_ms = int(self._rules.session_most_seconds * 1000)
+        after = next_turn(session, now_ms, self._lifetime_ms, most_ms)
         if claims.turn != session.turn or not await self._store.turn(session, after):
             await self._store.close(session.id, now_ms)
             await self._changed(user.id)
@@ -141,7 +150,7 @@ class Sessions:
 
     async def close(self, session_id: str, user_id: str | None = None) -> None:
         """End a session, of that user if one is given; raises `Refused` (NOT_FOUND)."""
-        session = await self._store.find(session_id, 0)
+        session = await self._store.find(session_id, 0) if is_session_id(session_id) else None
         if session is None or user_id not in {None, session.user_id}:
             raise Refused(Refusal.NOT_FOUND, "There is no such session.")
         await self._store.close(session_id, _now_ms())

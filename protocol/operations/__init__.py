@@ -6,6 +6,7 @@ Descriptions are made from it, and a test holds it against the table of URLs.
 from protocol.operations.operation import (
     HEADERS,
     IDEMPOTENCY_KEY,
+    IDEMPOTENCY_KEY_PATTERN,
     IF_MATCH,
     IF_NONE_MATCH,
     Operation,
@@ -16,6 +17,7 @@ from protocol.operations.table import OPERATIONS, shapes
 __all__ = [
     "HEADERS",
     "IDEMPOTENCY_KEY",
+    "IDEMPOTENCY_KEY_PATTERN",
     "IF_MATCH",
     "IF_NONE_MATCH",
     "OPERATIONS",

@@ -10,7 +10,7 @@ from protocol.operations.operation import (
     IDEMPOTENCY_KEY,
     Operation,
 )
-from protocol.publishing import Item
+from protocol.publishing import ITEMS_LIMIT, Item
 from protocol.refusals import Refusal
 
 ROOMS: Final = (
@@ -20,10 +20,15 @@ ROOMS: Final = (
         summary="Publish one event into a room, or up to 1,000 of them.",
         access="token",
         body=Item,
-        may_be_many=True,
+        items_most=ITEMS_LIMIT,
         headers=(IDEMPOTENCY_KEY,),
         answer=Published,
-        refusals=(Refusal.INVALID_ROOM, Refusal.FORBIDDEN, Refusal.TOO_FAST),
+        refusals=(
+            Refusal.INVALID_ROOM,
+            Refusal.RESERVED_EVENT,
+            Refusal.FORBIDDEN,
+            Refusal.TOO_FAST,
+        ),
     ),
     Operation(
         method="GET",

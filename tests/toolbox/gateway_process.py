@@ -95,6 +95,10 @@ class GatewayProcess:
         self.kill()
         return False
 
+    def change(self, **settings: str) -> None:
+        """Other settings, from the next start on."""
+        self._settings |= settings
+
     def stop(self) -> int:
         """SIGTERM, and wait for the drain: its exit status, 0 when it went politely."""
         process = self._running()

@@ -15,7 +15,7 @@ from gateway import logs
 from gateway.broker.contract import BrokerUnavailable
 from gateway.logs import Offences
 from gateway.metrics import Metrics
-from gateway.rest.problems import Problems, refusal_response
+from gateway.rest.problems import Problems, refusal_response, unreadable_response
 from protocol.refusals import Refusal, Refused
 from tests.gateway.rest.conftest import Client, Door
 
@@ -160,6 +160,18 @@ async def test_what_was_begun_is_finished_though_the_client_has_gone() -> None:
 
     async with asyncio.timeout(1):
         await is_done.wait()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "MALFORMED"), (413, "TOO_LARGE"), (431, "MALFORMED"), (500, "INTERNAL")],
+)
+def test_what_aiohttp_cannot_read_is_answered_in_the_envelope(status: int, code: str) -> None:
+    response = unreadable_response(status)
+
+    assert isinstance(response.body, bytes)
+    assert (response.status, json.loads(response.body)["error"]["code"]) == (status, code)
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize("refusal", Refusal, ids=lambda refusal: refusal.code)

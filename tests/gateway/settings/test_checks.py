@@ -11,6 +11,14 @@ def test_a_short_secret_is_refused_in_production_and_warned_of_in_development() 
     assert any("13 bytes" in warning for warning in warnings_of(settings))
 
 
+@pytest.mark.parametrize("secret", ["x" * 64, "changeme" * 5, "123" * 20])
+def test_a_secret_of_a_few_characters_over_and_over_is_refused_in_production(secret: str) -> None:
+    (problem,) = problems_of({"PACELINE_JWT_SECRET": secret})
+
+    assert "over and over" in problem
+    assert secret not in problem
+
+
 def test_public_development_is_possible_on_demand_and_loud() -> None:
     environ = {**DEVELOPMENT, "HOST": "0.0.0.0", "PACELINE_ALLOW_PUBLIC_DEVELOPMENT": "1"}  # noqa: S104 - the case
     settings = Settings.from_env(environ)
