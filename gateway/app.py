@@ -28,10 +28,13 @@ from gateway.listening import (
 )
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.peers import PeersByDoor
 from gateway.people import People
 from gateway.removals import Removals
 from gateway.rest.admission import Admission
 from gateway.rest.health import HealthResource
+from gateway.rest.streams import Streams
+from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
 from gateway.sockets.departure import in_batches, send_off
 from gateway.sockets.handover import HandOver
@@ -71,10 +74,12 @@ class Gateway:
         self.lanes = Lanes(
             settings.outbox_limit_bytes, settings.write_high_water_bytes, self.metrics
         )
-        self.hub = Hub(settings, self.broker, self.lanes)
+        self.streams = Streams(settings, self.metrics)
+        peers = PeersByDoor(self.lanes, self.streams)
+        self.hub = Hub(settings, self.broker, peers)
         self.lanes.serve(self.hub.membership)
         self.removals = Removals(self.hub, self.between.intercom)
-        verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
+        verdicts = Verdicts(self.hub.membership, peers.dismiss)
         self.people.standings.judge_by(verdicts.judge, verdicts.subjects)
         self.parts = Parts(
             settings=settings,
@@ -85,6 +90,8 @@ class Gateway:
             between=self.between,
             hub=self.hub,
             lanes=self.lanes,
+            streams=self.streams,
+            pacing=Pacing(settings),
             removals=self.removals,
         )
         sockets = SocketsDoor(self.parts)
@@ -94,6 +101,7 @@ class Gateway:
         self.ingest = ingest_of(settings, self.broker, self.hub, self.metrics, self.worker_id)
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
+        self.metrics.gauge("streams", lambda: len(self.streams))
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
         self.metrics.gauge("account_cache_hits", lambda: self.people.standings.hits)
         self.metrics.gauge("account_cache_misses", lambda: self.people.standings.misses)
@@ -170,7 +178,7 @@ class Gateway:
     async def _part(self, listeners: list[asyncio.Server]) -> None:
         """Take nobody in any more and send everybody off."""
         self.health.is_draining = True
-        self.server.engine.is_accepting = False
+        self.server.engine.is_accepting = self.streams.is_accepting = False
         if self.leaving.is_replaced:
             self._stop_listening(listeners)
         await self.leaving.unless_hurried(self._send_off())
@@ -190,6 +198,7 @@ class Gateway:
         spread_seconds = limit_seconds * SPREAD_SHARE
         await asyncio.gather(
             send_off(self.hub.membership.peers, self.lanes, spread_seconds),
+            in_batches(self.streams.staying, self.streams.see_off, spread_seconds),
             in_batches(self._carried_lines, Line.end, spread_seconds),
         )
         with contextlib.suppress(TimeoutError):

@@ -8,9 +8,12 @@ import time
 import msgspec
 
 from gateway.broker.contract import Broker
+from gateway.broker.lockers import Lockers
 from gateway.broker.memory import MemoryBroker, MemoryRooms
+from gateway.broker.memory_lockers import MemoryLockers
 from gateway.broker.memory_sessions import MemoryIntercom, MemorySessions
 from gateway.broker.redis.broker import RedisBroker
+from gateway.broker.redis.lockers import RedisLockers
 from gateway.broker.redis.sessions import RedisSessions
 from gateway.broker.sessions import Intercom, Sessions
 from gateway.feeds.ingest import Ingest
@@ -34,7 +37,7 @@ from gateway.workers.shared import SharedRegistry
 
 
 class BetweenWorkers(msgspec.Struct, frozen=True):
-    """What workers share: rooms, the sessions of sockets, and a way to talk to each other.
+    """What workers share: rooms, the sessions of sockets, a way to talk to each other, lockers.
 
     `hosts` is where workers of other hosts are found; with the embedded broker there are none.
     """
@@ -42,6 +45,7 @@ class BetweenWorkers(msgspec.Struct, frozen=True):
     broker: Broker
     sessions: Sessions
     intercom: Intercom
+    lockers: Lockers
     hosts: Registry | None = None
 
 
@@ -54,6 +58,7 @@ def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
             MemoryBroker(MemoryRooms(settings.kind_of)),
             MemorySessions(keep_seconds, time.monotonic),
             MemoryIntercom({}),
+            MemoryLockers(time.monotonic),
         )
     address, prefix = address_of(settings.redis_url), settings.redis_prefix
     broker = RedisBroker(address, settings.kind_of, prefix=prefix, worker_id=worker_id)
@@ -61,6 +66,7 @@ def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
         broker,
         RedisSessions(broker.redis, prefix, keep_seconds),
         broker.intercom,
+        RedisLockers(broker.redis, prefix),
         SharedRegistry(functools.partial(call, broker.redis), prefix),
     )
 

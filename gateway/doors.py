@@ -26,6 +26,9 @@ from gateway.rest.origins import Origins
 from gateway.rest.problems import Handler, Problems
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
+from gateway.rest.streaming import StreamingResource
+from gateway.rest.streams import Streams
+from gateway.rest.tickets import Tickets
 from gateway.rest.users import UsersResource
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
@@ -52,6 +55,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     between: BetweenWorkers
     hub: Hub
     lanes: Lanes
+    streams: Streams
+    pacing: Pacing
     removals: Removals
 
 
@@ -60,7 +65,7 @@ class SocketsDoor:
 
     def __init__(self, parts: Parts) -> None:
         settings, authenticator = parts.settings, parts.people.authenticator
-        pacing = Pacing(settings)
+        pacing = parts.pacing
         recovery = Recovery(
             settings.recovery_seconds, parts.between.sessions, parts.between.intercom, parts.metrics
         )
@@ -140,6 +145,15 @@ def _resources_of(parts: Parts, health: HealthResource) -> Resources:
     return Resources(
         health=health,
         events=EventsResource(parts.hub, authenticator, parts.metrics),
+        streaming=StreamingResource(
+            parts.settings,
+            parts.hub,
+            authenticator,
+            parts.streams,
+            Tickets(parts.between.lockers, authenticator),
+            parts.pacing,
+            parts.metrics,
+        ),
         members=MembersResource(parts.hub, authenticator, parts.removals),
         users=UsersResource(people.accounts, authenticator),
         me=MeResource(people.accounts, authenticator),

@@ -373,6 +373,8 @@ class Hub:
 
     def _go_live_if_level(self, subscription: Subscription) -> None:
         """Only a peer that was told no more than the others can read together with them."""
+        if subscription.peer.stays_apart:
+            return
         readers = self._membership.rooms.get(subscription.room)
         if readers is None or not readers.is_placed:
             return

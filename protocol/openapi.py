@@ -14,6 +14,8 @@ from protocol.operations import (
     IDEMPOTENCY_KEY,
     IF_MATCH,
     IF_NONE_MATCH,
+    JSON,
+    LAST_EVENT_ID,
     OPERATIONS,
     Operation,
     refusals_of,
@@ -31,6 +33,7 @@ _HEADER_PATTERNS: Final = {
     IF_MATCH: _TAGS,
     IF_NONE_MATCH: _TAGS,
     IDEMPOTENCY_KEY: "^[!-~]{1,128}$",
+    LAST_EVENT_ID: r"^[A-Za-z0-9_-]{1,32}\.(0|[1-9][0-9]{0,15})\.[0-9a-f]{8}$",
 }
 
 Document = dict[str, Any]
@@ -122,8 +125,13 @@ def _body(operation: Operation) -> Document:
 
 def _responses(operation: Operation) -> Document:
     done: Document = {"description": "Done."}
+    content: Document = {
+        kind: {"schema": {"type": "string"}} for kind in operation.media_types if kind != JSON
+    }
     if operation.answer is not None:
-        done["content"] = {"application/json": {"schema": _envelope(operation)}}
+        content[JSON] = {"schema": _envelope(operation)}
+    if content:
+        done["content"] = content
     responses = {str(operation.status): done}
     if IF_NONE_MATCH in operation.headers:
         responses[str(_NOT_MODIFIED)] = {"description": "The version is the one that is known."}

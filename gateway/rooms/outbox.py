@@ -116,7 +116,14 @@ class Outbox:
 
         Each comes with its attachments.
         """
-        packets: list[tuple[bytes, tuple[bytes, ...]]] = []
+        return [
+            (codec.with_arguments(packet, trail), attachments)
+            for packet, trail, attachments in self.take_apart(limit_bytes)
+        ]
+
+    def take_apart(self, limit_bytes: int) -> list[tuple[bytes, bytes, tuple[bytes, ...]]]:
+        """The same, but with what stands behind each packet still apart from it."""
+        taken: list[tuple[bytes, bytes, tuple[bytes, ...]]] = []
         taken_bytes = 0
         while self._entries and taken_bytes < limit_bytes:
             entry = self._entries.popleft()
@@ -126,10 +133,9 @@ class Outbox:
                 self.size_bytes -= entry.size_bytes
             if entry.key is not None and self._updates.get(entry.key) is entry:
                 del self._updates[entry.key]
-            packet = codec.with_arguments(entry.packet, entry.trail)
-            packets.append((packet, entry.attachments))
-            taken_bytes += len(packet) + sum(map(len, entry.attachments))
-        return packets
+            taken.append((entry.packet, entry.trail, entry.attachments))
+            taken_bytes += len(entry.packet) + sum(map(len, entry.attachments))
+        return taken
 
     def _append(self, entry: _Entry) -> bool:
         self._entries.append(entry)

@@ -8,6 +8,8 @@ from protocol.operations.operation import (
     IDEMPOTENCY_KEY,
     IF_MATCH,
     IF_NONE_MATCH,
+    JSON,
+    LAST_EVENT_ID,
     Operation,
     refusals_of,
 )
@@ -18,6 +20,8 @@ __all__ = [
     "IDEMPOTENCY_KEY",
     "IF_MATCH",
     "IF_NONE_MATCH",
+    "JSON",
+    "LAST_EVENT_ID",
     "OPERATIONS",
     "Operation",
     "refusals_of",

@@ -11,10 +11,14 @@ from protocol.refusals import Refusal
 IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+LAST_EVENT_ID: Final = "Last-Event-ID"
+JSON: Final = "application/json"
+EVENT_STREAM: Final = "text/event-stream"
 HEADERS: Final = {
     IF_MATCH: "The `ETag` of the version that is meant; another version is answered 412.",
     IF_NONE_MATCH: "The `ETag` of the version that is known; the same one is answered 304.",
     IDEMPOTENCY_KEY: "1 to 128 printable characters; the same key again does nothing new.",
+    LAST_EVENT_ID: "The `id` of the last event that was read; it counts for more than `since`.",
 }
 
 
@@ -31,6 +35,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[str, ...] = ()
     status: int = 200
     answer: type[msgspec.Struct] | None = None
+    media_types: tuple[str, ...] = (JSON,)  # of the answer; all but JSON are told as text
     is_list: bool = False
     pages: type[msgspec.Struct] | None = None
     refusals: tuple[Refusal, ...] = ()

@@ -7,11 +7,14 @@ from typing import Final
 from protocol.events import Members, Published
 from protocol.members import Removed, Whom
 from protocol.operations.operation import (
+    EVENT_STREAM,
     IDEMPOTENCY_KEY,
+    LAST_EVENT_ID,
     Operation,
 )
 from protocol.publishing import Item
 from protocol.refusals import Refusal
+from protocol.streams import NewTicket, StreamQuery
 
 ROOMS: Final = (
     Operation(
@@ -24,6 +27,25 @@ ROOMS: Final = (
         headers=(IDEMPOTENCY_KEY,),
         answer=Published,
         refusals=(Refusal.INVALID_ROOM, Refusal.FORBIDDEN, Refusal.TOO_FAST),
+    ),
+    Operation(
+        method="GET",
+        path="/api/rooms/{roomId}/events",
+        summary="Read a room as Server-Sent Events: what was missed first, then what happens.",
+        access="token",
+        parameters=StreamQuery,
+        headers=(LAST_EVENT_ID,),
+        media_types=(EVENT_STREAM,),
+        refusals=(Refusal.INVALID_ROOM, Refusal.INVALID_CURSOR, Refusal.TOO_FAST),
+    ),
+    Operation(
+        method="POST",
+        path="/api/tickets",
+        summary="Trade a token for a ticket, which opens one stream without a header, once.",
+        access="token",
+        status=201,
+        answer=NewTicket,
+        refusals=(Refusal.TOO_FAST,),
     ),
     Operation(
         method="GET",

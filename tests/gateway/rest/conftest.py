@@ -19,11 +19,13 @@ from yarl import URL
 from gateway.authentication import Authenticator
 from gateway.broker.contract import Broker, Delivery
 from gateway.broker.memory import MemoryBroker, MemoryRooms
+from gateway.broker.memory_lockers import MemoryLockers
 from gateway.broker.memory_sessions import MemoryIntercom
 from gateway.hub import Hub
 from gateway.identity import Grants, KeySet, Role, sign_token
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.peers import PeersByDoor
 from gateway.removals import Removals
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
@@ -35,7 +37,11 @@ from gateway.rest.origins import Origins
 from gateway.rest.problems import Problems
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
+from gateway.rest.streaming import StreamingResource
+from gateway.rest.streams import Streams
+from gateway.rest.tickets import Tickets
 from gateway.rest.users import UsersResource
+from gateway.rooms.pacing import Pacing
 from gateway.rooms.publication import Publication
 from gateway.settings import Settings
 from gateway.sockets.lanes import Lanes
@@ -49,6 +55,7 @@ from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.standings import Standings
+from gateway.verdicts import Verdicts
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 DEVELOPMENT = {"PACELINE_ENV": "development"}
@@ -90,6 +97,8 @@ class Door:
     heard: list[Publication]
     database: Database
     hub: Hub
+    streams: Streams
+    accounts: Accounts
 
     async def post(
         self, room: str, body: object, headers: dict[str, str] | None = None
@@ -144,7 +153,9 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         metrics, rooms = Metrics(), MemoryRooms(settings.kind_of)
         broker = broker_of(rooms)
         lanes = Lanes(settings.outbox_limit_bytes, settings.write_high_water_bytes, metrics)
-        hub = Hub(settings, broker, lanes)
+        streams = Streams(settings, metrics)
+        peers = PeersByDoor(lanes, streams)
+        hub = Hub(settings, broker, peers)
         lanes.serve(hub.membership)
         await hub.start()
         other_worker = MemoryBroker(rooms)
@@ -166,6 +177,8 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         started.append(standings)
         api_keys = ApiKeys(keys, standings)
         started.append(api_keys)
+        verdicts = Verdicts(hub.membership, peers.dismiss)
+        standings.judge_by(verdicts.judge, verdicts.subjects)
         authenticator = Authenticator(settings, standings, api_keys.note_use)
         accounts = Accounts(users, standings)
         passwords = Passwords()
@@ -182,6 +195,15 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         resources = Resources(
             health=health,
             events=EventsResource(hub, authenticator, metrics),
+            streaming=StreamingResource(
+                settings,
+                hub,
+                authenticator,
+                streams,
+                Tickets(MemoryLockers(time.monotonic), authenticator),
+                Pacing(settings),
+                metrics,
+            ),
             members=MembersResource(hub, authenticator, Removals(hub, MemoryIntercom({}))),
             users=UsersResource(accounts, authenticator),
             me=MeResource(accounts, authenticator),
@@ -190,7 +212,17 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             sessions=SessionsResource(sessions, accounts, authenticator, settings.trusted_networks),
         )
         app.add_routes(routes_of(resources))
-        return Door(await aiohttp_client(app), metrics, health, other_worker, heard, database, hub)
+        return Door(
+            await aiohttp_client(app),
+            metrics,
+            health,
+            other_worker,
+            heard,
+            database,
+            hub,
+            streams,
+            accounts,
+        )
 
     yield open_
     for part in reversed(started):

@@ -26,6 +26,8 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("GET", "/docs"),
         ("HEAD", "/docs"),
         ("POST", "/api/rooms/{roomId}/events"),
+        ("GET", "/api/rooms/{roomId}/events"),
+        ("POST", "/api/tickets"),
         ("GET", "/api/rooms/{roomId}/members"),
         ("HEAD", "/api/rooms/{roomId}/members"),
         ("DELETE", "/api/rooms/{roomId}/members/{peerId}"),
