@@ -26,6 +26,7 @@ from gateway.rest.origins import Origins
 from gateway.rest.problems import Handler, Problems
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
+from gateway.rest.snapshots import SnapshotsResource
 from gateway.rest.streaming import StreamingResource
 from gateway.rest.streams import Streams
 from gateway.rest.tickets import Tickets
@@ -145,6 +146,7 @@ def _resources_of(parts: Parts, health: HealthResource) -> Resources:
     return Resources(
         health=health,
         events=EventsResource(parts.hub, authenticator, parts.metrics),
+        snapshots=SnapshotsResource(parts.hub, authenticator),
         streaming=StreamingResource(
             parts.settings,
             parts.hub,

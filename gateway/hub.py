@@ -26,6 +26,7 @@ from gateway.broker.contract import (
     History,
     Interrupted,
     Settle,
+    Snapshot,
 )
 from gateway.identity import Identity
 from gateway.rooms import access
@@ -139,6 +140,11 @@ class Hub:
         """Everybody in a room, on all workers."""
         access.check_join(identity, room)
         return await self._broker.members(room)
+
+    async def snapshot(self, identity: Identity, room: str) -> Snapshot:
+        """A room's present state, for whoever may join it."""
+        access.check_join(identity, room)
+        return await self._broker.snapshot(room)
 
     # ---- outbound
 

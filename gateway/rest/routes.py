@@ -12,6 +12,7 @@ from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.sessions import SessionsResource
+from gateway.rest.snapshots import SnapshotsResource
 from gateway.rest.streaming import StreamingResource
 from gateway.rest.users import UsersResource
 
@@ -21,6 +22,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
 
     health: HealthResource
     events: EventsResource
+    snapshots: SnapshotsResource
     streaming: StreamingResource
     members: MembersResource
     users: UsersResource
@@ -38,6 +40,7 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.get("/docs", to.documents.docs),
         web.post("/api/rooms/{roomId}/events", to.events.post),
         web.get("/api/rooms/{roomId}/events", to.streaming.get, allow_head=False),
+        web.get("/api/rooms/{roomId}/snapshot", to.snapshots.get),
         web.post("/api/tickets", to.streaming.post_ticket),
         web.get("/api/rooms/{roomId}/members", to.members.list),
         web.delete("/api/rooms/{roomId}/members/{peerId}", to.members.remove),

@@ -13,6 +13,7 @@ IF_NONE_MATCH: Final = "If-None-Match"
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 LAST_EVENT_ID: Final = "Last-Event-ID"
 JSON: Final = "application/json"
+GEOJSON: Final = "application/geo+json"
 EVENT_STREAM: Final = "text/event-stream"
 HEADERS: Final = {
     IF_MATCH: "The `ETag` of the version that is meant; another version is answered 412.",

@@ -8,12 +8,16 @@ from protocol.events import Members, Published
 from protocol.members import Removed, Whom
 from protocol.operations.operation import (
     EVENT_STREAM,
+    GEOJSON,
     IDEMPOTENCY_KEY,
+    IF_NONE_MATCH,
+    JSON,
     LAST_EVENT_ID,
     Operation,
 )
 from protocol.publishing import Item
 from protocol.refusals import Refusal
+from protocol.snapshots import RoomSnapshot, SnapshotQuery
 from protocol.streams import NewTicket, StreamQuery
 
 ROOMS: Final = (
@@ -37,6 +41,17 @@ ROOMS: Final = (
         headers=(LAST_EVENT_ID,),
         media_types=(EVENT_STREAM,),
         refusals=(Refusal.INVALID_ROOM, Refusal.INVALID_CURSOR, Refusal.TOO_FAST),
+    ),
+    Operation(
+        method="GET",
+        path="/api/rooms/{roomId}/snapshot",
+        summary="A room's present state, as JSON or as GeoJSON.",
+        access="token",
+        parameters=SnapshotQuery,
+        headers=(IF_NONE_MATCH,),
+        answer=RoomSnapshot,
+        media_types=(JSON, GEOJSON),
+        refusals=(Refusal.INVALID_ROOM,),
     ),
     Operation(
         method="POST",

@@ -37,6 +37,7 @@ from gateway.rest.origins import Origins
 from gateway.rest.problems import Problems
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
+from gateway.rest.snapshots import SnapshotsResource
 from gateway.rest.streaming import StreamingResource
 from gateway.rest.streams import Streams
 from gateway.rest.tickets import Tickets
@@ -195,6 +196,7 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         resources = Resources(
             health=health,
             events=EventsResource(hub, authenticator, metrics),
+            snapshots=SnapshotsResource(hub, authenticator),
             streaming=StreamingResource(
                 settings,
                 hub,
