@@ -77,7 +77,10 @@ def _operation(operation: Operation, schemas: Document) -> Document:
     if operation.body is not None:
         described["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": _body(operation)}},
+            "content": {
+                JSON: {"schema": _body(operation)},
+                **{kind: {"schema": {}} for kind in operation.other_bodies},
+            },
         }
     return described
 

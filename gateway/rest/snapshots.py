@@ -53,7 +53,8 @@ class SnapshotsResource:
             "Cache-Control": "private, no-cache",
             "Vary": "Accept, Authorization",
         }
-        if headers["ETag"] in request.headers.get("If-None-Match", ""):
+        known = request.headers.get("If-None-Match", "")
+        if headers["ETag"] in known or known.strip() == "*":
             return web.Response(status=_NOT_MODIFIED, headers=headers)
         body = await _body_of(kind, room, snapshot)
         return web.Response(body=body, content_type=_MEDIA_TYPES[kind], headers=headers)

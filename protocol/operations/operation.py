@@ -31,6 +31,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     access: Literal["anybody", "token", "operator", "admin"] = "admin"
     body: type[msgspec.Struct] | None = None
+    other_bodies: tuple[str, ...] = ()  # media types of bodies that others have described
     may_be_many: bool = False  # whether the body may also be a list of such
     parameters: type[msgspec.Struct] | None = None
     headers: tuple[str, ...] = ()

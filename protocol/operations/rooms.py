@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from protocol import cloudevents
 from protocol.events import Members, Published
 from protocol.members import Removed, Whom
 from protocol.operations.operation import (
@@ -27,6 +28,7 @@ ROOMS: Final = (
         summary="Publish one event into a room, or up to 1,000 of them.",
         access="token",
         body=Item,
+        other_bodies=(cloudevents.STRUCTURED, cloudevents.BATCH),
         may_be_many=True,
         headers=(IDEMPOTENCY_KEY,),
         answer=Published,
