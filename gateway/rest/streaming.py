@@ -153,6 +153,9 @@ class StreamingResource:
     async def _write(self, stream: Stream, response: web.StreamResponse) -> None:
         """Write what comes until the stream is over, and a comment when nothing does."""
         while True:
+            goodbye = self._goodbye_of(stream)
+            if goodbye is not None:
+                self._streams.dismiss(stream, goodbye)
             data = stream.take()
             if data:
                 self._metrics.bytes_sent += len(data)
@@ -160,10 +163,7 @@ class StreamingResource:
             elif stream.is_over:
                 return
             elif not await stream.wait(self._seconds_until_look(stream)):
-                if self._has_expired(stream):
-                    self._streams.dismiss(stream, Goodbye.TOKEN_EXPIRED)
-                else:
-                    await response.write(streams.HEARTBEAT)
+                await response.write(streams.HEARTBEAT)
 
     def _seconds_until_look(self, stream: Stream) -> float:
         left_seconds = self._left_seconds(stream)
@@ -172,9 +172,12 @@ class StreamingResource:
             return interval_seconds
         return max(0.001, min(interval_seconds, left_seconds))
 
-    def _has_expired(self, stream: Stream) -> bool:
+    def _goodbye_of(self, stream: Stream) -> Goodbye | None:
+        """Why a stream has to end, however much there is to read in it."""
         left_seconds = self._left_seconds(stream)
-        return left_seconds is not None and left_seconds <= 0
+        if left_seconds is not None and left_seconds <= 0:
+            return Goodbye.TOKEN_EXPIRED
+        return None if stream.subscriptions else Goodbye.REMOVED  # it has no other room
 
     def _left_seconds(self, stream: Stream) -> float | None:
         """How long its token is still good for, with the leeway with which it was let in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -181,6 +182,30 @@ async def test_a_stream_ends_with_its_token(open_door: OpenDoor) -> None:
         assert (await events.next()).data["code"] == Goodbye.TOKEN_EXPIRED.code
 
 
+async def test_a_busy_stream_ends_with_its_token_too(open_door: OpenDoor) -> None:
+    door = await open_door(PRODUCTION | {"PACELINE_JWT_LEEWAY_SECONDS": "0"})
+    async with stream(door, Authorization=bearer(Role.VIEWER, seconds=1.5)) as events:
+        await events.next()
+        event = None
+        async with asyncio.timeout(15):
+            while event is None or event.name == "note":
+                await door.post(ROOM, {"event": "note"}, {"Authorization": bearer()})
+                event = await events.next()
+        assert event.data["code"] == Goodbye.TOKEN_EXPIRED.code
+
+
+async def test_a_stream_that_is_taken_out_of_its_room_ends(open_door: OpenDoor) -> None:
+    door = await open_door(PRODUCTION)
+    async with stream(door, Authorization=bearer(Role.VIEWER)) as events:
+        await events.next()
+        (peer_id,) = door.hub.membership.peers
+        await door.ask("DELETE", f"/api/rooms/{ROOM}/members/{peer_id}")
+        assert (await events.next()).data == {"roomId": ROOM, "reason": "removed"}
+        assert (await events.next()).data["code"] == Goodbye.REMOVED.code
+        with pytest.raises(EOFError):
+            await events.next()
+
+
 async def test_a_quiet_stream_has_heartbeats(open_door: OpenDoor) -> None:
     door = await open_door(DEVELOPMENT | {"PACELINE_PING_INTERVAL_SECONDS": "0.05"})
     async with stream(door) as events:
@@ -235,6 +260,27 @@ async def test_a_broker_that_is_away_is_not_now(open_door: OpenDoor) -> None:
     await until_gone(door)
 
 
+async def test_who_does_not_read_is_cut_off(open_door: OpenDoor) -> None:
+    limits = {"PACELINE_OUTBOX_LIMIT_BYTES": "200000", "PACELINE_WRITE_HIGH_WATER_BYTES": "20000"}
+    door = await open_door(DEVELOPMENT | limits)
+    with socket.create_connection((door.client.host, door.client.port or 0)) as sleeper:
+        sleeper.sendall(f"GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        async with asyncio.timeout(60):
+            while not door.metrics.goodbyes[str(Goodbye.TOO_SLOW.code)]:
+                await door.post(ROOM, {"event": "note", "data": "x" * 30_000})
+        await until_gone(door)
+
+
+async def test_pages_of_allowed_origins_may_read_a_stream(open_door: OpenDoor) -> None:
+    origin = "https://maps.example"
+    door = await open_door(DEVELOPMENT | {"PACELINE_ALLOWED_ORIGINS": origin})
+    async with stream(door, Origin=origin) as events:
+        assert events.response.headers["Access-Control-Allow-Origin"] == origin
+    async with stream(door, Origin="https://elsewhere.example") as events:
+        assert "Access-Control-Allow-Origin" not in events.response.headers
+        assert events.response.headers["Vary"] == "Origin"
+
+
 # ---- tickets
 
 
@@ -266,12 +312,12 @@ async def test_a_ticket_is_worth_no_more_than_its_token(open_door: OpenDoor) -> 
 
 async def test_streams_and_sockets_share_a_room(door: Door) -> None:
     """What goes to everybody together passes a stream by, and it is told all the same, once."""
-    socket = Peer("socket", Identity("ann", Role.RIDER), lambda _: None)
-    door.hub.welcome(socket)
-    await door.hub.join(socket, JoinRoom(ROOM), lambda _: None)
+    peer = Peer("socket", Identity("ann", Role.RIDER), lambda _: None)
+    door.hub.welcome(peer)
+    await door.hub.join(peer, JoinRoom(ROOM), lambda _: None)
     async with stream(door) as events:
         await events.next()
-        door.hub.leave(socket, ROOM)
+        door.hub.leave(peer, ROOM)
         cursors = [await update(door, lat=lat) for lat in range(20)]
         assert [(await events.next()).last_id for _ in cursors] == cursors
-    door.hub.forget(socket)
+    door.hub.forget(peer)
