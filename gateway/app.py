@@ -30,10 +30,13 @@ from gateway.listening import (
 from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.operations import Operations
+from gateway.peers import PeersByDoor
 from gateway.people import People
 from gateway.removals import Removals
 from gateway.rest.admission import Admission
 from gateway.rest.health import HealthResource
+from gateway.rest.streams import Streams
+from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
 from gateway.sockets.departure import in_batches, send_off
 from gateway.sockets.handover import HandOver
@@ -73,11 +76,13 @@ class Gateway:
         self.offences = Offences()
         self.traces = traces_of(os.environ, self.worker_id)
         self.lanes = lanes_of(settings, self.metrics, self.traces)
+        self.streams = Streams(settings, self.metrics)
+        peers = PeersByDoor(self.lanes, self.streams)
         publish = traced(self.broker.publish, self.traces) if self.traces else None
-        self.hub = Hub(settings, self.broker, self.lanes, publish)
+        self.hub = Hub(settings, self.broker, peers, publish)
         self.lanes.serve(self.hub.membership)
         self.removals = Removals(self.hub, self.between.intercom)
-        self.verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
+        self.verdicts = Verdicts(self.hub.membership, peers.dismiss)
         self.people.standings.judge_by(self.verdicts.judge, self.verdicts.subjects)
         self.parts = Parts(
             settings=settings,
@@ -88,6 +93,8 @@ class Gateway:
             between=self.between,
             hub=self.hub,
             lanes=self.lanes,
+            streams=self.streams,
+            pacing=Pacing(settings),
             removals=self.removals,
             traces=self.traces,
         )
@@ -98,6 +105,7 @@ class Gateway:
         self.ingest = ingest_of(settings, self.broker, self.hub, self.metrics, self.worker_id)
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
+        self.metrics.gauge("streams", lambda: len(self.streams))
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
         self.metrics.gauge("account_cache_hits_total", lambda: self.people.standings.hits)
         self.metrics.gauge("account_cache_misses_total", lambda: self.people.standings.misses)
@@ -190,7 +198,7 @@ class Gateway:
     async def _part(self, listeners: list[asyncio.Server]) -> None:
         """Take nobody in any more and send everybody off."""
         self.health.is_draining = True
-        self.server.engine.is_accepting = False
+        self.server.engine.is_accepting = self.streams.is_accepting = False
         if self.leaving.is_replaced:
             self._stop_listening(listeners)
         await self.leaving.unless_hurried(self._send_off())
@@ -210,6 +218,7 @@ class Gateway:
         spread_seconds = limit_seconds * SPREAD_SHARE
         await asyncio.gather(
             send_off(self.hub.membership.peers, self.lanes, spread_seconds),
+            in_batches(self.streams.staying, self.streams.see_off, spread_seconds),
             in_batches(self._carried_lines, Line.end, spread_seconds),
         )
         with contextlib.suppress(TimeoutError):

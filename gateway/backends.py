@@ -9,9 +9,12 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.broker.contract import Broker
+from gateway.broker.lockers import Lockers
 from gateway.broker.memory import MemoryBroker, MemoryRooms
+from gateway.broker.memory_lockers import MemoryLockers
 from gateway.broker.memory_sessions import MemoryIntercom, MemorySessions
 from gateway.broker.redis.broker import RedisBroker
+from gateway.broker.redis.lockers import RedisLockers
 from gateway.broker.redis.sessions import RedisSessions
 from gateway.broker.sessions import Intercom, Sessions
 from gateway.feeds.ingest import Ingest
@@ -38,7 +41,7 @@ from protocol.reports import BrokerPulse
 
 
 class BetweenWorkers(msgspec.Struct, frozen=True):
-    """What workers share: rooms, the sessions of sockets, and a way to talk to each other.
+    """What workers share: rooms, the sessions of sockets, a way to talk to each other, lockers.
 
     `hosts` is where workers of other hosts are found; with the embedded broker there are none.
     `pulse` says how this worker and the broker stand with each other, and asks nobody for it.
@@ -48,6 +51,7 @@ class BetweenWorkers(msgspec.Struct, frozen=True):
     sessions: Sessions
     intercom: Intercom
     pulse: Callable[[], BrokerPulse]
+    lockers: Lockers
     hosts: Registry | None = None
 
 
@@ -61,6 +65,7 @@ def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
             MemorySessions(keep_seconds, time.monotonic),
             MemoryIntercom({}),
             lambda: BrokerPulse(kind="embedded", is_well=True),
+            MemoryLockers(time.monotonic),
         )
     address, prefix = address_of(settings.redis_url), settings.redis_prefix
     broker = RedisBroker(address, settings.kind_of, prefix=prefix, worker_id=worker_id)
@@ -69,6 +74,7 @@ def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
         RedisSessions(broker.redis, prefix, keep_seconds),
         broker.intercom,
         broker.pulse,
+        RedisLockers(broker.redis, prefix),
         SharedRegistry(functools.partial(call, broker.redis), prefix),
     )
 

@@ -28,6 +28,10 @@ from gateway.rest.problems import Handler, Problems, unreadable_response
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.sign_in import SignInResource
+from gateway.rest.snapshots import SnapshotsResource
+from gateway.rest.streaming import StreamingResource
+from gateway.rest.streams import Streams
+from gateway.rest.tickets import Tickets
 from gateway.rest.tracing import Tracing
 from gateway.rest.users import UsersResource
 from gateway.rest.workers import WorkersResource
@@ -60,6 +64,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     between: BetweenWorkers
     hub: Hub
     lanes: Lanes
+    streams: Streams
+    pacing: Pacing
     removals: Removals
     traces: Traces | None
 
@@ -75,7 +81,7 @@ class SocketsDoor:
 
     def __init__(self, parts: Parts) -> None:
         settings, authenticator = parts.settings, parts.people.authenticator
-        pacing = Pacing(settings)
+        pacing = parts.pacing
         recovery = Recovery(
             settings.recovery_seconds, parts.between.sessions, parts.between.intercom, parts.metrics
         )
@@ -166,6 +172,16 @@ def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource
     return Resources(
         health=health,
         events=EventsResource(parts.hub, authenticator, parts.metrics),
+        snapshots=SnapshotsResource(parts.hub, authenticator),
+        streaming=StreamingResource(
+            parts.settings,
+            parts.hub,
+            authenticator,
+            parts.streams,
+            Tickets(parts.between.lockers, authenticator),
+            parts.pacing,
+            parts.metrics,
+        ),
         members=MembersResource(parts.hub, authenticator, parts.removals),
         users=UsersResource(people.accounts, authenticator),
         me=MeResource(people.accounts, authenticator),

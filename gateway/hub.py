@@ -27,6 +27,7 @@ from gateway.broker.contract import (
     Interrupted,
     Publish,
     Settle,
+    Snapshot,
 )
 from gateway.identity import Identity
 from gateway.rooms import access
@@ -119,7 +120,7 @@ class Hub:
         access.check_publish(identity, update.room_id)
         if self._settings.kind_of(update.room_id).profile == "live":
             bikes.check_live(update.payload, update.key)
-        key = _scoped(update.idempotency_key, identity)
+        key = access.scoped_key(identity, update.idempotency_key)
         accepted_us = time.time_ns() // 1000
         draft = draft_of_update(update, author, accepted_us, key, attachments)
         self._publish(draft, settle)
@@ -134,7 +135,7 @@ class Hub:
     ) -> None:
         """Publish any other event; raises `Refused`, else `settle` is called once."""
         access.check_publish(identity, event.room_id)
-        key = _scoped(event.idempotency_key, identity)
+        key = access.scoped_key(identity, event.idempotency_key)
         data, accepted_us = bytes(event.data), time.time_ns() // 1000
         draft = draft_of_event(
             event.room_id, event.event, data, author, key, attachments, accepted_us
@@ -145,6 +146,11 @@ class Hub:
         """Everybody in a room, on all workers."""
         access.check_join(identity, room)
         return await self._broker.members(room)
+
+    async def snapshot(self, identity: Identity, room: str) -> Snapshot:
+        """A room's present state, for whoever may join it."""
+        access.check_join(identity, room)
+        return await self._broker.snapshot(room)
 
     # ---- outbound
 
@@ -379,6 +385,8 @@ class Hub:
 
     def _go_live_if_level(self, subscription: Subscription) -> None:
         """Only a peer that was told no more than the others can read together with them."""
+        if subscription.peer.stays_apart:
+            return
         readers = self._membership.rooms.get(subscription.room)
         if readers is None or not readers.is_placed:
             return
@@ -386,8 +394,3 @@ class Hub:
             self._peers.hand_over(subscription.peer)
             if not subscription.is_over:
                 self._membership.go_live(subscription)
-
-
-def _scoped(key: str | None, identity: Identity) -> str | None:
-    """Two senders that happen to choose the same idempotency key do not meet."""
-    return None if key is None else f"{len(identity.subject)} {identity.subject} {key}"

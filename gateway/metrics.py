@@ -98,6 +98,7 @@ class Metrics:
     )
     deliveries_fast: int = 0
     deliveries_slow: int = 0
+    deliveries_streams: int = 0
     bytes_sent: int = 0
     log_lines_dropped: int = 0
     worker: str | None = None  # which of several this is; a label of every number then
@@ -158,7 +159,11 @@ _TABLE = (
     _Row(
         "paceline_deliveries_total",
         "Publications handed to peers, by lane.",
-        lambda metrics: {"fast": metrics.deliveries_fast, "slow": metrics.deliveries_slow},
+        lambda metrics: {
+            "fast": metrics.deliveries_fast,
+            "slow": metrics.deliveries_slow,
+            "stream": metrics.deliveries_streams,
+        },
         "lane",
     ),
     _Row(
@@ -217,6 +222,7 @@ _TABLE = (
 GAUGES = {
     "connections": "Open Engine.IO connections.",
     "peers": "Connected peers.",
+    "streams": "Open streams of Server-Sent Events; they are among the peers.",
     "rooms": "Rooms that this worker has members in.",
     "tasks": "Tasks of the event loop: requests being answered, work that waits, and our own.",
     "loop_lag_seconds": "How late the event loop woke, at most, since this was read before.",

@@ -15,6 +15,8 @@ from protocol.operations import (
     IDEMPOTENCY_KEY,
     IDEMPOTENCY_KEY_PATTERN,
     IF_NONE_MATCH,
+    JSON,
+    LAST_EVENT_ID,
     OPERATIONS,
     Operation,
     refusals_of,
@@ -32,7 +34,8 @@ bodies. Answers are `{"data", "meta"?}` or `{"error": {"code", "message", "detai
 _FOUND: Final = 302
 _NOT_MODIFIED: Final = 304
 _HEADER_SCHEMAS: Final[dict[str, Document]] = {
-    IDEMPOTENCY_KEY: {"pattern": IDEMPOTENCY_KEY_PATTERN}
+    IDEMPOTENCY_KEY: {"pattern": IDEMPOTENCY_KEY_PATTERN},
+    LAST_EVENT_ID: {"pattern": r"^[A-Za-z0-9_-]{1,32}\.(0|[1-9][0-9]{0,15})\.[0-9a-f]{8}$"},
 }
 _PATH_SCHEMAS: Final[dict[str, Document]] = {
     "roomId": {"maxLength": ROOM_NAME_LIMIT_CHARACTERS, "pattern": PRINTABLE_PATTERN},
@@ -87,7 +90,10 @@ def _operation(operation: Operation, schemas: Document) -> Document:
     if operation.body is not None:
         described["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": _body(operation)}},
+            "content": {
+                JSON: {"schema": _body(operation)},
+                **{kind: {"schema": {}} for kind in operation.other_bodies},
+            },
         }
     return described
 
@@ -159,8 +165,13 @@ def _responses(operation: Operation) -> Document:
     if operation.status == _FOUND:
         place = {"description": "Where the browser goes.", "schema": {"type": "string"}}
         done = {"description": "Go on at `Location`.", "headers": {"Location": place}}
+    content: Document = {
+        kind: {"schema": {"type": "string"}} for kind in operation.media_types if kind != JSON
+    }
     if operation.answer is not None:
-        done["content"] = {"application/json": {"schema": _envelope(operation)}}
+        content[JSON] = {"schema": _envelope(operation)}
+    if content:
+        done["content"] = content
     responses = {str(operation.status): done}
     if IF_NONE_MATCH in operation.headers:
         responses[str(_NOT_MODIFIED)] = {"description": "The version is the one that is known."}

@@ -32,6 +32,8 @@ NPM_KINDS = ("dependencies", "devDependencies")
 TESTED_ELSEWHERE = {
     "gateway/__main__.py": "two lines; every journey starts the gateway through it",
     "gateway/attendance.py": "the tests of the hub, test_hub*.py, which tells it everything",
+    "gateway/broker/memory_lockers.py": "the contract suite, test_lockers.py",
+    "gateway/broker/redis/lockers.py": "the same",
     "gateway/broker/memory_sessions.py": "the contract suite, test_sessions.py",
     "gateway/broker/redis/sessions.py": "the contract suite, test_sessions.py",
     "gateway/sockets/lobby.py": "the tests of the entrance, the namespace and recovery",

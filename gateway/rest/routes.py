@@ -13,6 +13,8 @@ from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.sign_in import SignInResource
+from gateway.rest.snapshots import SnapshotsResource
+from gateway.rest.streaming import StreamingResource
 from gateway.rest.users import UsersResource
 from gateway.rest.workers import WorkersResource
 
@@ -22,6 +24,8 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
 
     health: HealthResource
     events: EventsResource
+    snapshots: SnapshotsResource
+    streaming: StreamingResource
     members: MembersResource
     users: UsersResource
     me: MeResource
@@ -39,6 +43,9 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.get("/openapi.json", to.documents.openapi),
         web.get("/docs", to.documents.docs),
         web.post("/api/rooms/{roomId}/events", to.events.post),
+        web.get("/api/rooms/{roomId}/events", to.streaming.get, allow_head=False),
+        web.get("/api/rooms/{roomId}/snapshot", to.snapshots.get),
+        web.post("/api/tickets", to.streaming.post_ticket),
         web.get("/api/rooms/{roomId}/members", to.members.list),
         web.delete("/api/rooms/{roomId}/members/{peerId}", to.members.remove),
         web.delete("/api/peers", to.members.dismiss),

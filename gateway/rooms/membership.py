@@ -43,6 +43,7 @@ class Peer:
         "id",
         "identity",
         "is_taken_over",
+        "stays_apart",
         "subscriptions",
         "ticket",
         "trail",
@@ -56,6 +57,7 @@ class Peer:
         self.has_cursors = False  # whether it is told with each event where it stands in its room
         self.has_offsets = False  # whether it is told where it stands in all its rooms
         self.ticket: Ticket | None = None
+        self.stays_apart = False  # whether it is sent everything by itself, in a form of its own
         self.is_taken_over = False  # whether another connection goes on as this peer
         self.subscriptions: dict[str, Subscription] = {}
         self.audience: Audience | None = None

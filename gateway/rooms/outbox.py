@@ -132,7 +132,14 @@ class Outbox:
 
     def take(self, limit_bytes: int) -> list[Waited]:
         """Remove and return what is at the front: at least one packet, and about `limit_bytes`."""
-        packets: list[Waited] = []
+        return [
+            Waited(codec.with_arguments(packet, trail), attachments, accepted_us)
+            for packet, trail, attachments, accepted_us in self.take_apart(limit_bytes)
+        ]
+
+    def take_apart(self, limit_bytes: int) -> list[tuple[bytes, bytes, tuple[bytes, ...], int]]:
+        """The same, but with what stands behind each packet still apart from it."""
+        taken: list[tuple[bytes, bytes, tuple[bytes, ...], int]] = []
         taken_bytes = 0
         while self._entries and taken_bytes < limit_bytes:
             entry = self._entries.popleft()
@@ -142,10 +149,9 @@ class Outbox:
                 self.size_bytes -= entry.size_bytes
             if entry.key is not None and self._updates.get(entry.key) is entry:
                 del self._updates[entry.key]
-            packet = codec.with_arguments(entry.packet, entry.trail)
-            packets.append(Waited(packet, entry.attachments, entry.accepted_us))
-            taken_bytes += len(packet) + sum(map(len, entry.attachments))
-        return packets
+            taken.append((entry.packet, entry.trail, entry.attachments, entry.accepted_us))
+            taken_bytes += len(entry.packet) + sum(map(len, entry.attachments))
+        return taken
 
     def _append(self, entry: _Entry) -> bool:
         self._entries.append(entry)

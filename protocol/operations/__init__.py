@@ -9,6 +9,8 @@ from protocol.operations.operation import (
     IDEMPOTENCY_KEY_PATTERN,
     IF_MATCH,
     IF_NONE_MATCH,
+    JSON,
+    LAST_EVENT_ID,
     Operation,
     refusals_of,
 )
@@ -20,6 +22,8 @@ __all__ = [
     "IDEMPOTENCY_KEY_PATTERN",
     "IF_MATCH",
     "IF_NONE_MATCH",
+    "JSON",
+    "LAST_EVENT_ID",
     "OPERATIONS",
     "Operation",
     "refusals_of",

@@ -11,10 +11,15 @@ from protocol.refusals import Refusal
 IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+LAST_EVENT_ID: Final = "Last-Event-ID"
+JSON: Final = "application/json"
+GEOJSON: Final = "application/geo+json"
+EVENT_STREAM: Final = "text/event-stream"
 HEADERS: Final = {
     IF_MATCH: "The `ETag` of the version that is meant; another version is answered 412.",
     IF_NONE_MATCH: "The `ETag` of the version that is known; the same one is answered 304.",
     IDEMPOTENCY_KEY: "1 to 128 characters of ASCII; the same key again does nothing new.",
+    LAST_EVENT_ID: "The `id` of the last event that was read; it counts for more than `since`.",
 }
 IDEMPOTENCY_KEY_PATTERN: Final = "^[!-~]([ -~]{0,126}[!-~])?$"
 
@@ -27,11 +32,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     access: Literal["anybody", "token", "operator", "admin"] = "admin"
     body: type[msgspec.Struct] | None = None
+    other_bodies: tuple[str, ...] = ()  # media types of bodies that others have described
     items_most: int = 0  # the body may also be a list of so many; each item is judged by itself
     parameters: type[msgspec.Struct] | None = None
     headers: tuple[str, ...] = ()
     status: int = 200
     answer: type[msgspec.Struct] | None = None
+    media_types: tuple[str, ...] = (JSON,)  # of the answer; all but JSON are told as text
     is_list: bool = False
     pages: type[msgspec.Struct] | None = None
     refusals: tuple[Refusal, ...] = ()

@@ -19,6 +19,7 @@ from yarl import URL
 from gateway.authentication import Authenticator
 from gateway.broker.contract import Broker, Delivery
 from gateway.broker.memory import MemoryBroker, MemoryRooms
+from gateway.broker.memory_lockers import MemoryLockers
 from gateway.broker.memory_sessions import MemoryIntercom
 from gateway.drains import Drains
 from gateway.hub import Hub
@@ -27,6 +28,7 @@ from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.openid.arrivals import Arrivals
 from gateway.openid.sign_ins import SignIns
+from gateway.peers import PeersByDoor
 from gateway.removals import Removals
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
@@ -39,8 +41,13 @@ from gateway.rest.problems import Problems
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.sign_in import SignInResource
+from gateway.rest.snapshots import SnapshotsResource
+from gateway.rest.streaming import StreamingResource
+from gateway.rest.streams import Streams
+from gateway.rest.tickets import Tickets
 from gateway.rest.users import UsersResource
 from gateway.rest.workers import WorkersResource
+from gateway.rooms.pacing import Pacing
 from gateway.rooms.publication import Publication
 from gateway.settings import Settings
 from gateway.sockets.lanes import Lanes
@@ -55,6 +62,7 @@ from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_external import SqlExternalStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.standings import Standings
+from gateway.verdicts import Verdicts
 from protocol.workers import WorkerView
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
@@ -106,6 +114,8 @@ class Door:
     database: Database
     hub: Hub
     drained: list[str]
+    streams: Streams
+    accounts: Accounts
 
     async def post(
         self, room: str, body: object, headers: dict[str, str] | None = None
@@ -162,7 +172,9 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         metrics, rooms = Metrics(), MemoryRooms(settings.kind_of)
         broker = broker_of(rooms)
         lanes = Lanes(settings.outbox_limit_bytes, settings.write_high_water_bytes, metrics)
-        hub = Hub(settings, broker, lanes)
+        streams = Streams(settings, metrics)
+        peers = PeersByDoor(lanes, streams)
+        hub = Hub(settings, broker, peers)
         lanes.serve(hub.membership)
         await hub.start()
         other_worker = MemoryBroker(rooms)
@@ -184,6 +196,8 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         started.append(standings)
         api_keys = ApiKeys(keys, standings)
         started.append(api_keys)
+        verdicts = Verdicts(hub.membership, peers.dismiss)
+        standings.judge_by(verdicts.judge, verdicts.subjects)
         authenticator = Authenticator(settings, standings, api_keys.note_use)
         accounts = Accounts(users, standings)
         passwords = Passwords()
@@ -207,6 +221,16 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         resources = Resources(
             health=health,
             events=EventsResource(hub, authenticator, metrics),
+            snapshots=SnapshotsResource(hub, authenticator),
+            streaming=StreamingResource(
+                settings,
+                hub,
+                authenticator,
+                streams,
+                Tickets(MemoryLockers(time.monotonic), authenticator),
+                Pacing(settings),
+                metrics,
+            ),
             members=MembersResource(hub, authenticator, Removals(hub, MemoryIntercom({}))),
             users=UsersResource(accounts, authenticator),
             me=MeResource(accounts, authenticator),
@@ -224,7 +248,18 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         )
         app.add_routes(routes_of(resources))
         client = await aiohttp_client(app)
-        return Door(client, metrics, health, other_worker, heard, database, hub, drained)
+        return Door(
+            client,
+            metrics,
+            health,
+            other_worker,
+            heard,
+            database,
+            hub,
+            drained,
+            streams,
+            accounts,
+        )
 
     yield open_
     for part in reversed(started):
