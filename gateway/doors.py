@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -36,9 +35,7 @@ from gateway.sockets.lobby import Lobby
 from gateway.sockets.namespace import Namespace
 from gateway.sockets.recovery import Recovery
 from gateway.sockets.server import Server
-from gateway.web.pages import PageConfig, Pages
-
-_ROOM_OF_DEVELOPMENT: Final = "city:demo"  # where the demo fleet rides
+from gateway.web.routes import page_routes_of
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +106,7 @@ class HttpDoor:
             client_max_size=settings.body_limit_bytes,
         )
         self.application.add_routes(routes_of(_resources_of(parts, health)))
-        self.application.add_routes(Pages(_page_config_of(settings)).routes())
+        self.application.add_routes(page_routes_of(settings))
         server.attach(self.application)
 
     def admission(self, runner: web.AppRunner) -> Admission:
@@ -148,13 +145,6 @@ def _resources_of(parts: Parts, health: HealthResource) -> Resources:
         ),
         keys=KeysResource(people.keys, authenticator),
         documents=DocumentsResource(),
-    )
-
-
-def _page_config_of(settings: Settings) -> PageConfig:
-    room = settings.map_room or (_ROOM_OF_DEVELOPMENT if settings.is_development else None)
-    return PageConfig(
-        room=room, tiles_url=settings.map_tiles_url, attribution=settings.map_attribution
     )
 
 
