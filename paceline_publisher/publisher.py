@@ -36,7 +36,8 @@ class Publisher:
     """Publishes over one connection that is kept open; threads may share it, and take turns.
 
     `token` may be a function that gets a fresh one; it is asked for each request. Without an answer
-    it goes on trying for `patience_seconds`, 240 at most; an attempt takes up to `timeout_seconds`.
+    it goes on trying for `patience_seconds`, 240 at most, counted from the last event that was
+    taken; an attempt takes up to `timeout_seconds`.
     """
 
     def __init__(
@@ -76,8 +77,8 @@ class Publisher:
         """Publish events in order, some hundred a request; what became of each, in that order.
 
         One that is refused does not hold up the others. One that the gateway could not take at once
-        comes behind those it could. Raises `Unanswered` when patience runs out, and `Refused` when
-        all would be refused alike: the token, the room.
+        comes behind those of its request that it could. Raises `Unanswered` when patience runs out,
+        and `Refused` when all would be refused alike: the token, the room.
         """
         bodies = [event.encoded() for event in events]
         outcomes: dict[int, Receipt | Refused] = {}
@@ -90,11 +91,10 @@ class Publisher:
                 try:
                     for batch in batches_of(bodies, left):
                         self._send(path, bodies, batch, outcomes)
-                    not_now = _NotNow("some events were not taken yet")
-                except _NotNow as reason:
-                    not_now = reason
-                if len(outcomes) < len(bodies):
-                    attempt = 1 if len(outcomes) > before else attempt + 1
+                except _NotNow as not_now:
+                    attempt += 1
+                    if len(outcomes) > before:
+                        attempt, deadline = 1, time.monotonic() + self._patience_seconds
                     self._wait(not_now, attempt, deadline)
         return [outcomes[place] for place in range(len(bodies))]
 
@@ -143,6 +143,8 @@ class Publisher:
             outcome = _outcome_of(told)
             if outcome is not None:
                 outcomes[place] = outcome
+        if any(place not in outcomes for place in batch):
+            raise _NotNow("the gateway has not taken some of the events yet")
 
     def _send_halves(
         self,
