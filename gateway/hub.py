@@ -383,5 +383,9 @@ class Hub:
 
 
 def _scoped(key: str | None, identity: Identity) -> str | None:
-    """Two senders that happen to choose the same idempotency key do not meet."""
-    return None if key is None else f"{len(identity.subject)} {identity.subject} {key}"
+    """Two senders that happen to choose the same idempotency key do not meet.
+
+    Those without a token are one sender: who comes back on a new connection has another subject.
+    """
+    sender = "anonymous" if identity.is_anonymous else identity.subject
+    return None if key is None else f"{len(sender)} {sender} {key}"
