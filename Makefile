@@ -18,7 +18,7 @@ SUITE ?= socket
 SECONDS ?= 60
 PORT_OF_CONFORMANCE = $(or $(PORT),3000)
 
-.PHONY: help run test unit journeys ledger programs fuzz schemathesis lint format bench generate conformance-server lock clean
+.PHONY: help run test unit journeys ledger programs fuzz schemathesis java lint format bench generate conformance-server lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make fuzz       let strangers in for a minute (SECONDS=... for longer, SEED=... to repeat a run)"
 	@echo "make schemathesis  ask the REST side for everything that it describes (REQUESTS=10000 SEED=1)"
 	@echo "make ledger     break everything for SEED=1 MINUTES=5 RUNS=1, and prove that nothing was lost"
+	@echo "make java       run the official Java client through two gaps (needs a JDK and Maven)"
 	@echo "make lint       formatting, rules, types and the arrows between packages"
 	@echo "make format     let the tools format and fix what they can"
 	@echo "make bench      measure on this machine"
@@ -88,6 +89,10 @@ schemathesis: programs
 # Faults at random times, from a seed; what members and publishers saw is judged, and told in tables.
 ledger: programs
 	@$(IN_VENV) -m tests.journeys.ledger --seed $(or $(SEED),1) --minutes $(or $(MINUTES),5) --runs $(or $(RUNS),1)
+
+# The official Java client, which no test can count on: it needs a JDK, Maven, and a repository to fetch from.
+java: programs
+	@$(IN_VENV) -m tests.toolbox.java_client
 
 lint: $(TESTABLE)
 	$(VENV)/bin/ruff format --check .

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
@@ -45,12 +45,10 @@ from gateway.sockets.namespace import Namespace
 from gateway.sockets.recovery import Recovery
 from gateway.sockets.server import Server
 from gateway.sockets.traced_lanes import TracedLanes
-from gateway.web.pages import PageConfig, Pages
+from gateway.web.routes import page_routes_of
 
 if TYPE_CHECKING:
     from gateway.traces.spans import Traces
-
-_ROOM_OF_DEVELOPMENT: Final = "city:demo"  # where the demo fleet rides
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +131,7 @@ class HttpDoor:
             client_max_size=settings.body_limit_bytes,
         )
         self.application.add_routes(routes_of(_resources_of(parts, health, workers)))
-        self.application.add_routes(Pages(_page_config_of(settings)).routes())
+        self.application.add_routes(page_routes_of(settings))
         sign_in = DevelopmentSignIn(settings, parts.people.authenticator)
         self.application.add_routes(sign_in.routes())
         server.attach(self.application)
@@ -198,13 +196,6 @@ def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource
         keys=KeysResource(people.keys, authenticator),
         workers=workers,
         documents=DocumentsResource(),
-    )
-
-
-def _page_config_of(settings: Settings) -> PageConfig:
-    room = settings.map_room or (_ROOM_OF_DEVELOPMENT if settings.is_development else None)
-    return PageConfig(
-        room=room, tiles_url=settings.map_tiles_url, attribution=settings.map_attribution
     )
 
 

@@ -16,7 +16,7 @@ import msgspec
 from protocol.asyncapi import asyncapi_document
 from protocol.openapi import openapi_document
 from protocol.reference import reference_page
-from protocol.typescript import reports_source, typescript_source
+from protocol.typescript import reports_source, rest_source, typescript_source
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 
@@ -36,6 +36,7 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "protocol/openapi.yaml": _openapi_yaml,
     "protocol/typescript/events.d.ts": typescript_source,
     "protocol/typescript/reports.d.ts": reports_source,
+    "protocol/typescript/rest.d.ts": rest_source,
 }
 
 

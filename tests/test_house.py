@@ -14,7 +14,7 @@ import pytest
 
 from tests.toolbox.programs import REPOSITORY
 
-PACKAGES = ("gateway", "protocol", "loadtest")
+PACKAGES = ("gateway", "paceline_publisher", "protocol", "loadtest")
 FILE_LIMIT_LINES = 400
 # Folders that tools write; git ignores them too.
 GENERATED = {".cache", ".git", ".hypothesis", ".venv", "build", "built", "dist", "node_modules"}

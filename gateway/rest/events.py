@@ -11,13 +11,13 @@ import msgspec
 from aiohttp import web
 from msgspec import Raw
 
-from gateway.authentication import Authenticator, bearer_of
+from gateway.authentication import Authenticator
 from gateway.broker.contract import BrokerUnavailable, settle_into
 from gateway.hub import Hub
 from gateway.identity import Identity
 from gateway.metrics import Metrics
 from gateway.rest.problems import json_response, not_now
-from gateway.rest.requests import JSON, body_bytes_of, idempotency_key_of
+from gateway.rest.requests import JSON, body_bytes_of, idempotency_key_of, identity_of
 from gateway.rooms.publication import Outcome, Receipt
 from protocol import cloudevents, codec, events
 from protocol.publishing import ITEMS_LIMIT, Item
@@ -25,10 +25,6 @@ from protocol.refusals import Refusal, Refused
 from protocol.rooms import check_room_name
 
 _BIKE_UPDATE: Final = "bike-update"
-# Who has no token (in development) is the same caller each time, so that the key of a request is
-# found again when the request is.
-_ANONYMOUS: Final = "anonymous"
-
 
 Read = Callable[[Raw], Item]  # what an item of the body says to publish; raises `Refused`
 
@@ -47,7 +43,7 @@ class EventsResource:
     async def post(self, request: web.Request) -> web.Response:
         """Publish one event, or up to 1,000 of them in order."""
         room = check_room_name(request.match_info["roomId"])
-        identity = await self._identity_of(request)
+        identity = await identity_of(request, self._authenticator)
         key = idempotency_key_of(request)
         body = await body_bytes_of(request, JSON, cloudevents.STRUCTURED, cloudevents.BATCH)
         kind, headers = request.content_type, request.headers
@@ -58,11 +54,6 @@ class EventsResource:
             return await self._post_many(identity, room, _items_of(body), key, read)
         receipt = await self._publish(identity, room, Raw(body), key, read)
         return json_response({"data": _told(room, receipt), "meta": _counts([receipt])})
-
-    async def _identity_of(self, request: web.Request) -> Identity:
-        token = bearer_of(request.headers.get("Authorization"))
-        identity = await self._authenticator.identify(token)
-        return msgspec.structs.replace(identity, subject=_ANONYMOUS) if token is None else identity
 
     async def _post_many(
         self, identity: Identity, room: str, items: Sequence[Raw], key: str | None, read: Read

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from ipaddress import ip_network
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -94,7 +95,9 @@ _URLS = (
 
 
 # The host becomes part of a Content-Security-Policy, so it is a plain one.
-_TILES_URL = r"(?=.*\{z\})(?=.*\{x\})(?=.*\{y\})https?://[A-Za-z0-9.-]+(:\d{1,5})?/[^\s\"'<>;,]*"
+_URL = r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/[^\s\"'<>;,]*"
+_TILES_URL = rf"(?=.*\{{z\}})(?=.*\{{x\}})(?=.*\{{y\}}){_URL}"
+_PMTILES = b"PMTiles\x03"  # how such a file begins, in its version 3
 
 
 def _urls(settings: Values) -> Iterator[str]:
@@ -126,10 +129,21 @@ def _sign_in(settings: Values) -> Iterator[str]:
         yield "a [[provider]] needs PACELINE_JWT_SECRET: sessions are signed with it."
 
 
+def _is_pmtiles(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PMTILES)) == _PMTILES
+    except OSError:
+        return False
+
+
 def _map(settings: Values) -> Iterator[str]:
     url = settings.map_tiles_url
     if url is not None and not re.fullmatch(_TILES_URL, url):
         yield "PACELINE_MAP_TILES_URL is not a URL such as https://tiles.example/{z}/{x}/{y}.png."
+    archive = settings.map_pmtiles
+    if archive is not None and not re.fullmatch(_URL, archive) and not _is_pmtiles(Path(archive)):
+        yield f"PACELINE_MAP_PMTILES is neither a URL nor a PMTiles file of version 3: {archive}."
     if settings.map_room is not None and not is_room_name(settings.map_room):
         yield "PACELINE_MAP_ROOM is no name of a room: 1 to 200 printable characters."
 

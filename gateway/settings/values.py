@@ -112,6 +112,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
 
     map_room: Annotated[str, Meta(max_length=200)] | None = None  # where the page at / begins
     map_tiles_url: str | None = None  # with {z}, {x} and {y}; without: Natural Earth's land alone
+    map_pmtiles: str | None = None  # a path, or a URL: streets in one file
     map_attribution: Annotated[str, Meta(max_length=500)] | None = None
 
     room_kinds: tuple[RoomKind, ...] = ()  # the first that matches; "*" is always the last

@@ -16,7 +16,7 @@ BUILT: Final = Path(__file__).resolve().parent / "built"
 # MapLibre draws icons from blobs and its style sheet has images in data: URLs.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self';"
-    " img-src 'self' data: blob:{tiles}; connect-src 'self'{tiles}; base-uri 'none';"
+    " img-src 'self' data: blob:{others}; connect-src 'self'{others}; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'"
 )
 # The operations page loads nothing but itself, and is not told where the reader is.
@@ -42,6 +42,7 @@ class PageConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
     room: str | None = None
     tiles_url: str | None = None
+    pmtiles_url: str | None = None
     attribution: str | None = None
 
 
@@ -51,9 +52,10 @@ class Pages:
     def __init__(self, config: PageConfig, folder: Path = BUILT) -> None:
         self._files = built_files(folder)
         self._config = msgspec.json.encode({"data": config})
-        origin = f" {origin_of(config.tiles_url)}" if config.tiles_url else ""
+        urls = (config.tiles_url, config.pmtiles_url)
+        others = {f" {origin_of(url)}" for url in urls if url and url.startswith("http")}
         self._headers = {
-            "Content-Security-Policy": _POLICY.format(tiles=origin),
+            "Content-Security-Policy": _POLICY.format(others="".join(sorted(others))),
             "Cross-Origin-Opener-Policy": "same-origin",
             "Permissions-Policy": "geolocation=(self), camera=(), microphone=()",
             "Referrer-Policy": "no-referrer",

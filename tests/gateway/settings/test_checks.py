@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from gateway.settings import Settings, warnings_of
@@ -35,3 +37,14 @@ def test_loose_ways_to_check_tokens_are_warned_of() -> None:
     warnings = " ".join(warnings_of(settings))
     assert "plain http" in warnings
     assert "PACELINE_JWT_AUDIENCE" in warnings
+
+
+def test_streets_are_a_url_or_a_file_of_the_kind(tmp_path: Path) -> None:
+    name, file = "PACELINE_MAP_PMTILES", tmp_path / "city.pmtiles"
+    file.write_bytes(b"PMTiles\x03...")
+    assert Settings.from_env({**DEVELOPMENT, name: str(file)}).map_pmtiles == str(file)
+    url = "https://tiles.example/city.pmtiles"
+    assert Settings.from_env({**DEVELOPMENT, name: url}).map_pmtiles == url
+    (tmp_path / "old.pmtiles").write_bytes(b"PMTiles\x02...")
+    for wrong in ("https://tiles.example/a b", str(tmp_path / "old.pmtiles"), str(tmp_path)):
+        assert name in problems_of({**DEVELOPMENT, name: wrong})[0]

@@ -91,6 +91,22 @@ async def test_an_operator_s_tiles_are_told_and_allowed(
     assert "connect-src 'self' https://tiles.example:8443;" in policy
 
 
+async def test_streets_from_elsewhere_are_allowed_and_one_s_own_need_not_be(
+    aiohttp_client: AiohttpClient, built: Path
+) -> None:
+    tiles = "https://tiles.example/{z}/{x}/{y}.png"
+    for streets, allowed in (
+        ("map.pmtiles", "connect-src 'self' https://tiles.example;"),
+        ("https://a.example/c.pmtiles", "'self' https://a.example https://tiles.example;"),
+        ("https://tiles.example/c.pmtiles", "connect-src 'self' https://tiles.example;"),
+    ):
+        pages = Pages(PageConfig(tiles_url=tiles, pmtiles_url=streets), built)
+        client = await client_of(aiohttp_client, pages)
+
+        assert allowed in (await client.get("/")).headers["Content-Security-Policy"]
+        assert (await (await client.get("/map.json")).json())["data"]["pmtilesUrl"] == streets
+
+
 def test_an_origin_is_scheme_host_and_port() -> None:
     assert origin_of("https://{s}.tiles.example/{z}/{x}/{y}.png") == "https://s.tiles.example"
     assert origin_of("http://127.0.0.1:8081/{z}/{x}/{y}") == "http://127.0.0.1:8081"
