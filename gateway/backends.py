@@ -16,6 +16,9 @@ from gateway.broker.sessions import Intercom, Sessions
 from gateway.feeds.ingest import Ingest
 from gateway.hub import Hub
 from gateway.metrics import Metrics
+from gateway.quotas.limiter import Limiter, MemoryLimiter
+from gateway.quotas.policies import policies_of
+from gateway.quotas.shared import TAKE, SharedLimiter
 from gateway.redis.client import call
 from gateway.settings import Settings, SettingsInvalid
 from gateway.settings.redis_url import address_of
@@ -56,13 +59,23 @@ def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
             MemoryIntercom({}),
         )
     address, prefix = address_of(settings.redis_url), settings.redis_prefix
-    broker = RedisBroker(address, settings.kind_of, prefix=prefix, worker_id=worker_id)
+    broker = RedisBroker(
+        address, settings.kind_of, prefix=prefix, worker_id=worker_id, scripts=(TAKE,)
+    )
     return BetweenWorkers(
         broker,
         RedisSessions(broker.redis, prefix, keep_seconds),
         broker.intercom,
         SharedRegistry(functools.partial(call, broker.redis), prefix),
     )
+
+
+def limiter_of(settings: Settings, broker: Broker, metrics: Metrics) -> Limiter:
+    """What counts requests: all workers together where there is Redis."""
+    policies = policies_of(settings).values()
+    if isinstance(broker, RedisBroker):
+        return SharedLimiter(broker.redis, settings.redis_prefix, policies, metrics)
+    return MemoryLimiter(policies)
 
 
 def ingest_of(

@@ -8,18 +8,21 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from gateway.backends import BetweenWorkers
+from gateway.backends import BetweenWorkers, limiter_of
 from gateway.hub import Hub
 from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.people import People
+from gateway.quotas.policies import policies_of
 from gateway.removals import Removals
 from gateway.rest import admission
+from gateway.rest.access_log import AccessLog
 from gateway.rest.admission import Admission
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
 from gateway.rest.keys import KeysResource
+from gateway.rest.limits import Limits
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.origins import Origins
@@ -102,10 +105,12 @@ class HttpDoor:
         self._parts = parts
         self._server = server
         settings = parts.settings
-        problems = Problems(parts.metrics, parts.offences)
+        limits = _limits_of(parts)
+        access_log = AccessLog(settings.trusted_networks) if settings.access_log else None
+        problems = Problems(parts.metrics, parts.offences, limits.headers_of, access_log)
         origins = Origins(settings.allowed_origins)
         self.application = web.Application(
-            middlewares=[self._close_when_leaving, origins.answer, problems.answer],
+            middlewares=[self._close_when_leaving, origins.answer, problems.answer, limits.check],
             client_max_size=settings.body_limit_bytes,
         )
         self.application.add_routes(routes_of(_resources_of(parts, health)))
@@ -132,6 +137,17 @@ class HttpDoor:
         if not self._server.engine.is_accepting and not response.prepared:
             response.force_close()
         return response
+
+
+def _limits_of(parts: Parts) -> Limits:
+    settings = parts.settings
+    return Limits(
+        limiter_of(settings, parts.between.broker, parts.metrics),
+        policies_of(settings),
+        parts.people.authenticator,
+        settings.trusted_networks,
+        parts.metrics,
+    )
 
 
 def _resources_of(parts: Parts, health: HealthResource) -> Resources:

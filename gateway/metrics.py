@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from protocol.paces import PACES
 from protocol.refusals import Goodbye, Refusal
 
 _OTHER = "other"
@@ -30,6 +31,7 @@ _RECOVERY_RESULTS = (
 )
 _INGESTED = ("published", "parked", "unavailable")
 _WAYS_TO_HAND_OVER = ("given", "taken", "asked", "carried")
+_QUOTA_QUESTIONS = ("answered", "failed")
 _REASONS_TO_TURN_AWAY = ("full", "overfull", "late", "stalled")
 
 
@@ -68,6 +70,10 @@ class Metrics:
         default_factory=lambda: LabelledCount(_WAYS_TO_HAND_OVER)
     )
     ingested: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(_INGESTED))
+    limited: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(PACES))
+    quota_questions: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(_QUOTA_QUESTIONS)
+    )
     deliveries_fast: int = 0
     deliveries_slow: int = 0
     bytes_sent: int = 0
@@ -168,6 +174,18 @@ _TABLE = (
         "Entries of the ingest stream by what became of them; unavailable ones are tried again.",
         lambda metrics: metrics.ingested,
         "outcome",
+    ),
+    _Row(
+        "paceline_rate_limited_total",
+        "Requests over HTTP that came too fast, by class.",
+        lambda metrics: metrics.limited,
+        "class",
+    ),
+    _Row(
+        "paceline_quota_questions_total",
+        "Questions to Redis about rate limits, by what became of them.",
+        lambda metrics: metrics.quota_questions,
+        "result",
     ),
     _Row(
         "paceline_bytes_sent_total",

@@ -10,13 +10,13 @@ import msgspec
 from aiohttp import web
 from msgspec import Raw
 
-from gateway.authentication import Authenticator, bearer_of
+from gateway.authentication import Authenticator
 from gateway.broker.contract import BrokerUnavailable, settle_into
 from gateway.hub import Hub
 from gateway.identity import Identity
 from gateway.metrics import Metrics
 from gateway.rest.problems import json_response, not_now
-from gateway.rest.requests import body_bytes_of, idempotency_key_of
+from gateway.rest.requests import body_bytes_of, idempotency_key_of, identity_of
 from gateway.rooms.publication import Outcome, Receipt
 from protocol import codec, events
 from protocol.publishing import ITEMS_LIMIT, Item
@@ -53,9 +53,10 @@ class EventsResource:
         return json_response({"data": _told(room, receipt), "meta": _counts([receipt])})
 
     async def _identity_of(self, request: web.Request) -> Identity:
-        token = bearer_of(request.headers.get("Authorization"))
-        identity = await self._authenticator.identify(token)
-        return msgspec.structs.replace(identity, subject=_ANONYMOUS) if token is None else identity
+        identity = await identity_of(request, self._authenticator)
+        if not identity.is_anonymous:
+            return identity
+        return msgspec.structs.replace(identity, subject=_ANONYMOUS)
 
     async def _post_many(
         self, identity: Identity, room: str, items: Sequence[Raw], key: str | None

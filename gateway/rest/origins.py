@@ -22,7 +22,7 @@ _PREFLIGHT: Final = {
     ),
     hdrs.ACCESS_CONTROL_MAX_AGE: "600",
 }
-_EXPOSED: Final = "ETag, Location, Retry-After, X-Request-Id"
+_EXPOSED: Final = "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 
 
 class Origins:

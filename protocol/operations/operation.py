@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from protocol.paces import Pace
 from protocol.refusals import Refusal
 
 IF_MATCH: Final = "If-Match"
@@ -34,6 +35,16 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     is_list: bool = False
     pages: type[msgspec.Struct] | None = None
     refusals: tuple[Refusal, ...] = ()
+    limited_as: Pace | None = None  # None: by the method, and strictly where anybody may ask
+
+    @property
+    def pace(self) -> Pace:
+        """The class of requests whose limit it has."""
+        if self.limited_as is not None:
+            return self.limited_as
+        if self.method == "GET":
+            return "read"
+        return "sign-in" if self.access == "anybody" else "write"
 
     @property
     def name(self) -> str:
@@ -45,13 +56,12 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 NOT_FOUND: Final = (Refusal.NOT_FOUND,)
 CHANGED: Final = (Refusal.NOT_FOUND, Refusal.PRECONDITION_FAILED, Refusal.MALFORMED)
 TAKEN: Final = (*CHANGED, Refusal.EMAIL_TAKEN, Refusal.CONFLICT)
-SLOWED: Final = (Refusal.TOO_FAST,)
 USER: Final = "/api/users/{userId}"
 
 
 def refusals_of(operation: Operation) -> list[Refusal]:
     """Everything that may be answered instead, each once."""
-    found = [Refusal.UNAVAILABLE, *operation.refusals]
+    found = [Refusal.UNAVAILABLE, Refusal.TOO_FAST, *operation.refusals]
     if operation.access != "anybody":
         found += [Refusal.UNAUTHENTICATED, Refusal.TOKEN_INVALID, Refusal.TOKEN_EXPIRED]
         found.append(Refusal.FORBIDDEN)  # a disabled account may do nothing at all

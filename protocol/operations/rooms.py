@@ -23,7 +23,8 @@ ROOMS: Final = (
         may_be_many=True,
         headers=(IDEMPOTENCY_KEY,),
         answer=Published,
-        refusals=(Refusal.INVALID_ROOM, Refusal.FORBIDDEN, Refusal.TOO_FAST),
+        refusals=(Refusal.INVALID_ROOM, Refusal.FORBIDDEN),
+        limited_as="publish",
     ),
     Operation(
         method="GET",
