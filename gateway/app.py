@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.backends import between_workers, database_of, ingest_of, stores_of
+from gateway.backends import between_workers, database_of, ingest_of, shelf_of, stores_of
 from gateway.doors import HttpDoor, Parts, SocketsDoor
 from gateway.hub import Hub
 from gateway.lag import LoopLag
@@ -61,9 +61,10 @@ class Gateway:
         self.metrics = metrics or Metrics()
         self.leaving = Leaving()
         database = database_of(settings)
-        self.people = People(settings, database, stores_of(database))
         self.between = between_workers(settings, self.worker_id)
         self.broker = self.between.broker
+        shelf = shelf_of(settings, self.broker)
+        self.people = People(settings, database, stores_of(database), shelf, self.metrics)
         self._berth = berth
         if berth is not None:
             self.metrics.worker = str(berth.slot)

@@ -26,6 +26,8 @@ from gateway.sockets.recovery import RENEWALS
 from gateway.users.api_key import KeyStore
 from gateway.users.changes import ChangeStore
 from gateway.users.database import Database
+from gateway.users.profiles import Shelf
+from gateway.users.redis_shelf import FIND, PUT, RedisShelf
 from gateway.users.session import SessionStore
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
@@ -60,7 +62,11 @@ def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
         )
     address, prefix = address_of(settings.redis_url), settings.redis_prefix
     broker = RedisBroker(
-        address, settings.kind_of, prefix=prefix, worker_id=worker_id, scripts=(TAKE,)
+        address,
+        settings.kind_of,
+        prefix=prefix,
+        worker_id=worker_id,
+        scripts=(TAKE, FIND, PUT),
     )
     return BetweenWorkers(
         broker,
@@ -76,6 +82,16 @@ def limiter_of(settings: Settings, broker: Broker, metrics: Metrics) -> Limiter:
     if isinstance(broker, RedisBroker):
         return SharedLimiter(broker.redis, settings.redis_prefix, policies, metrics)
     return MemoryLimiter(policies)
+
+
+def shelf_of(settings: Settings, broker: Broker) -> Shelf | None:
+    """Where workers leave users for each other, if there is such a place."""
+    if not isinstance(broker, RedisBroker):
+        return None
+    shelf = RedisShelf(broker.redis, settings.redis_prefix)
+    # A server that took another one's place may lack what was deleted last.
+    broker.when_back.append(shelf.forget_all)
+    return shelf
 
 
 def ingest_of(

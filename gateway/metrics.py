@@ -7,11 +7,18 @@ Counting costs an addition: `metrics.deliveries_fast += members`. A new number i
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from itertools import accumulate
+from typing import ClassVar, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from protocol.paces import PACES
@@ -30,6 +37,7 @@ _RECOVERY_RESULTS = (
     "unavailable",
 )
 _INGESTED = ("published", "parked", "unavailable")
+_SOURCES_OF_USERS = ("memory", "shared", "store")
 _WAYS_TO_HAND_OVER = ("given", "taken", "asked", "carried")
 _QUOTA_QUESTIONS = ("answered", "failed")
 _REASONS_TO_TURN_AWAY = ("full", "overfull", "late", "stalled")
@@ -44,6 +52,21 @@ class LabelledCount(dict[str, int]):
     def add(self, label: str, amount: int = 1) -> None:
         """Count under `label`, or under "other" when it is none of the known ones."""
         self[label if label in self else _OTHER] += amount
+
+
+class LabelledDurations:
+    """How long things took, in seconds, by label: how many took no longer than each bound."""
+
+    BOUNDS: ClassVar = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+    def __init__(self, labels: Iterable[str]) -> None:
+        self.counts = {label: [0] * (len(self.BOUNDS) + 1) for label in labels}
+        self.sums = dict.fromkeys(self.counts, 0.0)
+
+    def note(self, label: str, seconds: float) -> None:
+        """Count one; the label is a known one."""
+        self.counts[label][bisect_left(self.BOUNDS, seconds)] += 1
+        self.sums[label] += seconds
 
 
 @dataclasses.dataclass(slots=True)
@@ -73,6 +96,12 @@ class Metrics:
     limited: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(PACES))
     quota_questions: LabelledCount = dataclasses.field(
         default_factory=lambda: LabelledCount(_QUOTA_QUESTIONS)
+    )
+    user_reads: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(_SOURCES_OF_USERS)
+    )
+    user_read_seconds: LabelledDurations = dataclasses.field(
+        default_factory=lambda: LabelledDurations(_SOURCES_OF_USERS[1:])
     )
     deliveries_fast: int = 0
     deliveries_slow: int = 0
@@ -176,6 +205,12 @@ _TABLE = (
         "outcome",
     ),
     _Row(
+        "paceline_user_reads_total",
+        "Users that were asked for by their ids, by where they were found.",
+        lambda metrics: metrics.user_reads,
+        "source",
+    ),
+    _Row(
         "paceline_rate_limited_total",
         "Requests over HTTP that came too fast, by class.",
         lambda metrics: metrics.limited,
@@ -220,6 +255,7 @@ class _Exposition(Collector):
     def collect(self) -> Iterator[Metric]:
         for row in _TABLE:
             yield _counter(row, row.read(self._metrics))
+        yield _user_read_seconds(self._metrics.user_read_seconds)
         for name, read in self._metrics._gauges.items():  # noqa: SLF001 - both are of this module
             yield GaugeMetricFamily(f"paceline_{name}", GAUGES[name], value=read())
 
@@ -232,6 +268,19 @@ def _counter(row: _Row, value: int | Mapping[str, int]) -> CounterMetricFamily:
         # "other" appears only once something was counted there: it asks to be looked into.
         if count or label != _OTHER:
             family.add_metric([label], count)
+    return family
+
+
+def _user_read_seconds(durations: LabelledDurations) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(
+        "paceline_user_read_seconds",
+        "How long it took to find users that were not in memory, by where they were found.",
+        labels=["source"],
+    )
+    bounds = [*map(str, durations.BOUNDS), "+Inf"]
+    for value, counts in durations.counts.items():
+        buckets = list(zip(bounds, accumulate(counts), strict=True))
+        family.add_metric([value], buckets, durations.sums[value])
     return family
 
 

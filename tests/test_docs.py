@@ -45,7 +45,13 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     metrics = Metrics()
     for gauge in GAUGES:
         metrics.gauge(gauge, int)
-    samples = [line for line in render(metrics).splitlines() if line.startswith("paceline_")]
+    lines = [line for line in render(metrics).splitlines() if line.startswith("paceline_")]
+    # Of a histogram its sum stands for the rest.
+    samples = [
+        line.replace("_seconds_sum", "_seconds")
+        for line in lines
+        if "_seconds_bucket{" not in line and "_seconds_count{" not in line
+    ]
 
     assert {sample.partition(" ")[0].partition("{")[0] for sample in samples} == set(told)
     for sample in samples:

@@ -57,26 +57,28 @@ class _Lease:
 class SharedLimiter:
     """One worker's part in counting through Redis. Fulfils `Limiter`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that meet here, and what tests set
         self,
         redis: Redis,
         prefix: str,
         policies: Iterable[Policy],
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         policies = tuple(policies)
         self._redis = redis
         self._prefix = prefix
         self._metrics = metrics
         self._clock = clock
+        self._timeout_seconds = timeout_seconds
         self._alone = MemoryLimiter(policies, clock)
         self._alone_until_seconds = 0.0
         self._is_alone = False
         self._leases: dict[str, Ledger[_Lease]] = {
             policy.name: Ledger(KEYS_LIMIT) for policy in policies
         }
-        # At most one question is under way for a key; it is answered within `TIMEOUT_SECONDS`.
+        # At most one question is under way for a key; it is answered in time, or failed.
         self._questions: dict[tuple[str, str], asyncio.Future[None]] = {}
 
     def take_now(self, policy: Policy, key: str) -> Verdict | None:
@@ -136,7 +138,7 @@ class SharedLimiter:
             self._take_reply(lease, reply)
             question.set_result(None)
 
-        timer = loop.call_later(TIMEOUT_SECONDS, settle, TimeoutError("it does not answer in time"))
+        timer = loop.call_later(self._timeout_seconds, settle, TimeoutError("it does not answer"))
         wanted = min(policy.quota, max(policy.quota // _LEASE_SHARE, lease.waiting))
         name = f"{self._prefix}:quota:{policy.name}:{key}".encode()
         interval_us = policy.interval_seconds * 1_000_000

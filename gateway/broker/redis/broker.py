@@ -82,6 +82,8 @@ class RedisBroker:
         )
         self._expire_every_seconds = expire_every_seconds
         self._audit_every_seconds = audit_every_seconds
+        # Who else wants to know that a server takes commands again, perhaps another one.
+        self.when_back: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopped = False
 
@@ -188,6 +190,8 @@ class RedisBroker:
 
     def commands_up(self, shard: Shard) -> None:
         """Count members in again: another server may be there, or the same with less in it."""
+        for hear in self.when_back:
+            hear()
         self._keep(asyncio.create_task(self._enter_again(shard)))
 
     def moved(self) -> None:

@@ -12,7 +12,7 @@ from gateway.metrics import Metrics
 from gateway.quotas.limiter import Limiter, MemoryLimiter
 from gateway.quotas.policies import Policy
 from gateway.quotas.shared import TAKE, SharedLimiter
-from tests.gateway.quotas.connected import connected
+from tests.gateway.redis.connected import connected
 
 # Slow ones: what comes back while a busy machine runs a test is next to nothing.
 SLOW = Policy("read", 20, 3600)
@@ -29,7 +29,7 @@ async def limiter(request: pytest.FixtureRequest) -> AsyncIterator[Limiter]:
     url: str = request.getfixturevalue("redis_url")
     prefix = f"test-{secrets.token_hex(4)}"
     async with connected(url, [TAKE]) as redis:
-        yield SharedLimiter(redis, prefix, POLICIES, Metrics())
+        yield SharedLimiter(redis, prefix, POLICIES, Metrics(), timeout_seconds=5.0)
 
 
 async def passed(limiter: Limiter, policy: Policy, key: str, count: int) -> int:

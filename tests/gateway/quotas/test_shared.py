@@ -14,9 +14,10 @@ from gateway.metrics import Metrics
 from gateway.quotas.policies import Policy
 from gateway.quotas.shared import ALONE_SECONDS, TAKE, SharedLimiter
 from gateway.redis.client import Redis
-from tests.gateway.quotas.connected import connected
+from tests.gateway.redis.connected import connected
 from tests.toolbox.redis_server import RedisServer
 
+PATIENT_SECONDS = 2.0  # on a busy machine a tenth of a second is nothing
 POLICY = Policy("read", 1000, 3600)
 SMALL = Policy("write", 5, 3600)
 POLICIES = (POLICY, SMALL)
@@ -52,7 +53,7 @@ async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
 @pytest.fixture
 def worker(redis: Redis, metrics: Metrics, clock: Clock) -> Worker:
     prefix = f"test-{secrets.token_hex(4)}"
-    return lambda: SharedLimiter(redis, prefix, POLICIES, metrics, clock)
+    return lambda: SharedLimiter(redis, prefix, POLICIES, metrics, clock, PATIENT_SECONDS)
 
 
 async def count(limiter: SharedLimiter, policy: Policy, requests: int) -> int:
@@ -120,7 +121,7 @@ async def test_5_a_redis_that_says_nothing_costs_a_moment_once(
         assert refused.wait_seconds
     finally:
         redis_server.resume()
-    assert took_seconds < 5, "a tenth of a second, on a machine that is not busy"
+    assert took_seconds < 2 * PATIENT_SECONDS
     assert metrics.quota_questions["failed"] > 0
 
 
