@@ -107,10 +107,10 @@ class HttpDoor:
         settings = parts.settings
         limits = _limits_of(parts)
         access_log = AccessLog(settings.trusted_networks) if settings.access_log else None
-        problems = Problems(parts.metrics, parts.offences, limits.headers_of, access_log)
-        origins = Origins(settings.allowed_origins)
+        problems = Problems(parts.metrics, parts.offences, limits.tell, access_log)
+        origins = [Origins(settings.allowed_origins).answer] if settings.allowed_origins else []
         self.application = web.Application(
-            middlewares=[self._close_when_leaving, origins.answer, problems.answer, limits.check],
+            middlewares=[self._close_when_leaving, *origins, problems.answer, limits.check],
             client_max_size=settings.body_limit_bytes,
         )
         self.application.add_routes(routes_of(_resources_of(parts, health)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -31,7 +31,6 @@ _PACES: Final[Mapping[tuple[str, str], Pace]] = {
     (operation.method, operation.path): operation.pace for operation in OPERATIONS
 }
 _TOLD: Final = web.RequestKey("limits", tuple[Policy, Verdict])
-_NOTHING: Final[Mapping[str, str]] = {}
 _KEY_LIMIT_CHARACTERS: Final = 64  # a longer name of an identity is remembered by its digest
 
 
@@ -73,17 +72,15 @@ class Limits:
             raise too_fast(verdict.wait_seconds)
         return await handler(request)
 
-    def headers_of(self, request: web.Request) -> Mapping[str, str]:
-        """What the answer to a request says of its limit."""
+    def tell(self, request: web.Request, headers: MutableMapping[str, str]) -> None:
+        """Put into an answer's headers what there is to say of the limit."""
         told = request.get(_TOLD)
         if told is None:
-            return _NOTHING
+            return
         policy, verdict = told
-        wait_seconds = verdict.wait_seconds or policy.interval_seconds
-        return {
-            "RateLimit-Policy": self._told[policy.name],
-            "RateLimit": f'"{policy.name}";r={verdict.left};t={math.ceil(wait_seconds)}',
-        }
+        headers["RateLimit-Policy"] = self._told[policy.name]
+        wait_seconds = math.ceil(verdict.wait_seconds or policy.interval_seconds)
+        headers["RateLimit"] = f'"{policy.name}";r={verdict.left};t={wait_seconds}'
 
     def _policy_of(self, request: web.Request) -> Policy | None:
         route = request.match_info.route

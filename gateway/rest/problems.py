@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Final
 
 import msgspec
@@ -51,12 +51,12 @@ class Problems:
         self,
         metrics: Metrics,
         offences: Offences,
-        headers_of: Callable[[web.Request], Mapping[str, str]] | None = None,
+        tell: Callable[[web.Request, MutableMapping[str, str]], None] | None = None,
         access_log: AccessLog | None = None,
     ) -> None:
         self._metrics = metrics
         self._offences = offences
-        self._headers_of = headers_of
+        self._tell = tell  # adds what else there is to say to the headers of any answer
         self._access_log = access_log
 
     @web.middleware
@@ -70,11 +70,14 @@ class Problems:
             return await handler(request)
         request_id = f"{random.getrandbits(64):016x}"
         # Every line that the handling writes says which request it was for.
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
             if self._access_log is None:
                 response = await self._answered(request, handler, request_id)
             else:
                 response = await self._noted(self._access_log, request, handler, request_id)
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
         if not response.prepared:
             headers = response.headers
             headers["X-Request-Id"] = request_id
@@ -82,8 +85,8 @@ class Problems:
                 headers.setdefault(name, value)
             if request.path.startswith(_PRIVATE):
                 headers.setdefault("Cache-Control", "no-store")
-            if self._headers_of is not None:
-                headers.update(self._headers_of(request))
+            if self._tell is not None:
+                self._tell(request, headers)
         return response
 
     async def _answered(

@@ -53,9 +53,10 @@ class Accounts:
 
         Nothing may follow from it (`profiles.py`). Raises `Refused` (NOT_FOUND).
         """
-        if self._standings is None or not self._standings.are_up_to_date:
+        standings = self._standings
+        if standings is None or not (standings.are_up_to_date or await standings.catch_up()):
             return await self.get_from_store(user_id)
-        return _there(await self._standings.profiles.get(user_id) if is_user_id(user_id) else None)
+        return _there(await standings.profiles.get(user_id) if is_user_id(user_id) else None)
 
     async def get_from_store(self, user_id: str) -> User:
         """The user of that id, as it is; raises `Refused` (NOT_FOUND)."""

@@ -75,6 +75,10 @@ class Standings:
         """Whether everything that others have changed more than a second ago is known here."""
         return self._watch.is_up_to_date
 
+    async def catch_up(self) -> bool:
+        """Hear of all that others have changed until now; False when that cannot be."""
+        return await self._watch.catch_up()
+
     @property
     def hits(self) -> int:
         """Questions that the memory answered."""

@@ -45,7 +45,7 @@ def open_(aiohttp_client: AiohttpClient, metrics: Metrics) -> Open:
             Settings(**settings).trusted_networks,
             metrics,
         )
-        problems = Problems(metrics, Offences(), limits.headers_of)
+        problems = Problems(metrics, Offences(), limits.tell)
         app = web.Application(middlewares=[problems.answer, limits.check])
 
         async def answer(_: web.Request) -> web.Response:
