@@ -18,6 +18,7 @@ from gateway.removals import Removals
 from gateway.rest import admission
 from gateway.rest.access_log import AccessLog
 from gateway.rest.admission import Admission
+from gateway.rest.compression import compress, may_be_compressed
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
@@ -110,7 +111,7 @@ class HttpDoor:
         problems = Problems(parts.metrics, parts.offences, limits.tell, access_log)
         origins = [Origins(settings.allowed_origins).answer] if settings.allowed_origins else []
         self.application = web.Application(
-            middlewares=[self._close_when_leaving, *origins, problems.answer, limits.check],
+            middlewares=[self._finish, *origins, problems.answer, limits.check],
             client_max_size=settings.body_limit_bytes,
         )
         self.application.add_routes(routes_of(_resources_of(parts, health)))
@@ -129,11 +130,14 @@ class HttpDoor:
         )
 
     @web.middleware
-    async def _close_when_leaving(
-        self, request: web.Request, handler: Handler
-    ) -> web.StreamResponse:
-        """A kept connection would bring its next request to a worker that is about to end."""
+    async def _finish(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Compress an answer; end its connection when the worker is about to end.
+
+        A kept connection would bring its next request here.
+        """
         response = await handler(request)
+        if may_be_compressed(request, response):
+            await compress(request, response)
         if not self._server.engine.is_accepting and not response.prepared:
             response.force_close()
         return response
