@@ -21,12 +21,16 @@ FAST = Policy("publish", 10, 1)
 POLICIES = (SLOW, OTHER, FAST)
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 async def limiter(request: pytest.FixtureRequest) -> AsyncIterator[Limiter]:
     if request.param == "memory":
         yield MemoryLimiter(POLICIES)
         return
-    url: str = request.getfixturevalue("redis_url")
+    url: str = (
+        request.getfixturevalue("redis_url")
+        if request.param == "redis"
+        else request.getfixturevalue("shared_redis_cluster").url
+    )
     prefix = f"test-{secrets.token_hex(4)}"
     async with connected(url, [TAKE]) as redis:
         yield SharedLimiter(redis, prefix, POLICIES, Metrics(), timeout_seconds=5.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -16,6 +17,7 @@ from protocol.users import UserChanges
 from tests.gateway.redis.connected import connected
 from tests.gateway.redis.listening import eventually
 from tests.gateway.users.people import NOW_MS, person
+from tests.toolbox.redis_cluster import RedisCluster
 from tests.toolbox.redis_server import RedisServer
 
 ADA, BOB = person(1), person(2)
@@ -259,3 +261,19 @@ async def test_a_change_while_everything_is_deleted_is_deleted_after_it(
     clock.now_seconds += BYPASS_SECONDS + 1
     await settled(here)
     await laid_down(here, ADA)
+
+
+async def test_in_a_cluster_everything_is_deleted_on_every_node(
+    shared_redis_cluster: RedisCluster,
+) -> None:
+    users = [person(number) for number in range(20, 40)]
+    async with connected(shared_redis_cluster.url, [FIND, PUT]) as redis:
+        prefix = f"test-{secrets.token_hex(4)}"
+        shelf = RedisShelf(redis, prefix, timeout_seconds=PATIENT_SECONDS)
+        await settled(shelf)
+        for user in users:
+            await laid_down(shelf, user)
+        shelf.forget_all()
+        await settled(shelf)
+        assert all([isinstance(await shelf.find(user.id), str) for user in users])
+        await shelf.stop()
