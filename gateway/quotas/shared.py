@@ -32,6 +32,7 @@ TIMEOUT_SECONDS: Final = 0.1
 ALONE_SECONDS: Final = 1.0  # after Redis has failed us
 LEASE_SECONDS: Final = 1.0
 _LEASE_SHARE: Final = 100  # a lease is so small a part of the quota
+_LAST_CHANCE_SECONDS: Final = 0.02
 _QUESTIONS_LIMIT: Final = 3  # that one request waits for
 
 
@@ -138,7 +139,11 @@ class SharedLimiter:
             self._take_reply(lease, reply)
             question.set_result(None)
 
-        timer = loop.call_later(self._timeout_seconds, settle, TimeoutError("it does not answer"))
+        def give_up() -> None:
+            # It may be this process that was held up: then the reply is here and was not read.
+            loop.call_later(_LAST_CHANCE_SECONDS, settle, TimeoutError("it does not answer"))
+
+        timer = loop.call_later(self._timeout_seconds, give_up)
         wanted = min(policy.quota, max(policy.quota // _LEASE_SHARE, lease.waiting))
         name = f"{self._prefix}:quota:{policy.name}:{key}".encode()
         interval_us = policy.interval_seconds * 1_000_000

@@ -198,7 +198,19 @@ async def test_workers_count_requests_together(workers: Workers) -> None:
     ada = await new_user(workers, "ada@example.org")
     path = f"/api/users/{ada}/password"
     statuses = []
-    for number in range(14):
+    for number in range(24):
         body = {"newPassword": f"{PASSWORD} {number}"}
         statuses.append((await workers.ask(number % 2, "PUT", path, body))[0])
-    assert statuses == [204] * 10 + [429] * 4
+    assert set(statuses) == {204, 429}
+    # On a very busy machine Redis may not answer in time, and a worker counts for itself then.
+    failed = [await questions_failed(workers, worker) for worker in range(2)]
+    assert statuses.count(204) == 10 or any(failed)
+
+
+async def questions_failed(workers: Workers, worker: int) -> bool:
+    async with (
+        aiohttp.ClientSession(workers.gateways[worker].url) as session,
+        session.get("/metrics") as response,
+    ):
+        text = await response.text()
+    return 'paceline_quota_questions_total{result="failed"} 0.0' not in text
