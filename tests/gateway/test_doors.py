@@ -77,3 +77,14 @@ async def test_answers_of_a_whole_worker_say_what_the_limit_is() -> None:
         async with session.get("/healthz") as response:
             assert "RateLimit" not in response.headers
     assert told == [(200, '"read";r=1'), (200, '"read";r=0'), (429, '"read";r=0')]
+
+
+async def test_the_way_in_for_sockets_has_none_of_these_limits() -> None:
+    async with (
+        Gateway(settings(PACELINE_RATE_LIMITS="all=1/60")).running() as port,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+    ):
+        for _ in range(4):
+            async with session.get("/socket.io/?EIO=4&transport=polling") as response:
+                assert response.status == 200
+                assert "RateLimit" not in response.headers
