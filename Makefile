@@ -124,6 +124,7 @@ lock: $(IN_VENV)
 	$(COMPILE) pyproject.toml --extra otel --group build --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
 	$(COMPILE) --group node -o gateway/web/node.lock
 	$(COMPILE) --group redis --no-deps -o tests/toolbox/redis.lock
+	$(COMPILE) --group fastapi -o loadtest/peers/fastapi/requirements.lock
 	$(COMPILE) --group fuzz --no-deps -o tests/fuzz/atheris.lock
 
 clean:

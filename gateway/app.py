@@ -16,7 +16,14 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.backends import between_workers, database_of, ingest_of, show_redis, stores_of
+from gateway.backends import (
+    between_workers,
+    database_of,
+    ingest_of,
+    shelf_of,
+    show_redis,
+    stores_of,
+)
 from gateway.doors import HttpDoor, Parts, SocketsDoor, lanes_of
 from gateway.hub import Hub
 from gateway.lag import LoopLag
@@ -67,9 +74,10 @@ class Gateway:
         self.metrics = metrics or Metrics()
         self.leaving = Leaving()
         database = database_of(settings)
-        self.people = People(settings, database, stores_of(database))
         self.between = between_workers(settings, self.worker_id)
         self.broker = self.between.broker
+        shelf = shelf_of(settings, self.broker)
+        self.people = People(settings, database, stores_of(database), shelf, self.metrics)
         self._berth = berth
         if berth is not None:
             self.metrics.worker = str(berth.slot)

@@ -20,6 +20,9 @@ from gateway.broker.sessions import Intercom, Sessions
 from gateway.feeds.ingest import Ingest
 from gateway.hub import Hub
 from gateway.metrics import Metrics
+from gateway.quotas.limiter import Limiter, MemoryLimiter
+from gateway.quotas.policies import policies_of
+from gateway.quotas.shared import TAKE, SharedLimiter
 from gateway.redis.client import call
 from gateway.settings import Settings, SettingsInvalid
 from gateway.settings.redis_url import address_of
@@ -28,6 +31,8 @@ from gateway.users.api_key import KeyStore
 from gateway.users.changes import ChangeStore
 from gateway.users.database import Database
 from gateway.users.external import ExternalStore
+from gateway.users.profiles import Shelf
+from gateway.users.redis_shelf import FIND, PUT, RedisShelf
 from gateway.users.session import SessionStore
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
@@ -68,7 +73,13 @@ def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
             MemoryLockers(time.monotonic),
         )
     address, prefix = address_of(settings.redis_url), settings.redis_prefix
-    broker = RedisBroker(address, settings.kind_of, prefix=prefix, worker_id=worker_id)
+    broker = RedisBroker(
+        address,
+        settings.kind_of,
+        prefix=prefix,
+        worker_id=worker_id,
+        scripts=(TAKE, FIND, PUT),
+    )
     return BetweenWorkers(
         broker,
         RedisSessions(broker.redis, prefix, keep_seconds),
@@ -84,6 +95,24 @@ def show_redis(broker: Broker, metrics: Metrics) -> None:
     if isinstance(broker, RedisBroker):
         redis = broker.redis
         metrics.gauge("redis_up", lambda: {each.name: each.is_healthy for each in redis.shards})
+
+
+def limiter_of(settings: Settings, broker: Broker, metrics: Metrics) -> Limiter:
+    """What counts requests: all workers together where there is Redis."""
+    policies = policies_of(settings).values()
+    if isinstance(broker, RedisBroker):
+        return SharedLimiter(broker.redis, settings.redis_prefix, policies, metrics)
+    return MemoryLimiter(policies)
+
+
+def shelf_of(settings: Settings, broker: Broker) -> Shelf | None:
+    """Where workers leave users for each other, if there is such a place."""
+    if not isinstance(broker, RedisBroker):
+        return None
+    shelf = RedisShelf(broker.redis, settings.redis_prefix)
+    # A server that took another one's place may lack what was deleted last.
+    broker.when_back.append(shelf.forget_all)
+    return shelf
 
 
 def ingest_of(

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
-from gateway.backends import BetweenWorkers
+from gateway.backends import BetweenWorkers, limiter_of
 from gateway.hub import Hub
 from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.people import People
+from gateway.quotas.policies import policies_of
 from gateway.removals import Removals
 from gateway.rest import admission
+from gateway.rest.access_log import AccessLog
 from gateway.rest.admission import Admission
+from gateway.rest.compression import compress, may_be_compressed
 from gateway.rest.development import DevelopmentSignIn
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
 from gateway.rest.keys import KeysResource
+from gateway.rest.limits import Limits
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.origins import Origins
@@ -123,11 +127,13 @@ class HttpDoor:
         self._parts = parts
         self._server = server
         settings = parts.settings
-        problems = Problems(parts.metrics, parts.offences)
-        origins = Origins(settings.allowed_origins)
+        limits = _limits_of(parts)
+        access_log = AccessLog(settings.trusted_networks) if settings.access_log else None
+        problems = Problems(parts.metrics, parts.offences, limits.tell, access_log)
         tracing = [] if parts.traces is None else [Tracing(parts.traces).answer]
+        origins = [Origins(settings.allowed_origins).answer] if settings.allowed_origins else []
         self.application = web.Application(
-            middlewares=[*tracing, self._close_when_leaving, origins.answer, problems.answer],
+            middlewares=[*tracing, self._finish, *origins, problems.answer, limits.check],
             client_max_size=settings.body_limit_bytes,
         )
         self.application.add_routes(routes_of(_resources_of(parts, health, workers)))
@@ -154,14 +160,28 @@ class HttpDoor:
         )
 
     @web.middleware
-    async def _close_when_leaving(
-        self, request: web.Request, handler: Handler
-    ) -> web.StreamResponse:
-        """A kept connection would bring its next request to a worker that is about to end."""
+    async def _finish(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Compress an answer; end its connection when the worker is about to end.
+
+        A kept connection would bring its next request here.
+        """
         response = await handler(request)
+        if may_be_compressed(request, response):
+            await compress(request, response)
         if not self._server.engine.is_accepting and not response.prepared:
             response.force_close()
         return response
+
+
+def _limits_of(parts: Parts) -> Limits:
+    settings = parts.settings
+    return Limits(
+        limiter_of(settings, parts.between.broker, parts.metrics),
+        policies_of(settings),
+        parts.people.authenticator,
+        settings.trusted_networks,
+        parts.metrics,
+    )
 
 
 def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource) -> Resources:

@@ -22,6 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from gateway.histogram import Histogram
+from protocol.paces import PACES
 from protocol.refusals import Goodbye, Refusal
 
 _OTHER = "other"
@@ -37,11 +38,13 @@ _RECOVERY_RESULTS = (
     "unavailable",
 )
 _INGESTED = ("published", "parked", "unavailable")
+_SOURCES_OF_USERS = ("memory", "shared", "store")
 _WAYS_TO_HAND_OVER = ("given", "taken", "asked", "carried")
+_QUOTA_QUESTIONS = ("answered", "failed")
 _REASONS_TO_TURN_AWAY = ("full", "overfull", "late", "stalled")
 _LANES = ("fast", "slow")
 # From a room on the same worker to a phone in a tunnel.
-_DELIVERY_BOUNDS_US = (
+_BOUNDS_US = (
     *(250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000),
     *(1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000),
 )
@@ -94,7 +97,17 @@ class Metrics:
     ingested: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(_INGESTED))
     # From a publication's acceptance, on whichever worker, to its write to a peer's socket.
     delivery_seconds: dict[str, Histogram] = dataclasses.field(
-        default_factory=lambda: {lane: Histogram(_DELIVERY_BOUNDS_US) for lane in _LANES}
+        default_factory=lambda: {lane: Histogram(_BOUNDS_US) for lane in _LANES}
+    )
+    limited: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(PACES))
+    quota_questions: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(_QUOTA_QUESTIONS)
+    )
+    user_reads: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(_SOURCES_OF_USERS)
+    )
+    user_read_seconds: dict[str, Histogram] = dataclasses.field(
+        default_factory=lambda: {source: Histogram(_BOUNDS_US) for source in _SOURCES_OF_USERS[1:]}
     )
     deliveries_fast: int = 0
     deliveries_slow: int = 0
@@ -209,6 +222,24 @@ _TABLE = (
         "outcome",
     ),
     _Row(
+        "paceline_user_reads_total",
+        "Users that were asked for by their ids, by where they were found.",
+        lambda metrics: metrics.user_reads,
+        "source",
+    ),
+    _Row(
+        "paceline_rate_limited_total",
+        "Requests over HTTP that came too fast, by class.",
+        lambda metrics: metrics.limited,
+        "class",
+    ),
+    _Row(
+        "paceline_quota_questions_total",
+        "Questions to Redis about rate limits, by what became of them.",
+        lambda metrics: metrics.quota_questions,
+        "result",
+    ),
+    _Row(
         "paceline_sent_bytes_total",
         "Bytes written to peers.",
         lambda metrics: metrics.bytes_sent,
@@ -251,6 +282,12 @@ class _Exposition(Collector):
             "From the acceptance of a publication to its write to a peer's socket, by lane.",
             "lane",
             self._metrics.delivery_seconds,
+        )
+        yield _histogram(
+            "paceline_user_read_seconds",
+            "How long it took to find users that were not in memory, by where they were found.",
+            "source",
+            self._metrics.user_read_seconds,
         )
         for name, read in self._metrics._gauges.items():  # noqa: SLF001 - both are of this module
             yield _gauge(name, read())

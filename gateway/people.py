@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from gateway.authentication import Authenticator
 from gateway.backends import Stores
+from gateway.metrics import Metrics
 from gateway.openid.arrivals import Arrivals
 from gateway.openid.sign_ins import SignIns
 from gateway.settings import Settings
@@ -14,6 +15,7 @@ from gateway.users.accounts import Accounts
 from gateway.users.api_keys import ApiKeys
 from gateway.users.database import Database
 from gateway.users.passwords import Passwords
+from gateway.users.profiles import Profiles, Shelf
 from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.standings import Standings
 
@@ -21,9 +23,19 @@ from gateway.users.standings import Standings
 class People:
     """Accounts, sessions and keys over one database, and the authenticator that asks them."""
 
-    def __init__(self, settings: Settings, database: Database, stores: Stores) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        stores: Stores,
+        shelf: Shelf | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.database = database
-        self.standings = Standings(stores.users, stores.sessions, stores.keys, stores.changes)
+        profiles = Profiles(stores.users.find_by_id, shelf, metrics)
+        self.standings = Standings(
+            stores.users, stores.sessions, stores.keys, stores.changes, profiles
+        )
         self.keys = ApiKeys(stores.keys, self.standings)
         self.authenticator = Authenticator(settings, self.standings, self.keys.note_use)
         self.accounts = Accounts(stores.users, self.standings)

@@ -12,7 +12,7 @@ import msgspec
 
 from loadtest import payloads
 
-Course = Literal["flow", "connect", "idle", "drop", "stalled", "storm"]
+Course = Literal["flow", "connect", "idle", "drop", "stalled", "storm", "reads"]
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +140,11 @@ _ROWS: Final = (
         title="A worker without members, while another one has 5,000 publications a second",
         unit="delivery", rooms=50, members=100, publications_per_second=5000, burst=10,
         sample_every=16, workers=2, idle_workers=1,
+    ),
+    Scenario(
+        name="reads",
+        title="Reads of a user over HTTP, saturated: 200 connections, each with its own token",
+        unit="answer", course="reads", members=200, warm_up_seconds=2,
     ),
     Scenario(
         name="S0",

@@ -66,6 +66,23 @@ def _stock_command() -> list[str]:
     return [sys.executable, "-m", "loadtest.peers.stock"]
 
 
+def _bare_command() -> list[str]:
+    return [sys.executable, "-m", "loadtest.peers.bare"]
+
+
+def _fastapi_command() -> list[str]:
+    """In a virtual environment of its own, made when it is wanted for the first time."""
+    folder = _PEERS / "fastapi"
+    python, lock = folder / ".venv" / "bin" / "python", folder / "requirements.lock"
+    installed = folder / ".venv" / ".installed"
+    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
+        _run_or_explain([sys.executable, "-m", "venv", str(folder / ".venv")], folder)
+        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        _run_or_explain([*pip, "--require-hashes", "-r", str(lock)], folder)
+        installed.write_bytes(lock.read_bytes())
+    return [str(python), str(folder / "server.py")]
+
+
 def _floor_command() -> list[str]:
     compiler = shutil.which("cc")
     if compiler is None:
@@ -91,6 +108,8 @@ COMMANDS: Final = {
     "node": _node_command,
     "python-socketio": _stock_command,
     "floor": _floor_command,
+    "bare-aiohttp": _bare_command,
+    "fastapi": _fastapi_command,
 }
 
 

@@ -29,6 +29,7 @@ COURSES: Final = {
     "drop": ("loadtest.courses.crowd", "drop"),
     "storm": ("loadtest.courses.crowd", "storm"),
     "stalled": ("loadtest.courses.stalled", "run"),
+    "reads": ("loadtest.courses.reads", "run"),
     "canary": ("loadtest.courses.canary", "run"),
 }
 

@@ -13,6 +13,6 @@ SECRET: Final = "loadtest-secret-of-at-least-thirty-two-bytes"  # noqa: S105 - g
 _LIFETIME_SECONDS: Final = 6 * 3600
 
 
-def token_of(number: int, secret: str) -> str:
-    claims = {"sub": f"rider-{number}", "role": "rider", "exp": int(time()) + _LIFETIME_SECONDS}
+def token_of(number: int, secret: str, role: str = "rider") -> str:
+    claims = {"sub": f"{role}-{number}", "role": role, "exp": int(time()) + _LIFETIME_SECONDS}
     return jwt.encode(claims, secret, algorithm=ALGORITHM)

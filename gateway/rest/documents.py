@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from html import escape
 from itertools import groupby
@@ -10,6 +11,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from gateway.codings import Coding, coding_for, compressed
 from protocol.openapi import openapi_document
 from protocol.operations import OPERATIONS, Operation, refusals_of
 
@@ -18,6 +20,7 @@ _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
+_SMALLEST_FIRST: Final[tuple[Coding, ...]] = ("br", "zstd", "gzip")
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
 code, .path { font-family: ui-monospace, monospace } h2 { margin-top: 2.5rem }
@@ -28,22 +31,41 @@ body { background: #111; color: #ddd } a { color: #8bf } }
 
 
 class DocumentsResource:
-    """Both are made once: they change with the program and with nothing else."""
+    """Both are made once: they change with the program and with nothing else.
+
+    So are their compressed forms, each when it is wanted for the first time.
+    """
 
     def __init__(self) -> None:
         self._openapi = msgspec.json.encode(openapi_document())
         self._page = _page().encode()
+        self._forms: dict[tuple[bytes, Coding], bytes] = {}
 
-    async def openapi(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
+    async def openapi(self, request: web.Request) -> web.Response:
         """The description for tools."""
-        return web.Response(body=self._openapi, content_type="application/json")
+        return await self._in_form(request, self._openapi, {"Content-Type": "application/json"})
 
-    async def docs(self, request: web.Request) -> web.Response:  # noqa: ARG002 - as above
+    async def docs(self, request: web.Request) -> web.Response:
         """The same for people, without a script and from no other host."""
-        headers = {"Content-Security-Policy": _POLICY}
-        return web.Response(
-            body=self._page, content_type="text/html", charset="utf-8", headers=headers
-        )
+        headers = {
+            "Content-Type": "text/html; charset=utf-8",
+            "Content-Security-Policy": _POLICY,
+        }
+        return await self._in_form(request, self._page, headers)
+
+    async def _in_form(
+        self, request: web.Request, body: bytes, headers: dict[str, str]
+    ) -> web.Response:
+        headers["Vary"] = "Accept-Encoding"
+        coding = coding_for(request.headers.get("Accept-Encoding", ""), _SMALLEST_FIRST)
+        if coding is None:
+            return web.Response(body=body, headers=headers)
+        headers["Content-Encoding"] = coding
+        form = self._forms.get((body, coding))
+        if form is None:
+            form = await asyncio.to_thread(compressed, body, coding, once=True)
+            self._forms[body, coding] = form
+        return web.Response(body=form, headers=headers)
 
 
 def _page() -> str:

@@ -25,7 +25,7 @@ _PREFLIGHT: Final = {
 }
 # Under this name a request has what a handler has to add that begins to answer by itself.
 ANSWER_HEADERS: Final = web.RequestKey("answer_headers", dict[str, str])
-_EXPOSED: Final = "ETag, Location, Retry-After, X-Request-Id"
+_EXPOSED: Final = "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 
 
 class Origins:

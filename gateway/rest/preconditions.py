@@ -12,8 +12,12 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.codings import CODINGS
+
 _TAGS: Final = re.compile(r'\s*(W/)?"([!\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
-_VERSION: Final = re.compile(r"[1-9][0-9]{0,15}")
+# Behind the version stands the coding of a form that was sent compressed: which form it was has no
+# meaning for who changes the resource, nor for who knows it.
+_VERSION: Final = re.compile(rf"([1-9][0-9]{{0,15}})(?:-(?:{'|'.join(CODINGS)}))?")
 
 
 def tag_of(version: int) -> str:
@@ -50,7 +54,7 @@ def _tags_of(header: str) -> list[tuple[bool, int]]:
         found = _TAGS.match(header, position)
         if found is None:
             return []
-        is_version = _VERSION.fullmatch(found[2]) is not None
-        tags.append((found[1] is not None, int(found[2]) if is_version else 0))
+        version = _VERSION.fullmatch(found[2])
+        tags.append((found[1] is not None, 0 if version is None else int(version[1])))
         position = found.end()
     return tags

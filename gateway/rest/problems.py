@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import secrets
-from collections.abc import Awaitable, Callable
+import random
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ from aiohttp import web
 from gateway.broker.contract import BrokerUnavailable
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.rest.access_log import GONE, AccessLog
 from gateway.users.store import StoreUnavailable
 from protocol.refusals import Refusal, Refused
 
@@ -33,8 +35,7 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Server": "paceline",  # and not of which versions it is made
 }
-# What a handler says of a request that is over when its client has gone, as a stream is.
-ENDS_WITH_CLIENT: Final = web.RequestKey("ends_with_client", bool)
+_READING: Final = frozenset({"GET", "HEAD"})  # what may be given up at any point
 _UNAUTHORIZED: Final = 401
 _FIRST_PROBLEM: Final = 400  # below it there are successes and redirects
 _FIRST_BUG: Final = 500
@@ -50,36 +51,69 @@ _REFUSALS_BY_STATUS = {
 class Problems:
     """Answers whatever a handler raises, counts it, and notes what strangers do wrong."""
 
-    def __init__(self, metrics: Metrics, offences: Offences) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        offences: Offences,
+        tell: Callable[[web.Request, MutableMapping[str, str]], None] | None = None,
+        access_log: AccessLog | None = None,
+    ) -> None:
         self._metrics = metrics
         self._offences = offences
+        self._tell = tell  # adds what else there is to say to the headers of any answer
+        self._access_log = access_log
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Turn what `handler` raises into the envelope; what begins is finished, come what may.
 
         A client that goes away in the middle must not leave half of its request done, so handlers
-        are shielded; the polling of Engine.IO has to notice, and so do streams.
+        that change something are shielded; the polling of Engine.IO has to notice, and reading may.
         """
         if request.path == _ENDPOINT:
             return _with_headers(await handler(request))
-        request_id = secrets.token_hex(8)
+        request_id = f"{random.getrandbits(64):016x}"
         # Every line that the handling writes says which request it was for.
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            work = asyncio.ensure_future(handler(request))
-            try:
-                response = await asyncio.shield(work)
-            except asyncio.CancelledError:
-                if request.get(ENDS_WITH_CLIENT):
-                    work.cancel()
-                raise
-            except Exception as error:  # noqa: BLE001 - each kind has its answer
-                response = self._answer_to(error, request, request_id)
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            if self._access_log is None:
+                response = await self._answered(request, handler, request_id)
+            else:
+                response = await self._noted(self._access_log, request, handler, request_id)
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
         if not response.prepared:
-            response.headers["X-Request-Id"] = request_id
+            headers = response.headers
+            headers["X-Request-Id"] = request_id
             _with_headers(response)
             if request.path.startswith(_PRIVATE):
-                response.headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("Cache-Control", "no-store")
+            if self._tell is not None:
+                self._tell(request, headers)
+        return response
+
+    async def _answered(
+        self, request: web.Request, handler: Handler, request_id: str
+    ) -> web.StreamResponse:
+        try:
+            if request.method in _READING:
+                return await handler(request)
+            return await asyncio.shield(asyncio.ensure_future(handler(request)))
+        except Exception as error:  # noqa: BLE001 - each kind has its answer
+            return self._answer_to(error, request, request_id)
+
+    async def _noted(
+        self, log: AccessLog, request: web.Request, handler: Handler, request_id: str
+    ) -> web.StreamResponse:
+        began_seconds, status = time.perf_counter(), GONE
+        try:
+            response = await self._answered(request, handler, request_id)
+            status = response.status
+        except web.HTTPException as redirect:
+            status = redirect.status
+            raise
+        finally:
+            log.note(request, status, time.perf_counter() - began_seconds)
         return response
 
     def _answer_to(

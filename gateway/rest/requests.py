@@ -17,6 +17,8 @@ from protocol.refusals import Refusal, Refused
 BODY_TIMEOUT_SECONDS: Final = 10.0
 JSON: Final = "application/json"
 _is_key: Final = re.compile(IDEMPOTENCY_KEY_PATTERN.strip("^$")).fullmatch
+_IDENTITY: Final = web.RequestKey("identity", Identity)
+_REFUSED: Final = web.RequestKey("refused", Refused)
 MERGE_PATCH: Final = "application/merge-patch+json"  # RFC 7396: what PATCH does here, by its name
 
 
@@ -47,8 +49,32 @@ def idempotency_key_of(request: web.Request) -> str | None:
     return key
 
 
+def identity_known_of(request: web.Request, authenticator: Authenticator) -> Identity | None:
+    """Who is asking, if that is known without a question to anybody; None also for a bad token.
+
+    What is found out is kept for `identity_of`: a token is not looked into twice.
+    """
+    token = bearer_of(request.headers.get("Authorization"))
+    if token is None:
+        return None
+    try:
+        identity = authenticator.identify_now(token)
+    except Refused as refused:
+        request[_REFUSED] = refused
+        return None
+    if identity is not None:
+        request[_IDENTITY] = identity
+    return identity
+
+
 async def identity_of(request: web.Request, authenticator: Authenticator) -> Identity:
     """Who is asking, as its `Authorization` proves; raises `Refused`."""
+    identity: Identity | None = request.get(_IDENTITY)
+    if identity is not None:
+        return identity
+    refused: Refused | None = request.get(_REFUSED)
+    if refused is not None:
+        raise refused
     return await authenticator.identify(bearer_of(request.headers.get("Authorization")))
 
 

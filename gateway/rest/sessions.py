@@ -68,13 +68,13 @@ class SessionsResource:
     async def get_of_user(self, request: web.Request) -> web.Response:
         """The sessions of a user."""
         manager = await check_manager(request, self._authenticator)
-        user = await self._accounts.get(request.match_info["userId"])
+        user = await self._accounts.get_from_store(request.match_info["userId"])
         return await self._shown(manager, user.id)
 
     async def delete_of_user(self, request: web.Request) -> web.Response:
         """End all sessions of a user."""
         await check_manager(request, self._authenticator)
-        user = await self._accounts.get(request.match_info["userId"])
+        user = await self._accounts.get_from_store(request.match_info["userId"])
         await self._sessions.close_all(user.id)
         return web.Response(status=204)
 
@@ -82,7 +82,7 @@ class SessionsResource:
         """Change one's password; one's other sessions end."""
         identity = await identity_of(request, self._authenticator)
         body = body_of(await body_bytes_of(request), OwnPassword)
-        user = await self._accounts.get(identity.subject)
+        user = await self._accounts.get_from_store(identity.subject)
         await self._sessions.change_password(
             user,
             body.current_password,
@@ -96,7 +96,7 @@ class SessionsResource:
         """Give a user a password; all of the user's sessions end."""
         await check_manager(request, self._authenticator)
         body = body_of(await body_bytes_of(request), GivenPassword)
-        user = await self._accounts.get(request.match_info["userId"])
+        user = await self._accounts.get_from_store(request.match_info["userId"])
         await self._sessions.set_password(user, body.new_password)
         return web.Response(status=204)
 

@@ -83,7 +83,6 @@ class StreamingResource:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Stream a room for as long as the client stays."""
-        request[problems.ENDS_WITH_CLIENT] = True
         try:
             return await self._stream(request)
         except (Refused, BrokerUnavailable) as error:

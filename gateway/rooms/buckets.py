@@ -58,6 +58,11 @@ class Bucket:
         self._full_at_seconds = full_at_seconds
         return 0.0
 
+    def left(self, now_seconds: float) -> int:
+        """How many whole units can be taken right now; of no limit there is no such number."""
+        missing_seconds = max(0.0, self._full_at_seconds - now_seconds)
+        return int((self._depth_seconds - missing_seconds) / self._seconds_per_unit)
+
     def rest_seconds(self, now_seconds: float) -> float:
         """How long until it is full; 0.0 when it is."""
         return max(0.0, self._full_at_seconds - now_seconds)
@@ -124,8 +129,12 @@ class Buckets:
 
     def take(self, key: str, cost: float, now_seconds: float) -> float:
         """Take `cost` from the bucket of `key`; as `Bucket.take`."""
+        return self.bucket_of(key, now_seconds).take(cost, now_seconds)
+
+    def bucket_of(self, key: str, now_seconds: float) -> Bucket:
+        """The bucket of `key`, a full one if it is not remembered."""
         bucket = self._ledger.find(key)
         if bucket is None:
             bucket = Bucket(self._allowance)
             self._ledger.put(key, bucket, now_seconds)
-        return bucket.take(cost, now_seconds)
+        return bucket

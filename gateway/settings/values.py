@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from gateway.settings.providers import Provider
 from gateway.settings.urls import is_loopback
+from protocol.paces import PACES
 from protocol.rooms import matches
 
 _KIND_CACHE_ROOMS = 10_000
@@ -26,6 +27,10 @@ Limit = Annotated[int, Meta(ge=1, le=2**40)]
 Seconds = Annotated[float, Meta(gt=0, le=_DAY_SECONDS)]
 SecondsOrNone = Annotated[float, Meta(ge=0, le=30 * _DAY_SECONDS)]
 Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
+# A class of requests, and how many of them in how many seconds: read=1000/10.
+RateLimit = Annotated[
+    str, Meta(pattern=rf"^(all|{'|'.join(PACES)})=(off|[1-9]\d{{0,8}}/[1-9]\d{{0,4}})$")
+]
 
 
 class RoomKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,6 +58,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     port: Port = 8080
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_format: Literal["auto", "console", "json"] = "auto"
+    access_log: bool = False  # a line for each request over HTTP
     redis_url: str | None = None
     ingest: bool = True  # whether the stream <prefix>:ingest is read; only with Redis
     redis_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "paceline"
@@ -92,6 +98,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     # Room for a crowd behind one address (a carrier's NAT) that comes back at once.
     handshakes_per_second_per_address: Amount = 500
     handshakes_burst_per_address: Limit = 2000
+    rate_limits: tuple[RateLimit, ...] = ()  # over HTTP; empty: those of gateway/quotas/policies.py
     messages_per_second_per_identity: Amount = 0  # of all its peers on one worker
     messages_burst_per_identity: Limit = 2000
 

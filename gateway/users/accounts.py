@@ -49,16 +49,17 @@ class Accounts:
         return user
 
     async def get(self, user_id: str) -> User:
-        """The user of that id, perhaps as it was a moment ago on another worker.
+        """The user of that id to be shown, perhaps as it was a moment ago on another worker.
 
-        Raises `Refused` (NOT_FOUND).
+        Nothing may follow from it (`profiles.py`). Raises `Refused` (NOT_FOUND).
         """
-        if self._standings is None or not self._standings.are_up_to_date:
-            return await self._get_fresh(user_id)
-        user = (await self._standings.get(user_id)).user if is_user_id(user_id) else None
-        return _there(user)
+        standings = self._standings
+        if standings is None or not (standings.are_up_to_date or await standings.catch_up()):
+            return await self.get_from_store(user_id)
+        return _there(await standings.profiles.get(user_id) if is_user_id(user_id) else None)
 
-    async def _get_fresh(self, user_id: str) -> User:
+    async def get_from_store(self, user_id: str) -> User:
+        """The user of that id, as it is; raises `Refused` (NOT_FOUND)."""
         return _there(await self._store.find_by_id(user_id) if is_user_id(user_id) else None)
 
     async def page(self, query: UserQuery) -> UserPage:
@@ -78,7 +79,7 @@ class Accounts:
         other fields stay. Raises `Refused` (NOT_FOUND, PRECONDITION_FAILED, CONFLICT, EMAIL_TAKEN).
         """
         for _ in range(_ATTEMPTS):
-            user = await self._get_fresh(user_id)
+            user = await self.get_from_store(user_id)
             if versions is not None and user.version not in versions:
                 raise Refused(Refusal.PRECONDITION_FAILED)
             if changes.version not in {UNSET, user.version}:
@@ -101,7 +102,7 @@ class Accounts:
     ) -> None:
         """Delete a user, if it is of one of these versions (None: of any)."""
         for _ in range(_ATTEMPTS):
-            user = await self._get_fresh(user_id)
+            user = await self.get_from_store(user_id)
             if versions is not None and user.version not in versions:
                 raise Refused(Refusal.PRECONDITION_FAILED)
             try:

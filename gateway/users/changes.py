@@ -15,6 +15,7 @@ from gateway.users.store import StoreUnavailable
 logger = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 0.4  # two looks within the second in which everybody has to know
+_FRESH_SECONDS: Final = 1.0
 _LOOK_BACK: Final = 500  # changes that may have been made while a later one was told already
 _KEPT_SECONDS: Final = 3600.0
 _FORGET_EVERY_SECONDS: Final = 600.0
@@ -55,10 +56,13 @@ class ChangeWatch:
         self._hear = hear
         self._last = 0
         self._seen: set[int] = set()
+        self._is_away = False  # whether the last look has failed
         self._is_in_doubt = True  # whether changes may have passed unseen, or numbers begun anew
         self._looked_at_seconds = float("-inf")
         self._forget_at_seconds = 0.0
         self._watching: asyncio.Task[None] | None = None
+        self._catching_up: asyncio.Task[None] | None = None
+        self._looking = asyncio.Lock()
 
     async def start(self) -> None:
         """Begin to look; a store that is away is looked at again."""
@@ -67,15 +71,30 @@ class ChangeWatch:
 
     async def stop(self) -> None:
         """End; a second call does nothing."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
-            self._watching = None
+        tasks = [task for task in (self._watching, self._catching_up) if task is not None]
+        self._watching = self._catching_up = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def is_up_to_date(self) -> bool:
         """Whether what others have changed more than a second ago is known here."""
-        return time.monotonic() - self._looked_at_seconds < 1.0
+        return time.monotonic() - self._looked_at_seconds < _FRESH_SECONDS
+
+    async def catch_up(self) -> bool:
+        """Look now, once for all who ask meanwhile; whether what is known is of a moment ago.
+
+        A worker that has too little of the processor looks late. To ask the store about each user
+        instead would make that worse. Where the store is away, it is not waited for.
+        """
+        asked_seconds = time.monotonic()
+        if self._is_away:
+            return False
+        if self._catching_up is None or self._catching_up.done():
+            self._catching_up = asyncio.create_task(self._try_to_look())
+        await asyncio.shield(self._catching_up)
+        return asked_seconds - self._looked_at_seconds < _FRESH_SECONDS
 
     def doubt(self) -> None:
         """Tell of the next look that succeeds, whether it has news or not."""
@@ -117,10 +136,13 @@ class ChangeWatch:
             await self._try_to_look()
 
     async def _try_to_look(self) -> None:
-        try:
-            await self.look()
-        except StoreUnavailable:
-            self._is_in_doubt = True
-        except Exception:
-            self._is_in_doubt = True
-            logger.exception("! looking for changes of accounts failed")
+        async with self._looking:
+            try:
+                await self.look()
+            except StoreUnavailable:
+                self._is_in_doubt = self._is_away = True
+            except Exception:
+                self._is_in_doubt = self._is_away = True
+                logger.exception("! looking for changes of accounts failed")
+            else:
+                self._is_away = False

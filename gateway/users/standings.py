@@ -13,6 +13,7 @@ from gateway.identity import Identity, PresentedKey, key_id_of
 from gateway.users.api_key import KeyStore, identity_of_key
 from gateway.users.cache import ENTRIES_LIMIT, Cache
 from gateway.users.changes import ChangeStore, ChangeWatch
+from gateway.users.profiles import Profiles
 from gateway.users.session import SessionStore
 from gateway.users.standing import Standing, check_standing, goodbye_of
 from gateway.users.store import StoreUnavailable, UserStore
@@ -35,12 +36,21 @@ class Standings:
 
     While the store is away a token is believed by what was known before, or else by itself, until
     it expires; whoever came in so is judged when the store is back.
+
+    What is decided here is decided by the store's own word. `profiles` are users for reading, which
+    hear of the same changes.
     """
 
     def __init__(
-        self, users: UserStore, sessions: SessionStore, keys: KeyStore, changes: ChangeStore
+        self,
+        users: UserStore,
+        sessions: SessionStore,
+        keys: KeyStore,
+        changes: ChangeStore,
+        profiles: Profiles | None = None,
     ) -> None:
         self._users = users
+        self.profiles = profiles or Profiles(users.find_by_id)
         self._sessions = sessions
         self._keys = keys
         self._cache: Cache[Standing] = Cache(self._load)
@@ -62,11 +72,16 @@ class Standings:
     async def stop(self) -> None:
         """End; a second call does nothing."""
         await self._watch.stop()
+        await self.profiles.stop()
 
     @property
     def are_up_to_date(self) -> bool:
         """Whether everything that others have changed more than a second ago is known here."""
         return self._watch.is_up_to_date
+
+    async def catch_up(self) -> bool:
+        """Hear of all that others have changed until now; False when that cannot be."""
+        return await self._watch.catch_up()
 
     @property
     def hits(self) -> int:
@@ -77,10 +92,6 @@ class Standings:
     def misses(self) -> int:
         """Questions that went to the store."""
         return self._cache.misses
-
-    async def get(self, subject: str) -> Standing:
-        """How somebody stands; raises `StoreUnavailable`."""
-        return await self._cache.get(subject)
 
     def check_now(self, identity: Identity) -> bool:
         """Whether it is known right now that the token holds; raises `Refused` when it does not.
@@ -179,6 +190,7 @@ class Standings:
     async def _make_count(self, subjects: set[str]) -> None:
         for subject in subjects:
             self._cache.forget(subject)
+        await self.profiles.forget([each for each in subjects if is_user_id(each)])
         await self._judge_peers(subjects)
 
     def _doubt(self, subjects: set[str]) -> None:
@@ -193,6 +205,7 @@ class Standings:
         doubtful = frozenset(self._doubtful)
         if subjects is None:
             self._cache.forget_all()
+            self.profiles.forget_all()
             await self._judge_peers(self._present())
         else:
             await self._make_count(subjects | doubtful)

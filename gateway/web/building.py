@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from gateway.codings import compressed
+
 FOLDER: Final = Path(__file__).resolve().parent
 BUILT: Final = FOLDER / "built"
 REPOSITORY: Final = FOLDER.parents[1]
@@ -49,6 +51,7 @@ def build() -> bool:
         [_BUNDLER, "build", "--logLevel", "warn", str(_PAGE)],
     ):
         _run([str(node), *arguments], REPOSITORY)
+    _write_zstandard_twins(_STAMP.parent)
     _STAMP.write_text(stamp)
     return True
 
@@ -100,6 +103,14 @@ def main(arguments: Sequence[str]) -> int:
             return 1
         sys.stderr.write("The gateway works without it; only / has nothing to show.\n")
     return 0
+
+
+def _write_zstandard_twins(folder: Path) -> None:
+    """Beside the twins that the bundler writes, which knows two codings."""
+    for twin in folder.rglob("*.gz"):
+        path = twin.with_suffix("")
+        zst = path.with_name(f"{path.name}.zst")
+        zst.write_bytes(compressed(path.read_bytes(), "zstd", once=True))
 
 
 def _node_and_npm_fetched() -> tuple[Path, Path]:

@@ -10,10 +10,13 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from gateway.codings import Coding, coding_for
+
 INDEX: Final = "index.html"
 
-# Each file with the suffix is the same content, smaller. The first that a browser takes is sent.
-_TWINS: Final = {"br": ".br", "gzip": ".gz"}
+# Each file with the suffix is the same content, smaller. Of those that a browser takes alike the
+# first is sent.
+_TWINS: Final[dict[Coding, str]] = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 _TYPES: Final = {
     ".css": "text/css",
     ".html": "text/html",
@@ -37,7 +40,8 @@ class BuiltFile(msgspec.Struct, frozen=True):
 
     def response_to(self, request: web.Request, headers: Mapping[str, str]) -> web.Response:
         """The file in the smallest form that the client takes; 304 when it has it already."""
-        coding = _coding_for(request.headers.get("Accept-Encoding", ""), self.bodies)
+        offered = tuple(coding for coding in _TWINS if coding in self.bodies)
+        coding = coding_for(request.headers.get("Accept-Encoding", ""), offered) or "identity"
         # another form of the same content is another representation: RFC 9110, section 8.8.3.3
         tag = self.tag if coding == "identity" else f"{self.tag}-{coding}"
         told = {**headers, "Cache-Control": self.cache_control, "Vary": "Accept-Encoding"}
@@ -62,7 +66,7 @@ def built_files(folder: Path) -> dict[str, BuiltFile]:
 
 
 def _read(path: Path, folder: Path) -> BuiltFile:
-    bodies = {"identity": path.read_bytes()}
+    bodies: dict[str, bytes] = {"identity": path.read_bytes()}
     for coding, suffix in _TWINS.items():
         twin = path.with_name(path.name + suffix)
         if twin.exists():
@@ -74,13 +78,3 @@ def _read(path: Path, folder: Path) -> BuiltFile:
         cache_control=_FOR_EVER if name.startswith(_NAMED_BY_CONTENT) else _ASK_FIRST,
         bodies=bodies,
     )
-
-
-def _coding_for(accepted: str, bodies: Mapping[str, bytes]) -> str:
-    """RFC 9110, section 12.5.3, as far as browsers use it: names, some of them with `q=0`."""
-    wanted = {
-        name.strip().lower()
-        for name, _, weight in (part.partition(";") for part in accepted.split(","))
-        if weight.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    }
-    return next((coding for coding in _TWINS if coding in wanted and coding in bodies), "identity")

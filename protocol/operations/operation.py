@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from protocol.paces import Pace
 from protocol.refusals import Refusal
 
 IF_MATCH: Final = "If-Match"
@@ -42,6 +43,16 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     is_list: bool = False
     pages: type[msgspec.Struct] | None = None
     refusals: tuple[Refusal, ...] = ()
+    limited_as: Pace | None = None  # None: by the method, and strictly where anybody may ask
+
+    @property
+    def pace(self) -> Pace:
+        """The class of requests whose limit it has."""
+        if self.limited_as is not None:
+            return self.limited_as
+        if self.method == "GET":
+            return "read"
+        return "sign-in" if self.access == "anybody" else "write"
 
     @property
     def name(self) -> str:
@@ -53,14 +64,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 NOT_FOUND: Final = (Refusal.NOT_FOUND,)
 CHANGED: Final = (Refusal.NOT_FOUND, Refusal.PRECONDITION_FAILED)
 TAKEN: Final = (*CHANGED, Refusal.EMAIL_TAKEN, Refusal.CONFLICT)
-SLOWED: Final = (Refusal.TOO_FAST,)
 USER: Final = "/api/users/{userId}"
 
 
 def refusals_of(operation: Operation) -> list[Refusal]:
     """Everything that may be answered instead, each once."""
     # Any request may be one that cannot be read: a URL or a header that is too long, for instance.
-    found = [Refusal.UNAVAILABLE, Refusal.MALFORMED, *operation.refusals]
+    found = [Refusal.UNAVAILABLE, Refusal.TOO_FAST, Refusal.MALFORMED, *operation.refusals]
     if operation.access != "anybody":
         found += [Refusal.UNAUTHENTICATED, Refusal.TOKEN_INVALID, Refusal.TOKEN_EXPIRED]
         found.append(Refusal.FORBIDDEN)  # a disabled account may do nothing at all

@@ -36,8 +36,8 @@ ROOMS: Final = (
             Refusal.INVALID_ROOM,
             Refusal.RESERVED_EVENT,
             Refusal.FORBIDDEN,
-            Refusal.TOO_FAST,
         ),
+        limited_as="publish",
     ),
     Operation(
         method="GET",
@@ -47,7 +47,7 @@ ROOMS: Final = (
         parameters=StreamQuery,
         headers=(LAST_EVENT_ID,),
         media_types=(EVENT_STREAM,),
-        refusals=(Refusal.INVALID_ROOM, Refusal.INVALID_CURSOR, Refusal.TOO_FAST),
+        refusals=(Refusal.INVALID_ROOM, Refusal.INVALID_CURSOR),
     ),
     Operation(
         method="GET",
@@ -67,7 +67,6 @@ ROOMS: Final = (
         access="token",
         status=201,
         answer=NewTicket,
-        refusals=(Refusal.TOO_FAST,),
     ),
     Operation(
         method="GET",

@@ -6,7 +6,6 @@ from typing import Final
 
 from protocol.operations.operation import (
     NOT_FOUND,
-    SLOWED,
     USER,
     Operation,
 )
@@ -21,7 +20,8 @@ SESSIONS: Final = (
         access="token",
         body=OwnPassword,
         status=204,
-        refusals=(*NOT_FOUND, *SLOWED),
+        refusals=NOT_FOUND,
+        limited_as="password",
     ),
     Operation(
         method="PUT",
@@ -29,7 +29,8 @@ SESSIONS: Final = (
         summary="Give a user a password; all sessions of the user end.",
         body=GivenPassword,
         status=204,
-        refusals=(*NOT_FOUND, *SLOWED),
+        refusals=NOT_FOUND,
+        limited_as="password",
     ),
     Operation(
         method="GET",
@@ -54,7 +55,7 @@ SESSIONS: Final = (
         body=SignIn,
         status=201,
         answer=Tokens,
-        refusals=(Refusal.CREDENTIALS_WRONG, Refusal.FORBIDDEN, *NOT_FOUND, *SLOWED),
+        refusals=(Refusal.CREDENTIALS_WRONG, Refusal.FORBIDDEN, *NOT_FOUND),
     ),
     Operation(
         method="POST",
@@ -64,6 +65,7 @@ SESSIONS: Final = (
         body=Refresh,
         answer=Tokens,
         refusals=(Refusal.TOKEN_INVALID, Refusal.FORBIDDEN),
+        limited_as="refresh",
     ),
     Operation(
         method="GET",

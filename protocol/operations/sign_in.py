@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocol.operations.operation import NOT_FOUND, SLOWED, Operation
+from protocol.operations.operation import NOT_FOUND, Operation
 from protocol.refusals import Refusal
 from protocol.sessions import Tokens
 from protocol.sign_in import Exchange, ProviderView, SignInAnswer, SignInStart
@@ -25,7 +25,7 @@ SIGN_IN: Final = (
         access="anybody",
         parameters=SignInStart,
         status=302,
-        refusals=(*NOT_FOUND, *SLOWED),
+        refusals=NOT_FOUND,
     ),
     Operation(
         method="GET",
@@ -40,7 +40,6 @@ SIGN_IN: Final = (
             Refusal.EMAIL_TAKEN,
             Refusal.CONFLICT,
             *NOT_FOUND,
-            *SLOWED,
         ),
     ),
     Operation(
@@ -50,7 +49,7 @@ SIGN_IN: Final = (
         access="anybody",
         parameters=SignInStart,
         status=302,
-        refusals=(*NOT_FOUND, *SLOWED),
+        refusals=NOT_FOUND,
     ),
     Operation(
         method="POST",

@@ -66,6 +66,18 @@ def test_a_labelled_count_adds_amounts() -> None:
     assert counts == {"a": 4, "other": 0}
 
 
+def test_a_histogram_counts_what_took_no_longer_than_each_bound() -> None:
+    metrics = Metrics()
+    for elapsed_us in (100, 500, 4000, 99_000_000):
+        metrics.user_read_seconds["store"].note(elapsed_us)
+    samples = samples_of(metrics)
+    assert samples["paceline_user_read_seconds_bucket['0.0005', 'store']"] == 2
+    assert samples["paceline_user_read_seconds_bucket['0.005', 'store']"] == 3
+    assert samples["paceline_user_read_seconds_bucket['+Inf', 'store']"] == 4
+    assert samples["paceline_user_read_seconds_count['store']"] == 4
+    assert samples["paceline_user_read_seconds_sum['store']"] == pytest.approx(99.0046)
+
+
 def test_a_gauge_is_asked_when_it_is_read() -> None:
     metrics = Metrics()
     peers: list[str] = []
@@ -97,6 +109,10 @@ def test_counters_are_counters_and_gauges_are_gauges() -> None:
         "paceline_ingested": "counter",
         "paceline_turned_away": "counter",
         "paceline_handovers": "counter",
+        "paceline_user_reads": "counter",
+        "paceline_user_read_seconds": "histogram",
+        "paceline_rate_limited": "counter",
+        "paceline_quota_questions": "counter",
         "paceline_sent_bytes": "counter",
         "paceline_log_lines_dropped": "counter",
         "paceline_delivery_seconds": "histogram",

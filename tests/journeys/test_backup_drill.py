@@ -65,6 +65,7 @@ def command(url: str, *words: str) -> str:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(REPOSITORY),
             "PACELINE_ENV": "development",
+            "PACELINE_RATE_LIMITS": "all=off",
             "DATABASE_URL": url,
         },
         capture_output=True,
@@ -88,7 +89,11 @@ async def test_what_is_restored_is_a_moment_of_the_original(
         for kind, name in ((origin, "origin"), (target, "target"))
     ]
     await (await opened(urls[0])).stop()
-    settings = {"PACELINE_ENV": "production", "PACELINE_JWT_SECRET": SECRET}
+    settings = {
+        "PACELINE_ENV": "production",
+        "PACELINE_JWT_SECRET": SECRET,
+        "PACELINE_RATE_LIMITS": "all=off",
+    }
     here = await asyncio.to_thread(start_gateway, **settings, DATABASE_URL=urls[0])
     file = str(tmp_path / "users.backup")
 

@@ -57,6 +57,7 @@ async def place(
             start_gateway,
             PACELINE_ENV="production",
             PACELINE_JWT_SECRET=SECRET,
+            PACELINE_RATE_LIMITS="all=off",
             PACELINE_MESSAGES_PER_SECOND_PER_PEER="0",
             DATABASE_URL=url.replace(str(postgres_server.port), str(relay.port)),
         )

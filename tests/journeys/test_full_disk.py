@@ -61,6 +61,7 @@ def url(disk: Path) -> Iterator[str]:
                 "PYTHONPATH": str(REPOSITORY),
                 "PACELINE_ENV": "production",
                 "PACELINE_JWT_SECRET": SECRET,
+                "PACELINE_RATE_LIMITS": "all=off",
                 "PACELINE_DRAIN_NOTICE_SECONDS": "0",
                 "PACELINE_RUN_DIRECTORY": str(disk.parent / "run"),
                 "DATABASE_URL": f"sqlite:///{disk}/users.db",

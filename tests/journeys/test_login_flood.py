@@ -36,6 +36,7 @@ def gateway_of(start_gateway: StartGateway, folder: Path, **settings: str) -> Ga
     return start_gateway(
         PACELINE_ENV="production",
         PACELINE_JWT_SECRET=SECRET,
+        PACELINE_RATE_LIMITS="all=off",
         PACELINE_MESSAGES_PER_SECOND_PER_PEER="0",
         DATABASE_URL=f"sqlite:///{folder}/users.db",
         **settings,

@@ -105,6 +105,7 @@ async def office(
     settings = {
         "PACELINE_ENV": "production",
         "PACELINE_JWT_SECRET": SECRET,
+        "PACELINE_RATE_LIMITS": "all=off",
         "DATABASE_URL": url,
         "REDIS_URL": redis_url,
     }

@@ -30,6 +30,7 @@ from gateway.broker.redis.reads import Reads
 from gateway.broker.redis.rooms import SCRIPTS, RedisRooms
 from gateway.redis.client import Redis, redis_of
 from gateway.redis.errors import RedisAway, RedisRefused
+from gateway.redis.scripts import Script
 from gateway.redis.shard import Shard
 from gateway.redis.subscriber import Message
 from gateway.rooms.publication import Draft, Receipt, draft_of_event
@@ -49,7 +50,7 @@ class RedisBroker:
     """One worker's access to the rooms in Redis.
 
     `redis` is for whoever else needs Redis in this process: `start` connects it, `stop` ends it.
-    `intercom` hears on the same connections.
+    `scripts` are theirs. `intercom` hears on the same connections.
     """
 
     def __init__(  # noqa: PLR0913 - where, what kind of rooms, and how this worker is called
@@ -59,6 +60,7 @@ class RedisBroker:
         *,
         prefix: str = "paceline",
         worker_id: str | None = None,
+        scripts: Sequence[Script] = (),
         expire_every_seconds: float = EXPIRE_EVERY_SECONDS,
         audit_every_seconds: float = AUDIT_EVERY_SECONDS,
         alive_seconds: float = ALIVE_SECONDS,
@@ -66,8 +68,8 @@ class RedisBroker:
         self._kind_of = kind_of
         self._rooms = RedisRooms(kind_of, prefix)
         worker_id = worker_id or secrets.token_urlsafe(6)
-        scripts = (*SCRIPTS, *sessions.SCRIPTS)
-        self.redis: Redis = redis_of(address, scripts, f"{prefix}:beat:{worker_id}", self)
+        known = (*SCRIPTS, *sessions.SCRIPTS, *scripts)
+        self.redis: Redis = redis_of(address, known, f"{prefix}:beat:{worker_id}", self)
         self.intercom = RedisIntercom(self.redis, worker_id, prefix)
         self._reads = Reads(self.redis, self._rooms)
         self._publisher = Publisher(self.redis, self._rooms)
@@ -83,6 +85,8 @@ class RedisBroker:
         )
         self._expire_every_seconds = expire_every_seconds
         self._audit_every_seconds = audit_every_seconds
+        # Who else wants to know that a server takes commands again, perhaps another one.
+        self.when_back: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopped = False
 
@@ -194,6 +198,8 @@ class RedisBroker:
 
     def commands_up(self, shard: Shard) -> None:
         """Count members in again: another server may be there, or the same with less in it."""
+        for hear in self.when_back:
+            hear()
         self._keep(asyncio.create_task(self._enter_again(shard)))
 
     def moved(self) -> None:

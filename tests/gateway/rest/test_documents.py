@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from protocol.openapi import openapi_document
 from protocol.operations import OPERATIONS
 from tests.gateway.rest.conftest import PRODUCTION, Door, OpenDoor
@@ -29,3 +31,16 @@ async def test_the_page_has_every_operation_and_needs_nobody_else(door: Door) ->
     assert "//" not in page.replace("</", "")
     for operation in OPERATIONS:
         assert operation.summary.replace("'", "&#x27;") in page
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
+async def test_they_are_sent_in_the_smallest_form_that_is_wanted(door: Door, path: str) -> None:
+    lengths, bodies = {}, set()
+    for coding in ("identity", "gzip", "br"):
+        async with door.client.get(path, headers={"Accept-Encoding": coding}) as response:
+            lengths[coding] = int(response.headers["Content-Length"])
+            assert response.headers.get("Content-Encoding", "identity") == coding
+            assert response.headers["Vary"] == "Accept-Encoding"
+            bodies.add(await response.read())
+    assert len(bodies) == 1
+    assert lengths["br"] < lengths["gzip"] < lengths["identity"] / 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 from collections.abc import Callable
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from yarl import URL
 
 from gateway.broker.contract import BrokerUnavailable, Settle
 from gateway.broker.memory import MemoryBroker
+from gateway.codings import CODINGS, Coding, compressed
 from gateway.identity import Role
 from gateway.rest import requests
 from gateway.rooms.publication import Draft
@@ -282,7 +282,7 @@ async def test_a_body_that_does_not_say_it_is_json_is_refused(
     assert (status, answer["error"]["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
 async def test_a_body_that_is_not_in_its_encoding_is_refused(door: Door, encoding: str) -> None:
     content = b"no compressed data at all"
     assert door.client.port is not None
@@ -301,10 +301,12 @@ async def test_a_body_that_is_not_in_its_encoding_is_refused(door: Door, encodin
     assert door.metrics.refusals["MALFORMED"] == 1
 
 
-async def test_a_small_body_that_unfolds_into_a_large_one_is_too_large(door: Door) -> None:
-    bomb = gzip.compress(b" " * 10_000_000)
-
-    status, answer = await door.post("paris", bomb, {"Content-Encoding": "gzip"})
+@pytest.mark.parametrize("coding", CODINGS)
+async def test_a_small_body_that_unfolds_into_a_large_one_is_too_large(
+    door: Door, coding: Coding
+) -> None:
+    bomb = compressed(b" " * 10_000_000, coding)
+    status, answer = await door.post("paris", bomb, {"Content-Encoding": coding})
 
     assert (status, answer["error"]["code"]) == (413, "TOO_LARGE")
 

@@ -197,3 +197,41 @@ async def test_it_looks_by_itself_and_knows_whether_it_is_up_to_date() -> None:
 
 async def _fails(_subjects: set[str] | None) -> None:
     raise StoreUnavailable
+
+
+class LateChanges(StagedChanges):
+    """A store that counts its questions, and answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def after(self, number: int) -> Sequence[Change]:
+        self.asked += 1
+        await self.gate.wait()
+        return await super().after(number)
+
+
+async def test_who_asks_a_worker_that_is_late_has_it_look_once_for_all() -> None:
+    staged = LateChanges()
+    listener = Listener(staged)
+    await listener.watch.look()
+    asked = staged.asked
+
+    assert await asyncio.gather(*(listener.watch.catch_up() for _ in range(50))) == [True] * 50
+    assert staged.asked == asked + 1
+    await listener.watch.stop()
+
+
+async def test_a_store_that_is_away_is_not_waited_for() -> None:
+    staged = LateChanges()
+    staged.is_away = True
+    listener = Listener(staged)
+    assert not await listener.watch.catch_up()
+
+    staged.gate.clear()
+    async with asyncio.timeout(15):
+        assert not await listener.watch.catch_up()
+    await listener.watch.stop()

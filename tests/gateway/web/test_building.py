@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from backports import zstd
 
 from gateway.web import building
 from gateway.web.building import CannotBuild
@@ -115,3 +116,16 @@ def test_a_failure_is_told_with_its_reason_and_leaves_no_stamp(
     assert told.count("registry not reached") == 2
     assert "The gateway works without it" in told
     assert not (clone / "built" / ".stamp").exists()
+
+
+def test_what_has_a_compressed_twin_gets_one_in_zstandard_too(tmp_path: Path) -> None:
+    folder = tmp_path / "assets"
+    folder.mkdir()
+    (folder / "main.js").write_bytes(b"content " * 1000)
+    (folder / "main.js.gz").write_bytes(b"the bundler's")
+    (folder / "short.js").write_bytes(b"short")
+
+    building._write_zstandard_twins(tmp_path)  # noqa: SLF001 - a whole build takes Node
+
+    assert zstd.decompress((folder / "main.js.zst").read_bytes()) == b"content " * 1000
+    assert not (folder / "short.js.zst").exists()

@@ -41,6 +41,7 @@ def test_a_folder_that_is_not_there_has_no_files(tmp_path: Path) -> None:
         ("gzip", "gzip"),
         ("gzip, deflate, br, zstd", "br"),
         ("br;q=0, gzip;q=0.5", "gzip"),
+        ("br;q=0.5, gzip;q=0.8", "gzip"),
         ("br; q=0, gzip; q=0", None),
     ],
 )

@@ -14,7 +14,7 @@ def paths_of(**environ: str) -> set[str]:
 
 @pytest.mark.parametrize("streets", [{}, {"PACELINE_MAP_PMTILES": "https://a.example/c.pmtiles"}])
 def test_streets_from_elsewhere_have_no_url_here(streets: dict[str, str]) -> None:
-    assert paths_of(**streets) == {"/", "/map.json", "/icon.svg", "/assets/{name}"}
+    assert paths_of(**streets) == {"/", "/ops", "/map.json", "/icon.svg", "/assets/{name}"}
 
 
 def test_streets_in_a_file_here_have_one(tmp_path: Path) -> None:
