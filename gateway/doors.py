@@ -30,6 +30,7 @@ from gateway.rest.snapshots import SnapshotsResource
 from gateway.rest.streaming import StreamingResource
 from gateway.rest.streams import Streams
 from gateway.rest.tickets import Tickets
+from gateway.rest.trackers import TrackersResource
 from gateway.rest.users import UsersResource
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
@@ -155,6 +156,9 @@ def _resources_of(parts: Parts, health: HealthResource) -> Resources:
             Tickets(parts.between.lockers, authenticator),
             parts.pacing,
             parts.metrics,
+        ),
+        trackers=TrackersResource(
+            parts.hub, authenticator, parts.pacing, parts.metrics, parts.offences
         ),
         members=MembersResource(parts.hub, authenticator, parts.removals),
         users=UsersResource(people.accounts, authenticator),

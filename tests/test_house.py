@@ -49,7 +49,10 @@ TESTED_ELSEWHERE = {
     "protocol/operations/keys.py": "rows; test_table.py and test_routes.py go through all of them",
     "protocol/operations/rooms.py": "the same",
     "protocol/operations/sessions.py": "the same",
+    "protocol/operations/trackers.py": "the same",
     "protocol/operations/users.py": "the same",
+    "protocol/trackers/report.py": "an answer; the tests of gateway/rest/trackers.py look at it",
+    "gateway/rest/publishing.py": "test_events.py and test_trackers.py publish through it",
 }
 
 

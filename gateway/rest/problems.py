@@ -32,7 +32,10 @@ HEADERS: Final = {
 }
 # What a handler says of a request that is over when its client has gone, as a stream is.
 ENDS_WITH_CLIENT: Final = web.RequestKey("ends_with_client", bool)
+# What a handler says of how to authenticate, where it is not with a token.
+CHALLENGE: Final = web.RequestKey("challenge", str)
 _UNAUTHORIZED: Final = 401
+_BEARER: Final = "Bearer"
 _FIRST_PROBLEM: Final = 400  # below it there are successes and redirects
 
 _REFUSALS_BY_STATUS = {
@@ -85,7 +88,7 @@ class Problems:
         match error:
             case Refused():
                 self._note(error, request)
-                return refusal_response(error)
+                return refusal_response(error, request.get(CHALLENGE, _BEARER))
             case BrokerUnavailable() | StoreUnavailable():
                 return refusal_response(self._counted(not_now(error)))
             case web.HTTPException() if error.status < _FIRST_PROBLEM:
@@ -121,13 +124,13 @@ def not_now(unavailable: BrokerUnavailable | StoreUnavailable) -> Refused:
     return Refused(Refusal.UNAVAILABLE, retry_after_ms=unavailable.retry_after_ms)
 
 
-def refusal_response(refused: Refused) -> web.Response:
+def refusal_response(refused: Refused, challenge: str = _BEARER) -> web.Response:
     """The envelope of a refusal."""
     response = json_response({"error": refused.body()}, refused.refusal.status)
     if refused.retry_after_ms is not None:
         response.headers["Retry-After"] = str(math.ceil(refused.retry_after_ms / 1000))
     if refused.refusal.status == _UNAUTHORIZED:  # RFC 9110, section 15.5.2, asks for it
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers["WWW-Authenticate"] = challenge
     return response
 
 

@@ -41,6 +41,7 @@ from gateway.rest.snapshots import SnapshotsResource
 from gateway.rest.streaming import StreamingResource
 from gateway.rest.streams import Streams
 from gateway.rest.tickets import Tickets
+from gateway.rest.trackers import TrackersResource
 from gateway.rest.users import UsersResource
 from gateway.rooms.pacing import Pacing
 from gateway.rooms.publication import Publication
@@ -166,7 +167,8 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         await database.start()
         started.extend([hub, other_worker, database])
         health = HealthResource(broker, database, metrics)
-        problems = Problems(metrics, Offences())
+        offences = Offences()
+        problems = Problems(metrics, offences)
         app = web.Application(
             middlewares=[Origins(settings.allowed_origins).answer, problems.answer],
             client_max_size=settings.body_limit_bytes,
@@ -206,6 +208,7 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
                 Pacing(settings),
                 metrics,
             ),
+            trackers=TrackersResource(hub, authenticator, Pacing(settings), metrics, offences),
             members=MembersResource(hub, authenticator, Removals(hub, MemoryIntercom({}))),
             users=UsersResource(accounts, authenticator),
             me=MeResource(accounts, authenticator),
