@@ -23,7 +23,7 @@ _RANGES: Final = {
     "heading": (0.0, 360.0),  # degrees
     "altitude": (-500.0, 9000.0),  # meters
     "horizontal_accuracy": (0.0, 1_000_000.0),  # meters
-    "current_fuel_percent": (0.0, 1.0),  # the battery, which moves the bike's news
+    "current_fuel_percent": (0.0, 1.0),  # of the phone, which is all that is known of the bike's
 }
 _DIGITS: Final = 3
 
