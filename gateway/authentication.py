@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +21,7 @@ from gateway.identity import (
     is_api_key,
     key_id_of,
     presented_key,
+    presented_tracker,
 )
 from gateway.jwks import JwksCache
 from gateway.users.api_key import unknown_key
@@ -100,6 +103,11 @@ class Authenticator:
             await self._standings.check(identity)
         return identity
 
+    async def identify_tracker(self, code: str) -> Identity:
+        """Who reports with a tracker code, which is good for nothing else. Raises `Refused`."""
+        presented = presented_tracker(code)
+        return self._identity_of_key_now(presented) or await self._identity_of_key(presented)
+
     async def check(self, identity: Identity) -> None:
         """Raise `Refused` when what was proved a moment ago does not hold any more."""
         expires = identity.expires_at_seconds
@@ -161,3 +169,15 @@ def bearer_of(authorization: str | None) -> str | None:
     """The token in an `Authorization: Bearer` header."""
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def password_of(authorization: str | None) -> str | None:
+    """The password in an `Authorization: Basic` header (RFC 7617), whoever the user may be."""
+    scheme, _, credentials = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        text = base64.b64decode(credentials.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    return text.partition(":")[2] or None

@@ -37,6 +37,7 @@ from gateway.rest.streaming import StreamingResource
 from gateway.rest.streams import Streams
 from gateway.rest.tickets import Tickets
 from gateway.rest.tracing import Tracing
+from gateway.rest.trackers import TrackersResource
 from gateway.rest.users import UsersResource
 from gateway.rest.workers import WorkersResource
 from gateway.rooms.pacing import Pacing
@@ -199,6 +200,9 @@ def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource
             Tickets(parts.between.lockers, authenticator),
             parts.pacing,
             parts.metrics,
+        ),
+        trackers=TrackersResource(
+            parts.hub, authenticator, parts.pacing, parts.metrics, parts.offences
         ),
         members=MembersResource(parts.hub, authenticator, parts.removals),
         users=UsersResource(people.accounts, authenticator),

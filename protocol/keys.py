@@ -37,7 +37,10 @@ class KeyBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
 
 
 class NewKey(KeyBody, frozen=True, kw_only=True):
-    """What makes a key: it may do what it is given and nothing else."""
+    """What makes a key: it may do what it is given and nothing else.
+
+    With `tracker` it is a tracker code: one room to publish into, and none to join.
+    """
 
     schema_rules: ClassVar[dict[str, Any]] = {
         "anyOf": [
@@ -49,6 +52,7 @@ class NewKey(KeyBody, frozen=True, kw_only=True):
     name: KeyName
     join: Patterns = ()
     publish: Patterns = ()
+    tracker: bool = False
     expires_in_seconds: Annotated[int, Meta(ge=1, le=LIFETIME_MOST_SECONDS)] | None = None
 
 
@@ -63,6 +67,7 @@ class KeyView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     id: str
     name: str
+    tracker: bool
     join: tuple[str, ...]
     publish: tuple[str, ...]
     created_at: dt.datetime

@@ -63,7 +63,12 @@ def openapi_document() -> Document:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "An access token, or an API key.",
-                }
+                },
+                "basic": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "Any user; the password is a tracker code or an API key.",
+                },
             },
         },
     }
@@ -83,7 +88,7 @@ def _operation(operation: Operation, schemas: Document) -> Document:
         "operationId": operation.name,
         "summary": operation.summary,
         "tags": [operation.path.split("/")[2]],
-        "security": [] if operation.access == "anybody" else [{"bearer": []}],
+        "security": _security(operation),
         "parameters": [*_path_parameters(operation), *_parameters(operation, schemas)],
         "responses": _responses(operation),
     }
@@ -96,6 +101,12 @@ def _operation(operation: Operation, schemas: Document) -> Document:
             },
         }
     return described
+
+
+def _security(operation: Operation) -> list[Document]:
+    if operation.access == "anybody":
+        return []
+    return [{"basic": []}] if operation.access == "basic" else [{"bearer": []}]
 
 
 def _path_parameters(operation: Operation) -> list[Document]:
@@ -170,6 +181,8 @@ def _responses(operation: Operation) -> Document:
     }
     if operation.answer is not None:
         content[JSON] = {"schema": _envelope(operation)}
+    if operation.is_bare:
+        content[JSON] = {"schema": {"type": "array", "maxItems": 0}}
     if content:
         done["content"] = content
     responses = {str(operation.status): done}

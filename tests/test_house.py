@@ -58,12 +58,15 @@ TESTED_ELSEWHERE = {
     "protocol/operations/keys.py": "rows; test_table.py and test_routes.py go through all of them",
     "protocol/operations/rooms.py": "the same",
     "protocol/operations/sessions.py": "the same",
+    "protocol/operations/trackers.py": "the same",
     "protocol/operations/sign_in.py": "the same",
     "protocol/operations/users.py": "the same",
     "protocol/operations/workers.py": "the same",
     "protocol/workers.py": "bodies of answers alone; test_workers.py of the resource reads them",
     "gateway/reports/report.py": "two shapes; test_gathering.py sends them from worker to worker",
     "gateway/operations.py": "wiring; test_watchers.py and the page's journey go through all of it",
+    "protocol/trackers/report.py": "an answer; the tests of gateway/rest/trackers.py look at it",
+    "gateway/rest/publishing.py": "test_events.py and test_trackers.py publish through it",
 }
 
 

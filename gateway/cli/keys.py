@@ -30,6 +30,11 @@ def add_to(commands: Commands) -> None:
     create.add_argument("--join", action="append", metavar="PATTERN", help="rooms it may join")
     create.add_argument("--publish", action="append", metavar="PATTERN", help="and publish into")
     create.add_argument(
+        "--tracker",
+        action="store_true",
+        help="make a tracker code: a phone reports one bike into one room with it",
+    )
+    create.add_argument(
         "--expires-in",
         type=int,
         metavar="SECONDS",
@@ -61,6 +66,7 @@ def _create(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
         "name": namespace.name,
         "join": namespace.join or [],
         "publish": namespace.publish or [],
+        "tracker": namespace.tracker,
         "expiresInSeconds": namespace.expires_in,
     }
     body = body_of(msgspec.json.encode(given), NewKey)
@@ -99,7 +105,7 @@ def _revoke(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _line_of(key: ApiKey) -> str:
     view = key.view()
-    parts = [key.id, key.name]
+    parts = [key.id, key.name, *(["tracker"] if key.is_tracker else [])]
     parts += [f"join {pattern}" for pattern in key.join]
     parts += [f"publish {pattern}" for pattern in key.publish]
     parts.append("never used" if view.used_at is None else f"used {view.used_at:%Y-%m-%d %H:%M}")

@@ -3,6 +3,10 @@
 `pcl_<id>_<secret><check>`: a prefix by which scanners know what they have found, an id to look it
 up by, 190 random bits, and a check that tells a typing error from a key without asking anybody.
 What is kept of a key is its SHA-256: nobody guesses that much, so no slow hash is needed.
+
+A tracker code, `pct_<id>_<secret><check>`, is a key for phones whose programs can send it in a URL
+alone. It is good where trackers report and nowhere else: neither its prefix nor its longer id fits
+a key, and the hash is one of the whole text.
 """
 
 from __future__ import annotations
@@ -18,17 +22,28 @@ import msgspec
 from protocol.refusals import Refusal, Refused
 
 PREFIX: Final = "pcl_"
+TRACKER_PREFIX: Final = "pct_"
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_CHARACTERS: Final = 12
+_TRACKER_ID_CHARACTERS: Final = 16
 _SECRET_CHARACTERS: Final = 32
 _CHECK_CHARACTERS: Final = 6  # 32 bits
 _SUBJECT_PREFIX: Final = "key:"
-_SHAPE: Final = re.compile(
-    rf"{PREFIX}([0-9A-Za-z]{{{_ID_CHARACTERS}}})_"
-    rf"[0-9A-Za-z]{{{_SECRET_CHARACTERS}}}([0-9A-Za-z]{{{_CHECK_CHARACTERS}}})",
-    re.ASCII,
+_ID: Final = re.compile(
+    rf"[0-9A-Za-z]{{{_ID_CHARACTERS}}}|[0-9A-Za-z]{{{_TRACKER_ID_CHARACTERS}}}", re.ASCII
 )
-_ID: Final = re.compile(rf"[0-9A-Za-z]{{{_ID_CHARACTERS}}}", re.ASCII)
+
+
+def _shape_of(prefix: str, id_characters: int) -> re.Pattern[str]:
+    return re.compile(
+        rf"{prefix}([0-9A-Za-z]{{{id_characters}}})_"
+        rf"[0-9A-Za-z]{{{_SECRET_CHARACTERS}}}([0-9A-Za-z]{{{_CHECK_CHARACTERS}}})",
+        re.ASCII,
+    )
+
+
+_KEY: Final = _shape_of(PREFIX, _ID_CHARACTERS)
+_TRACKER: Final = _shape_of(TRACKER_PREFIX, _TRACKER_ID_CHARACTERS)
 
 
 class PresentedKey(msgspec.Struct, frozen=True):
@@ -43,16 +58,23 @@ class PresentedKey(msgspec.Struct, frozen=True):
         return subject_of_key(self.id)
 
 
-def new_key_id(choose: Callable[[str], str]) -> str:
+def new_key_id(choose: Callable[[str], str], *, is_tracker: bool = False) -> str:
     """An id; `choose` takes one character out of a text, by chance that nobody can foresee."""
-    return "".join(choose(_ALPHABET) for _ in range(_ID_CHARACTERS))
+    characters = _TRACKER_ID_CHARACTERS if is_tracker else _ID_CHARACTERS
+    return "".join(choose(_ALPHABET) for _ in range(characters))
 
 
 def new_key_text(key_id: str, choose: Callable[[str], str]) -> str:
-    """A key with a new secret."""
+    """A key, or a tracker code if the id is of one, with a new secret."""
     secret = "".join(choose(_ALPHABET) for _ in range(_SECRET_CHARACTERS))
-    body = f"{PREFIX}{key_id}_{secret}"
+    prefix = TRACKER_PREFIX if is_tracker_id(key_id) else PREFIX
+    body = f"{prefix}{key_id}_{secret}"
     return body + _check_of(body)
+
+
+def is_tracker_id(key_id: str) -> bool:
+    """Whether the id is of a tracker code and not of a key."""
+    return len(key_id) == _TRACKER_ID_CHARACTERS
 
 
 def is_api_key(text: str) -> bool:
@@ -60,11 +82,25 @@ def is_api_key(text: str) -> bool:
     return text.startswith(PREFIX)
 
 
+def is_tracker_code(text: str) -> bool:
+    """Whether it is meant as a tracker code."""
+    return text.startswith(TRACKER_PREFIX)
+
+
 def presented_key(text: str) -> PresentedKey:
     """What the text claims; raises `Refused` (TOKEN_INVALID) when nobody can have been given it."""
-    found = _SHAPE.fullmatch(text)
+    return _presented(text, _KEY, "The API key is not whole, or mistyped.")
+
+
+def presented_tracker(text: str) -> PresentedKey:
+    """The same of a tracker code."""
+    return _presented(text, _TRACKER, "The tracker code is not whole, or mistyped.")
+
+
+def _presented(text: str, shape: re.Pattern[str], complaint: str) -> PresentedKey:
+    found = shape.fullmatch(text)
     if found is None or _check_of(text[:-_CHECK_CHARACTERS]) != found[2]:
-        raise Refused(Refusal.TOKEN_INVALID, "The API key is not whole, or mistyped.")
+        raise Refused(Refusal.TOKEN_INVALID, complaint)
     return PresentedKey(found[1], digest_of(text))
 
 

@@ -60,6 +60,7 @@ class Identity(msgspec.Struct, frozen=True):
     is_anonymous: bool = False  # proved by nothing, which is enough in development alone
     session_id: str | None = None  # of somebody who signed in here
     key_digest: str | None = None  # of a backend that has shown an API key
+    key_name: str | None = None  # which was given to that key
 
     def may(self, permission: Permission) -> bool:
         """Whether the role as such has `permission`; `grants` may still narrow it to rooms."""

@@ -25,7 +25,7 @@ _DOTTED = re.compile(r"(?<![\w-])[\w-]++(?:\.[\w-]*+){2,}+", re.ASCII)
 _IN_TEXT = (
     (re.compile(r"://[^/?#\s]*@"), f"://{REDACTED}@"),
     (re.compile(r"\b(bearer)\s+[^\s,;\"']+", re.IGNORECASE), rf"\1 {REDACTED}"),
-    (re.compile(r"\bpcl_[0-9A-Za-z]+_[0-9A-Za-z]+"), REDACTED),  # an API key
+    (re.compile(r"\bpc[lt]_[0-9A-Za-z]+_[0-9A-Za-z]+"), REDACTED),  # an API key, a tracker code
     # In a query string, in JSON, in the repr of a dictionary.
     (
         re.compile(

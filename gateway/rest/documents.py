@@ -101,6 +101,7 @@ def _row(operation: Operation) -> str:
 _WHOM: Final = {
     "anybody": "anybody",
     "token": "everybody with a token",
+    "basic": "whoever has a tracker code or an API key",
     "operator": "operators",
     "admin": "administrators",
 }

@@ -12,11 +12,12 @@ from aiohttp import web
 from msgspec import Raw
 
 from gateway.authentication import Authenticator
-from gateway.broker.contract import BrokerUnavailable, settle_into
+from gateway.broker.contract import BrokerUnavailable
 from gateway.hub import Hub
 from gateway.identity import Identity
 from gateway.metrics import Metrics
 from gateway.rest.problems import json_response, not_now
+from gateway.rest.publishing import publish
 from gateway.rest.requests import JSON, body_bytes_of, idempotency_key_of, identity_of
 from gateway.rooms.publication import Outcome, Receipt
 from protocol import cloudevents, codec, events
@@ -90,20 +91,7 @@ class EventsResource:
     ) -> Receipt:
         item = read(raw)
         key = item.idempotency_key or key
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        settle = settle_into(future)
-        event = _event_of(item, room, key)
-        if isinstance(event, events.BikeUpdate):
-            self._hub.publish_update(identity, event, None, settle)
-        else:
-            self._hub.publish_event(identity, event, None, settle)
-        try:
-            receipt = await future
-        except BrokerUnavailable:
-            self._metrics.publications.add("unavailable")
-            raise
-        self._metrics.note_publication(receipt.outcome.label)
-        return receipt
+        return await publish(self._hub, self._metrics, identity, _event_of(item, room, key))
 
 
 def _items_of(body: bytes) -> list[Raw]:

@@ -36,7 +36,10 @@ HEADERS: Final = {
     "Server": "paceline",  # and not of which versions it is made
 }
 _READING: Final = frozenset({"GET", "HEAD"})  # what may be given up at any point
+# What a handler says of how to authenticate, where it is not with a token.
+CHALLENGE: Final = web.RequestKey("challenge", str)
 _UNAUTHORIZED: Final = 401
+_BEARER: Final = "Bearer"
 _FIRST_PROBLEM: Final = 400  # below it there are successes and redirects
 _FIRST_BUG: Final = 500
 
@@ -122,7 +125,7 @@ class Problems:
         match error:
             case Refused():
                 self._note(error, request)
-                return refusal_response(error)
+                return refusal_response(error, request.get(CHALLENGE, _BEARER))
             case BrokerUnavailable() | StoreUnavailable():
                 return refusal_response(self._counted(not_now(error)))
             case web.HTTPException() if error.status < _FIRST_PROBLEM:
@@ -166,13 +169,13 @@ def not_now(unavailable: BrokerUnavailable | StoreUnavailable) -> Refused:
     return Refused(Refusal.UNAVAILABLE, retry_after_ms=unavailable.retry_after_ms)
 
 
-def refusal_response(refused: Refused) -> web.Response:
+def refusal_response(refused: Refused, challenge: str = _BEARER) -> web.Response:
     """The envelope of a refusal."""
     response = json_response({"error": refused.body()}, refused.refusal.status)
     if refused.retry_after_ms is not None:
         response.headers["Retry-After"] = str(math.ceil(refused.retry_after_ms / 1000))
     if refused.refusal.status == _UNAUTHORIZED:  # RFC 9110, section 15.5.2, asks for it
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers["WWW-Authenticate"] = challenge
     return response
 
 

@@ -15,6 +15,7 @@ from gateway.rest.sessions import SessionsResource
 from gateway.rest.sign_in import SignInResource
 from gateway.rest.snapshots import SnapshotsResource
 from gateway.rest.streaming import StreamingResource
+from gateway.rest.trackers import TrackersResource
 from gateway.rest.users import UsersResource
 from gateway.rest.workers import WorkersResource
 
@@ -26,6 +27,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     events: EventsResource
     snapshots: SnapshotsResource
     streaming: StreamingResource
+    trackers: TrackersResource
     members: MembersResource
     users: UsersResource
     me: MeResource
@@ -46,6 +48,9 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.get("/api/rooms/{roomId}/events", to.streaming.get, allow_head=False),
         web.get("/api/rooms/{roomId}/snapshot", to.snapshots.get),
         web.post("/api/tickets", to.streaming.post_ticket),
+        web.post("/api/trackers/owntracks", to.trackers.post_owntracks),
+        web.get("/api/trackers/osmand", to.trackers.osmand, allow_head=False),
+        web.post("/api/trackers/osmand", to.trackers.osmand),
         web.get("/api/rooms/{roomId}/members", to.members.list),
         web.delete("/api/rooms/{roomId}/members/{peerId}", to.members.remove),
         web.delete("/api/peers", to.members.dismiss),

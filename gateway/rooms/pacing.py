@@ -94,6 +94,9 @@ class Pacing:
             settings.handshakes_burst_per_address,
             keys_limit,
         )
+        self._callers = _buckets_of(
+            settings.messages_per_second_per_peer, settings.messages_burst_per_peer, keys_limit
+        )
         self._gone: Ledger[PeerPace] = Ledger(keys_limit)
 
     def take_handshake(self, address: str, now_seconds: float) -> float:
@@ -101,6 +104,15 @@ class Pacing:
         if self._addresses is None:
             return 0.0
         return self._addresses.take(network_of(address), 1.0, now_seconds)
+
+    def take_report(self, identity: Identity, now_seconds: float) -> float:
+        """Take one message of who comes without a socket; 0.0, or the seconds to wait for it."""
+        wait_seconds = 0.0
+        if self._callers is not None and identity.role is not Role.SERVICE:
+            wait_seconds = self._callers.take(identity.subject, 1.0, now_seconds)
+        if wait_seconds or self._identities is None:
+            return wait_seconds
+        return self._identities.take(identity.subject, 1.0, now_seconds)
 
     def pace_of(self, identity: Identity) -> PeerPace:
         """The pace of a new peer; who was here just now finds its buckets as far as they refilled.

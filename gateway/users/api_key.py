@@ -13,7 +13,14 @@ from typing import Protocol
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from gateway.identity import Grants, Identity, PresentedKey, Role, subject_of_key
+from gateway.identity import (
+    Grants,
+    Identity,
+    PresentedKey,
+    Role,
+    is_tracker_id,
+    subject_of_key,
+)
 from protocol.keys import KeyView
 from protocol.refusals import Refusal, Refused
 
@@ -32,11 +39,17 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_ms: int | None = None
     used_at_ms: int | None = None
 
+    @property
+    def is_tracker(self) -> bool:
+        """Whether it is a tracker code."""
+        return is_tracker_id(self.id)
+
     def view(self, text: str | UnsetType = UNSET) -> KeyView:
         """What answers show of it; the key itself only where it was made."""
         return KeyView(
             id=self.id,
             name=self.name,
+            tracker=self.is_tracker,
             join=self.join,
             publish=self.publish,
             created_at=_time_of(self.created_at_ms),
@@ -72,10 +85,12 @@ def identity_of_key(presented: PresentedKey, key: ApiKey | None, now_ms: int) ->
         raise Refused(Refusal.TOKEN_EXPIRED, "The API key has expired.")
     return Identity(
         subject=subject_of_key(key.id),
-        role=Role.SERVICE,
+        # A phone is no backend: it has the limits of any other peer.
+        role=Role.RIDER if key.is_tracker else Role.SERVICE,
         grants=Grants(key.join, key.publish),
         expires_at_seconds=None if expires_ms is None else expires_ms / 1000,
         key_digest=presented.digest,
+        key_name=key.name,
     )
 
 

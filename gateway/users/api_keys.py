@@ -17,6 +17,7 @@ from gateway.users.store import StoreUnavailable
 from protocol.bodies import invalid
 from protocol.keys import NewKey
 from protocol.refusals import Refusal, Refused
+from protocol.rooms import is_room_name
 
 logger = structlog.get_logger(__name__)
 
@@ -35,9 +36,8 @@ class ApiKeys:
 
     async def create(self, body: NewKey, now_ms: int) -> tuple[ApiKey, str]:
         """Make a key; gives its text, which nobody will see again."""
-        if not body.join and not body.publish:
-            raise invalid({"publish": "Give rooms to publish into, to join, or both."})
-        key_id = new_key_id(secrets.choice)
+        _check_rooms(body)
+        key_id = new_key_id(secrets.choice, is_tracker=body.tracker)
         text = new_key_text(key_id, secrets.choice)
         lifetime_seconds = body.expires_in_seconds
         key = ApiKey(
@@ -107,3 +107,17 @@ class ApiKeys:
     async def _changed(self, key_id: str) -> None:
         if self._standings is not None:
             await self._standings.changed({subject_of_key(key_id)})
+
+
+def _check_rooms(body: NewKey) -> None:
+    if not body.tracker:
+        if not body.join and not body.publish:
+            raise invalid({"publish": "Give rooms to publish into, to join, or both."})
+        return
+    bad: dict[str, str] = {}
+    if len(body.publish) != 1 or "*" in body.publish[0] or not is_room_name(body.publish[0]):
+        bad["publish"] = "A tracker reports into one room, given by its name."
+    if body.join:
+        bad["join"] = "A tracker joins no room."
+    if bad:
+        raise invalid(bad)

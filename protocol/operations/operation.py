@@ -31,7 +31,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     summary: str
-    access: Literal["anybody", "token", "operator", "admin"] = "admin"
+    access: Literal["anybody", "token", "basic", "operator", "admin"] = "admin"
     body: type[msgspec.Struct] | None = None
     other_bodies: tuple[str, ...] = ()  # media types of bodies that others have described
     items_most: int = 0  # the body may also be a list of so many; each item is judged by itself
@@ -41,6 +41,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     answer: type[msgspec.Struct] | None = None
     media_types: tuple[str, ...] = (JSON,)  # of the answer; all but JSON are told as text
     is_list: bool = False
+    is_bare: bool = False  # whether the answer is an empty list, as a foreign program wants it
     pages: type[msgspec.Struct] | None = None
     refusals: tuple[Refusal, ...] = ()
     limited_as: Pace | None = None  # None: by the method, and strictly where anybody may ask

@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Callable
 from typing import Final
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Raw
 
 from gateway.rooms import snapshot
 from gateway.rooms.snapshot import Heard, LastValue
-from protocol import codec, events
+from protocol import bikes, codec, events
 from protocol.catalogue import CLIENT_EVENTS
 from protocol.cursor import Cursor
 from protocol.refusals import Refused
+from protocol.trackers import osmand, owntracks
+from protocol.trackers.sighting import Told, sighting_of
 from tests.fuzz.judge import Judge
 
 _NAMES: Final = (*sorted(CLIENT_EVENTS), "bike-updated", "no-such-event")
@@ -57,6 +61,15 @@ PATCH_SEEDS: Final = (
     b'{"a":1,"b":null}\n{"a":null,"c":{"d":null}}\n{"a":1.50}',
     b'{"a":1}\n{"a":2}\n{"a":"null"}\n{"\\u0061":null,"a":3}',
 )
+# The first byte chooses the program.
+REPORT_SEEDS: Final = (
+    b'\x00{"_type":"location","lat":48.85,"lon":2.35,"tst":1799999999,"batt":50,"vel":18,"cog":7}',
+    b'\x01{"location":{"timestamp":"2027-01-15T07:59:59Z","coords":{"latitude":48,"longitude":2}}}',
+    b'\x01{"location":{"coords":{"speed":-1},"battery":{"level":0.5}},"device_id":"pct_x"}',
+    b"\x02id=pct_x&lat=48.85&lon=2.35&timestamp=1799999999&speed=10&bearing=7&batt=50&valid=true",
+    b"\x02id=pct_x&location=48.85,2.35&timestamp=2027-01-15+07%3A59%3A59",
+)
+_NOW_MS: Final = 1_800_000_000_000
 
 
 def check_json(judge: Judge, text: bytes) -> None:
@@ -89,6 +102,37 @@ def check_update(judge: Judge, data: bytes) -> None:
             continue
         assert room in {None, update.room_id}
         _check_told(judge, update)
+
+
+def check_report(judge: Judge, data: bytes) -> None:
+    """What a tracker reports is refused, or it is the update of a live bike."""
+    tell = _TELLERS[data[0] % len(_TELLERS)] if data else owntracks.told_of
+    with contextlib.suppress(Refused):
+        told = tell(data[1:])
+        if told is not None:
+            payload = sighting_of(told, _NOW_MS).payload("tracker-x")
+            _check_report_told(judge, payload)
+
+
+def _check_report_told(judge: Judge, payload: bytes) -> None:
+    try:
+        update = codec.bike_update_of(payload, room="r")
+        bikes.check_live(update.payload, update.key)
+    except Refused as refused:
+        raise AssertionError(payload) from refused
+    _check_told(judge, update)
+
+
+def _told_by_parameters(data: bytes) -> Told | None:
+    pairs = parse_qsl(data.decode(errors="replace"))
+    return osmand.report_of_parameters(pairs).told
+
+
+_TELLERS: Final[tuple[Callable[[bytes], Told | None], ...]] = (
+    owntracks.told_of,
+    lambda data: osmand.report_of_json(data).told,
+    _told_by_parameters,
+)
 
 
 def check_placeholders(judge: Judge, data: bytes) -> None:

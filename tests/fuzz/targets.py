@@ -33,7 +33,7 @@ class Target(NamedTuple):
 
 NAMES: Final = (
     *("packet", "payload", "json", "event", "update", "placeholders", "cursor", "patches"),
-    *("link", "token", "door"),
+    *("report", "link", "token", "door"),
 )
 
 
@@ -51,6 +51,7 @@ def targets() -> Iterator[dict[str, Target]]:
             Target(partial(content.check_placeholders, judge), content.PLACEHOLDER_SEEDS),
             Target(content.check_cursor, content.CURSOR_SEEDS),
             Target(content.check_patches, content.PATCH_SEEDS),
+            Target(partial(content.check_report, judge), content.REPORT_SEEDS),
             Target(link.check_link, link.LINK_SEEDS),
             Target(token_targets.check_token, token_targets.TOKEN_SEEDS),
             Target(door.check, link.DOOR_SEEDS),

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.authentication import Authenticator, bearer_of
+from gateway.authentication import Authenticator, bearer_of, password_of
 from gateway.identity import KeySet, KeyUnusable, Role, sign_token
 from gateway.settings import Settings
 from protocol.refusals import Refusal, Refused
@@ -182,3 +182,23 @@ async def test_a_token_that_was_proved_once_still_ends_in_time(
     with pytest.raises(Refused) as caught:
         await door.identify(token)
     assert refusal_of(caught) is Refusal.TOKEN_EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("authorization", "password"),
+    [
+        ("Basic YWRhOnNlY3JldA==", "secret"),
+        ("basic  YWRhOnM6Y3JldA==", "s:cret"),
+        ("Basic OnNlY3JldA==", "secret"),
+        ("Basic YWRhOg==", None),
+        ("Basic YWRh", None),
+        ("Basic ~~~", None),
+        ("Basic /w==", None),
+        ("Bearer YWRhOnNlY3JldA==", None),
+        (None, None),
+    ],
+)
+def test_a_password_is_what_stands_behind_the_user(
+    authorization: str | None, password: str | None
+) -> None:
+    assert password_of(authorization) == password

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import run
-from gateway.identity import presented_key
+from gateway.identity import presented_key, presented_tracker
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 Captured = pytest.CaptureFixture[str]
@@ -46,6 +46,20 @@ def test_a_key_is_rotated_and_revoked(environ: dict[str, str], capsys: Captured)
     assert run(["keys", "revoke", key_id], environ) == 0
     assert run(["keys", "revoke", key_id], environ) == 1
     assert capsys.readouterr().err == "There is no such key.\n"
+
+
+def test_a_tracker_code_is_printed_and_listed_as_one(
+    environ: dict[str, str], capsys: Captured
+) -> None:
+    arguments = ["keys", "create", "--tracker", "--name", "ada", "--publish", "city:paris"]
+    assert run(arguments, environ) == 0
+    tracker_id = presented_tracker(capsys.readouterr().out.strip()).id
+
+    assert run(["keys", "list"], environ) == 0
+    listed = f"{tracker_id}  ada  tracker  publish city:paris  never used\n"
+    assert capsys.readouterr().out == listed
+    assert run([*arguments, "--join", "city:paris"], environ) == 2
+    assert capsys.readouterr().err.startswith("join: ")
 
 
 def test_a_key_that_may_do_nothing_is_complained_about(

@@ -10,10 +10,13 @@ import pytest
 from gateway.identity import (
     digest_of,
     is_api_key,
+    is_tracker_code,
+    is_tracker_id,
     key_id_of,
     new_key_id,
     new_key_text,
     presented_key,
+    presented_tracker,
     subject_of_key,
 )
 from protocol.refusals import Refusal, Refused
@@ -56,6 +59,25 @@ def test_one_wrong_character_is_a_typing_error(place: int) -> None:
 def test_what_is_no_whole_key_is_a_typing_error(break_: Callable[[str], str]) -> None:
     with pytest.raises(Refused):
         presented_key(break_(TEXT))
+
+
+def test_a_tracker_code_is_no_key_and_a_key_no_tracker_code() -> None:
+    tracker_id = new_key_id(secrets.choice, is_tracker=True)
+    code = new_key_text(tracker_id, secrets.choice)
+
+    assert (is_tracker_id(tracker_id), is_tracker_id(KEY_ID)) == (True, False)
+    assert (is_tracker_code(code), is_api_key(code)) == (True, False)
+    assert presented_tracker(code).digest == digest_of(code)
+    assert key_id_of(presented_tracker(code).subject) == tracker_id
+    for present, text in [
+        (presented_key, code),
+        (presented_key, code.replace("pct_", "pcl_")),
+        (presented_tracker, TEXT),
+        (presented_tracker, TEXT.replace("pcl_", "pct_")),
+    ]:
+        with pytest.raises(Refused) as caught:
+            present(text)
+        assert caught.value.refusal is Refusal.TOKEN_INVALID
 
 
 def test_no_two_keys_are_alike() -> None:

@@ -51,6 +51,7 @@ def test_that_there_is_none_is_no_secret() -> None:
         f'40{{"token":"{JWT}"}}',
         f"v1.{JWT}",
         f"{JWT}.x.y",
+        f"GET /api/trackers/osmand?id=pct_0123456789abcdef_{'4pcPyMD09olPSyXnrXCjTw'}&lat=1",
         "GET /socket.io/?token=hunter2-4pcPyMD09olPSyXnrXCjTw&EIO=4 HTTP/1.1",
         "Bearer hunter2-4pcPyMD09olPSyXnrXCjTw",
         "redis://user:4pcPyMD09olPSyXnrXCjTw@host:6379/0",

@@ -45,6 +45,7 @@ from gateway.rest.snapshots import SnapshotsResource
 from gateway.rest.streaming import StreamingResource
 from gateway.rest.streams import Streams
 from gateway.rest.tickets import Tickets
+from gateway.rest.trackers import TrackersResource
 from gateway.rest.users import UsersResource
 from gateway.rest.workers import WorkersResource
 from gateway.rooms.pacing import Pacing
@@ -161,7 +162,9 @@ OpenDoor = Callable[..., Awaitable[Door]]
 
 
 @pytest.fixture
-async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncIterator[OpenDoor]:
+async def open_door(  # noqa: PLR0915 - one line for each part of a door
+    aiohttp_client: AiohttpClient, tmp_path: Path
+) -> AsyncIterator[OpenDoor]:
     """What opens a door under some settings, and all of them are closed after the test."""
     started: list[MemoryBroker | Hub | Standings | ApiKeys | Database | SignIns] = []
     stopping: list[Callable[[], None]] = []
@@ -184,7 +187,8 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         await database.start()
         started.extend([hub, other_worker, database])
         health = HealthResource(broker, database, metrics)
-        problems = Problems(metrics, Offences())
+        offences = Offences()
+        problems = Problems(metrics, offences)
         app = web.Application(
             middlewares=[Origins(settings.allowed_origins).answer, problems.answer],
             client_max_size=settings.body_limit_bytes,
@@ -231,6 +235,7 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
                 Pacing(settings),
                 metrics,
             ),
+            trackers=TrackersResource(hub, authenticator, Pacing(settings), metrics, offences),
             members=MembersResource(hub, authenticator, Removals(hub, MemoryIntercom({}))),
             users=UsersResource(accounts, authenticator),
             me=MeResource(accounts, authenticator),

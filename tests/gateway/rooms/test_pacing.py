@@ -55,6 +55,16 @@ def test_peers_do_not_spend_what_others_have() -> None:
     assert _allowed(pacing.pace_of(RIDER), 3000) == 2000
 
 
+def test_who_comes_without_a_socket_has_the_limits_of_a_peer_and_of_its_identity() -> None:
+    def allowed(pacing: Pacing, identity: Identity) -> int:
+        return sum(not pacing.take_report(identity, NOW_SECONDS) for _ in range(3000))
+
+    pacing = Pacing(Settings())
+    assert (allowed(pacing, RIDER), allowed(pacing, BACKEND)) == (2000, 3000)
+    narrow = Pacing(Settings(messages_per_second_per_identity=1, messages_burst_per_identity=10))
+    assert (allowed(narrow, RIDER), allowed(narrow, BACKEND)) == (10, 10)
+
+
 def test_a_backend_has_no_limits_as_a_peer() -> None:
     pace = Pacing(Settings()).pace_of(BACKEND)
     assert _allowed(pace, 50_000, size_bytes=65_536) == 50_000

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import select
 
-from gateway.identity import digest_of
+from gateway.identity import digest_of, is_tracker_code
 from gateway.users.api_keys import ApiKeys
 from gateway.users.database import Database
 from gateway.users.sql_api_keys import SqlKeyStore
@@ -41,6 +41,33 @@ async def test_a_key_that_may_do_nothing_is_refused(keys: ApiKeys) -> None:
         await keys.create(NewKey(name="shop"), NOW_MS)
 
     assert set(caught.value.details["fields"]) == {"publish"}
+
+
+@pytest.mark.parametrize(
+    ("publish", "join", "bad"),
+    [
+        ((), (), {"publish"}),
+        (("city:*",), (), {"publish"}),
+        (("a", "b"), ("c",), {"publish", "join"}),
+        (("a\u202e",), (), {"publish"}),
+        (("a",), ("a",), {"join"}),
+    ],
+)
+async def test_a_tracker_reports_into_one_room_and_does_nothing_else(
+    keys: ApiKeys, publish: tuple[str, ...], join: tuple[str, ...], bad: set[str]
+) -> None:
+    with pytest.raises(Refused) as caught:
+        await keys.create(NewKey(name="ada", publish=publish, join=join, tracker=True), NOW_MS)
+    assert set(caught.value.details["fields"]) == bad
+
+
+async def test_a_tracker_stays_one(keys: ApiKeys) -> None:
+    key, text = await keys.create(NewKey(name="ada", publish=("a",), tracker=True), NOW_MS)
+    rotated, new_text = await keys.rotate(key.id, NOW_MS, 0)
+
+    assert is_tracker_code(text)
+    assert is_tracker_code(new_text)
+    assert (rotated.is_tracker, rotated.view().tracker) == (True, True)
 
 
 async def test_keys_are_listed_the_newest_first(keys: ApiKeys) -> None:
