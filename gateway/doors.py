@@ -31,6 +31,7 @@ from gateway.rest.streaming import StreamingResource
 from gateway.rest.streams import Streams
 from gateway.rest.tickets import Tickets
 from gateway.rest.users import UsersResource
+from gateway.rest.vehicles import PublicVehicles
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
 from gateway.sockets.engine import EngineLimits
@@ -146,7 +147,7 @@ def _resources_of(parts: Parts, health: HealthResource) -> Resources:
     return Resources(
         health=health,
         events=EventsResource(parts.hub, authenticator, parts.metrics),
-        snapshots=SnapshotsResource(parts.hub, authenticator),
+        snapshots=SnapshotsResource(parts.hub, authenticator, _public_vehicles_of(parts)),
         streaming=StreamingResource(
             parts.settings,
             parts.hub,
@@ -165,6 +166,10 @@ def _resources_of(parts: Parts, health: HealthResource) -> Resources:
         keys=KeysResource(people.keys, authenticator),
         documents=DocumentsResource(),
     )
+
+
+def _public_vehicles_of(parts: Parts) -> PublicVehicles:
+    return PublicVehicles(parts.settings, parts.between.broker, parts.between.lockers)
 
 
 def _page_config_of(settings: Settings) -> PageConfig:

@@ -70,7 +70,7 @@ def _operation(operation: Operation, schemas: Document) -> Document:
         "operationId": operation.name,
         "summary": operation.summary,
         "tags": [operation.path.split("/")[2]],
-        "security": [] if operation.access == "anybody" else [{"bearer": []}],
+        "security": _security(operation),
         "parameters": [*_path_parameters(operation), *_parameters(operation, schemas)],
         "responses": _responses(operation),
     }
@@ -83,6 +83,12 @@ def _operation(operation: Operation, schemas: Document) -> Document:
             },
         }
     return described
+
+
+def _security(operation: Operation) -> list[Document]:
+    if operation.access == "anybody":
+        return []
+    return [{"bearer": []}, {}] if operation.is_partly_open else [{"bearer": []}]
 
 
 def _path_parameters(operation: Operation) -> list[Document]:
@@ -132,7 +138,7 @@ def _responses(operation: Operation) -> Document:
         kind: {"schema": {"type": "string"}} for kind in operation.media_types if kind != JSON
     }
     if operation.answer is not None:
-        content[JSON] = {"schema": _envelope(operation)}
+        content[JSON] = {"schema": _answer(operation)}
     if content:
         done["content"] = content
     responses = {str(operation.status): done}
@@ -146,6 +152,13 @@ def _responses(operation: Operation) -> Document:
             "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
         }
     return responses
+
+
+def _answer(operation: Operation) -> Document:
+    envelope = _envelope(operation)
+    if not operation.other_answer:
+        return envelope
+    return {"anyOf": [envelope, {"type": "object", "description": operation.other_answer}]}
 
 
 def _envelope(operation: Operation) -> Document:

@@ -47,8 +47,10 @@ ROOMS: Final = (
     Operation(
         method="GET",
         path="/api/rooms/{roomId}/snapshot",
-        summary="A room's present state, as JSON or as GeoJSON.",
+        summary="A room's present state, as JSON or GeoJSON; a public one also as GBFS.",
         access="token",
+        is_partly_open=True,
+        other_answer="GBFS 3.0 `vehicle_status`",
         parameters=SnapshotQuery,
         headers=(IF_NONE_MATCH,),
         answer=RoomSnapshot,

@@ -42,6 +42,7 @@ from gateway.rest.streaming import StreamingResource
 from gateway.rest.streams import Streams
 from gateway.rest.tickets import Tickets
 from gateway.rest.users import UsersResource
+from gateway.rest.vehicles import PublicVehicles
 from gateway.rooms.pacing import Pacing
 from gateway.rooms.publication import Publication
 from gateway.settings import Settings
@@ -193,16 +194,19 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             SessionRules(settings.access_token_seconds, settings.session_seconds),
             standings,
         )
+        lockers = MemoryLockers(time.monotonic)
         resources = Resources(
             health=health,
             events=EventsResource(hub, authenticator, metrics),
-            snapshots=SnapshotsResource(hub, authenticator),
+            snapshots=SnapshotsResource(
+                hub, authenticator, PublicVehicles(settings, broker, lockers)
+            ),
             streaming=StreamingResource(
                 settings,
                 hub,
                 authenticator,
                 streams,
-                Tickets(MemoryLockers(time.monotonic), authenticator),
+                Tickets(lockers, authenticator),
                 Pacing(settings),
                 metrics,
             ),
