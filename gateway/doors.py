@@ -19,6 +19,7 @@ from gateway.rest.admission import Admission
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.histories import HistoriesResource
 from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
@@ -148,6 +149,7 @@ def _resources_of(parts: Parts, health: HealthResource) -> Resources:
         health=health,
         events=EventsResource(parts.hub, authenticator, parts.metrics),
         snapshots=SnapshotsResource(parts.hub, authenticator, _public_vehicles_of(parts)),
+        histories=HistoriesResource(parts.between.broker, authenticator),
         streaming=StreamingResource(
             parts.settings,
             parts.hub,

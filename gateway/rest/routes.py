@@ -8,6 +8,7 @@ from aiohttp import web
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.histories import HistoriesResource
 from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
@@ -23,6 +24,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     health: HealthResource
     events: EventsResource
     snapshots: SnapshotsResource
+    histories: HistoriesResource
     streaming: StreamingResource
     members: MembersResource
     users: UsersResource
@@ -41,6 +43,7 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.post("/api/rooms/{roomId}/events", to.events.post),
         web.get("/api/rooms/{roomId}/events", to.streaming.get, allow_head=False),
         web.get("/api/rooms/{roomId}/snapshot", to.snapshots.get),
+        web.get("/api/rooms/{roomId}/history", to.histories.get),
         web.post("/api/tickets", to.streaming.post_ticket),
         web.get("/api/rooms/{roomId}/members", to.members.list),
         web.delete("/api/rooms/{roomId}/members/{peerId}", to.members.remove),

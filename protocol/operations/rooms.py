@@ -6,6 +6,7 @@ from typing import Final
 
 from protocol import cloudevents
 from protocol.events import Members, Published
+from protocol.histories import HistoryQuery, RoomHistory
 from protocol.members import Removed, Whom
 from protocol.operations.operation import (
     EVENT_STREAM,
@@ -56,6 +57,15 @@ ROOMS: Final = (
         answer=RoomSnapshot,
         media_types=(JSON, GEOJSON),
         refusals=(Refusal.INVALID_ROOM,),
+    ),
+    Operation(
+        method="GET",
+        path="/api/rooms/{roomId}/history",
+        summary="What a room was told after a cursor, in pages.",
+        access="token",
+        parameters=HistoryQuery,
+        answer=RoomHistory,
+        refusals=(Refusal.INVALID_ROOM, Refusal.INVALID_CURSOR, Refusal.CURSOR_GONE),
     ),
     Operation(
         method="POST",

@@ -30,6 +30,7 @@ from gateway.removals import Removals
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.histories import HistoriesResource
 from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
@@ -201,6 +202,7 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             snapshots=SnapshotsResource(
                 hub, authenticator, PublicVehicles(settings, broker, lockers)
             ),
+            histories=HistoriesResource(broker, authenticator),
             streaming=StreamingResource(
                 settings,
                 hub,

@@ -30,6 +30,8 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("POST", "/api/tickets"),
         ("GET", "/api/rooms/{roomId}/snapshot"),
         ("HEAD", "/api/rooms/{roomId}/snapshot"),
+        ("GET", "/api/rooms/{roomId}/history"),
+        ("HEAD", "/api/rooms/{roomId}/history"),
         ("GET", "/api/rooms/{roomId}/members"),
         ("HEAD", "/api/rooms/{roomId}/members"),
         ("DELETE", "/api/rooms/{roomId}/members/{peerId}"),
