@@ -18,6 +18,7 @@ from gateway.broker.memory import MemoryBroker, MemoryRooms
 from gateway.broker.memory_lockers import MemoryLockers
 from gateway.broker.redis.broker import RedisBroker
 from gateway.broker.redis.lockers import RedisLockers
+from gateway.rest import vehicles
 from gateway.rest.vehicles import PublicVehicles
 from gateway.settings import RoomKind, Settings
 from gateway.settings.redis_url import address_of
@@ -100,6 +101,27 @@ async def test_all_workers_show_the_same_names_at_once_and_later(workers: list[W
     back = await workers[2].names()
     assert len(set(back) & set(names)) == 2
     assert len(back) == 3
+
+
+async def test_a_document_is_made_anew_when_its_time_is_over_and_not_before(
+    workers: list[Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there, _ = workers
+    await here.publish("1")
+    document = await here.read()
+    await here.publish("2")
+    assert await here.read() == document
+    assert await there.read() == document
+    await later(workers)
+    monkeypatch.setattr(vehicles, "TTL_SECONDS", 0.05)
+    first, second = await here.names()
+    assert document["data"]["vehicles"][0]["vehicle_id"] in {first, second}
+    await there.publish("3")
+    async with asyncio.timeout(15):
+        while len(names := await here.names()) == 2:  # noqa: ASYNC110 - time passes, nobody tells
+            await asyncio.sleep(0.01)
+    assert set(names) > {first, second}
+    assert set(await there.names()) == set(names)
 
 
 async def test_a_room_is_not_begun_by_strangers_nor_remembered(workers: list[Worker]) -> None:
