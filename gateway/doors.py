@@ -23,6 +23,7 @@ from gateway.rest.development import DevelopmentSignIn
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.histories import HistoriesResource
 from gateway.rest.keys import KeysResource
 from gateway.rest.limits import Limits
 from gateway.rest.me import MeResource
@@ -39,6 +40,7 @@ from gateway.rest.tickets import Tickets
 from gateway.rest.tracing import Tracing
 from gateway.rest.trackers import TrackersResource
 from gateway.rest.users import UsersResource
+from gateway.rest.vehicles import PublicVehicles
 from gateway.rest.workers import WorkersResource
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
@@ -191,7 +193,8 @@ def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource
     return Resources(
         health=health,
         events=EventsResource(parts.hub, authenticator, parts.metrics),
-        snapshots=SnapshotsResource(parts.hub, authenticator),
+        snapshots=SnapshotsResource(parts.hub, authenticator, _public_vehicles_of(parts)),
+        histories=HistoriesResource(parts.between.broker, authenticator),
         streaming=StreamingResource(
             parts.settings,
             parts.hub,
@@ -221,6 +224,10 @@ def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource
         workers=workers,
         documents=DocumentsResource(),
     )
+
+
+def _public_vehicles_of(parts: Parts) -> PublicVehicles:
+    return PublicVehicles(parts.settings, parts.between.broker, parts.between.lockers)
 
 
 def _engine_limits_of(settings: Settings) -> EngineLimits:

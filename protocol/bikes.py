@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, TypeGuard
 
 import msgspec
 from msgspec import Meta
@@ -23,6 +23,8 @@ _UNKNOWN_TIME_LIMIT_MS = 86_400_000
 _LATEST_TIME_MS = 10**15  # the year 33658
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
+_LAT_LIMIT_DEGREES: Final = 90
+_LON_LIMIT_DEGREES: Final = 180
 # An error of the decoder quotes what it did not expect, however long that is.
 _ERROR_LIMIT_CHARACTERS = 300
 
@@ -50,6 +52,21 @@ def key_of(fields: Mapping[str, object]) -> str | None:
         return None
     key = f"{STATION_KEY_PREFIX}{value}"
     return key if len(key) <= KEY_LIMIT_CHARACTERS else None
+
+
+def place_of(fields: Mapping[str, object]) -> tuple[float, float] | None:
+    """Latitude and longitude as they came; None unless both are degrees."""
+    lat, lon = fields.get("lat"), fields.get("lon")
+    if not is_number(lat, -_LAT_LIMIT_DEGREES, _LAT_LIMIT_DEGREES):
+        return None
+    if not is_number(lon, -_LON_LIMIT_DEGREES, _LON_LIMIT_DEGREES):
+        return None
+    return lat, lon
+
+
+def is_number(value: object, low: float, high: float) -> TypeGuard[float]:
+    """Whether it is a number, which true and false are not, from `low` to `high`."""
+    return type(value) in {int, float} and low <= value <= high  # type: ignore[operator] # a number
 
 
 def own_time_ms(fields: Mapping[str, object]) -> int | None:

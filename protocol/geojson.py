@@ -14,8 +14,6 @@ from msgspec import Raw
 from protocol import bikes
 
 MEDIA_TYPE: Final = "application/geo+json"
-_LAT_LIMIT_DEGREES: Final = 90
-_LON_LIMIT_DEGREES: Final = 180
 
 _decode_values = msgspec.json.Decoder(list[Raw]).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
@@ -30,16 +28,13 @@ def collection_of(values: bytes) -> bytes:
 
 def _feature_of(value: Raw) -> dict[str, object] | None:
     fields = _decode_fields(value)
-    lat, lon = fields.get("lat"), fields.get("lon")
-    if not _is_degrees(lat, _LAT_LIMIT_DEGREES) or not _is_degrees(lon, _LON_LIMIT_DEGREES):
+    place = bikes.place_of(fields)
+    if place is None:
         return None
+    lat, lon = place
     return {
         "type": "Feature",
         "id": bikes.key_of(fields),
         "geometry": {"type": "Point", "coordinates": [lon, lat]},
         "properties": value,
     }
-
-
-def _is_degrees(value: object, limit: int) -> bool:
-    return type(value) in (int, float) and -limit <= value <= limit  # type: ignore[operator] # a number

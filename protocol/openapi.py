@@ -106,7 +106,9 @@ def _operation(operation: Operation, schemas: Document) -> Document:
 def _security(operation: Operation) -> list[Document]:
     if operation.access == "anybody":
         return []
-    return [{"basic": []}] if operation.access == "basic" else [{"bearer": []}]
+    if operation.access == "basic":
+        return [{"basic": []}]
+    return [{"bearer": []}, {}] if operation.is_partly_open else [{"bearer": []}]
 
 
 def _path_parameters(operation: Operation) -> list[Document]:
@@ -180,7 +182,7 @@ def _responses(operation: Operation) -> Document:
         kind: {"schema": {"type": "string"}} for kind in operation.media_types if kind != JSON
     }
     if operation.answer is not None:
-        content[JSON] = {"schema": _envelope(operation)}
+        content[JSON] = {"schema": _answer(operation)}
     if operation.is_bare:
         content[JSON] = {"schema": {"type": "array", "maxItems": 0}}
     if content:
@@ -196,6 +198,13 @@ def _responses(operation: Operation) -> Document:
             "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
         }
     return responses
+
+
+def _answer(operation: Operation) -> Document:
+    envelope = _envelope(operation)
+    if not operation.other_answer:
+        return envelope
+    return {"anyOf": [envelope, {"type": "object", "description": operation.other_answer}]}
 
 
 def _envelope(operation: Operation) -> Document:

@@ -25,6 +25,7 @@ class Refusal(enum.Enum):
     METHOD_NOT_ALLOWED = (405, "The resource has no such method.")
     CONFLICT = (409, "The resource has changed in the meantime.")
     EMAIL_TAKEN = (409, "Another user has that e-mail address.")
+    CURSOR_GONE = (410, "The room's history does not reach from that cursor to now.")
     PRECONDITION_FAILED = (412, "The resource is not, or no longer, what If-Match says it is.")
     TOO_LARGE = (413, "The request is larger than the gateway takes.")
     UNSUPPORTED_MEDIA_TYPE = (415, "The body must be JSON.")

@@ -8,7 +8,7 @@ import msgspec
 
 from protocol.events import CursorText, RoomId, Snapshot
 
-Format = Literal["json", "geojson"]
+Format = Literal["json", "geojson", "gbfs"]
 
 
 class SnapshotQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ What every backend guarantees (the numbers are those of the contract suite):
     new epoch is always one: what comes before it is of the old one, what follows of the new.
 9.  Members are counted by peer; entering twice is no fault, leaving unentered neither. A peer is
     counted where it entered last: a worker that it has left behind cannot count it out.
+10. A room begins with whatever is asked of it, except for whether it has begun.
 """
 
 from __future__ import annotations
@@ -117,6 +118,9 @@ class Broker(Protocol):
 
     async def snapshot(self, room: str) -> Snapshot:
         """The room's last values and their place."""
+
+    async def has_begun(self, room: str) -> bool:
+        """Whether there is such a room, which does not begin by this."""
 
     async def enter(self, room: str, member: Member) -> bool:
         """Count a peer in; True when it was not counted before."""

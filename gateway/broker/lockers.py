@@ -5,6 +5,7 @@ What every backend guarantees (the numbers are those of the contract suite):
 1.  What was put is there for every worker until its time is over, or somebody takes it.
 2.  It is taken once: of several that try, one gets it.
 3.  Putting again takes the place of what was there.
+4.  Of several that put first, where nothing is, one does, and knows it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ class Lockers(Protocol):
 
     async def put(self, key: str, value: bytes, keep_seconds: float) -> None:
         """Keep a value under a key for so long."""
+
+    async def put_first(self, key: str, value: bytes, keep_seconds: float) -> bool:
+        """Keep a value where there is none; False, and nothing done, where there is one."""
 
     async def look(self, key: str) -> bytes | None:
         """What is there, which stays there."""

@@ -144,6 +144,10 @@ class MemoryBroker:
         journal = self._rooms.journal(room)
         return Snapshot(journal.cursor, journal.values())
 
+    async def has_begun(self, room: str) -> bool:
+        """Whether there is such a room."""
+        return room in self._rooms.journals
+
     async def enter(self, room: str, member: Member) -> bool:
         """Count a peer in."""
         members = self._rooms.members.setdefault(room, {})

@@ -30,6 +30,13 @@ class MemoryLockers:
         while len(self._values) > self._lockers_limit:
             self._values.popitem(last=False)
 
+    async def put_first(self, key: str, value: bytes, keep_seconds: float) -> bool:
+        """Keep a value where there is none."""
+        if self._fresh(self._values.get(key)) is not None:
+            return False
+        await self.put(key, value, keep_seconds)
+        return True
+
     async def look(self, key: str) -> bytes | None:
         """What is there."""
         return self._fresh(self._values.get(key))

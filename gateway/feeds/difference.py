@@ -6,18 +6,17 @@ last report; telling these would multiply the traffic of every viewer by ten and
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
 
 from gateway.feeds.gbfs import Entity, JsonObject
+from gateway.rooms.distance import meters_between
 
 # Positions of a parked bike wander by some metres from one satellite fix to the next.
 MOVED_METERS: Final = 10.0
 
-_EARTH_RADIUS_METERS: Final = 6_371_008.8
 _NO_NEWS: Final = frozenset({"last_reported", "rental_uris"})
 _PLACE: Final = frozenset({"lat", "lon"})
 
@@ -79,12 +78,3 @@ def _moved(old: JsonObject, new: JsonObject) -> bool:
         case (int() | float(), int() | float(), int() | float(), int() | float()):
             return meters_between(*places) >= MOVED_METERS
     return True
-
-
-def meters_between(lat_1: float, lon_1: float, lat_2: float, lon_2: float) -> float:
-    """Great-circle distance (haversine); a few metres stay exact, which the cosine rule loses."""
-    phi_1, phi_2 = math.radians(lat_1), math.radians(lat_2)
-    half_north = math.sin((phi_2 - phi_1) / 2)
-    half_east = math.sin(math.radians(lon_2 - lon_1) / 2)
-    chord = half_north**2 + math.cos(phi_1) * math.cos(phi_2) * half_east**2
-    return 2 * _EARTH_RADIUS_METERS * math.asin(math.sqrt(min(1.0, chord)))

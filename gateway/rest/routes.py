@@ -8,6 +8,7 @@ from aiohttp import web
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.histories import HistoriesResource
 from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
@@ -26,6 +27,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     health: HealthResource
     events: EventsResource
     snapshots: SnapshotsResource
+    histories: HistoriesResource
     streaming: StreamingResource
     trackers: TrackersResource
     members: MembersResource
@@ -47,6 +49,7 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.post("/api/rooms/{roomId}/events", to.events.post),
         web.get("/api/rooms/{roomId}/events", to.streaming.get, allow_head=False),
         web.get("/api/rooms/{roomId}/snapshot", to.snapshots.get),
+        web.get("/api/rooms/{roomId}/history", to.histories.get),
         web.post("/api/tickets", to.streaming.post_ticket),
         web.post("/api/trackers/owntracks", to.trackers.post_owntracks),
         web.get("/api/trackers/osmand", to.trackers.osmand, allow_head=False),

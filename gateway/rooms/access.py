@@ -9,12 +9,19 @@ from protocol.refusals import Refusal, Refused
 if TYPE_CHECKING:
     from gateway.identity import Identity
     from gateway.rooms.membership import Peer
+    from gateway.settings import RoomKind
 
 
 def check_join(identity: Identity, room: str) -> None:
     """Raise `Refused` (FORBIDDEN) unless the identity may read the room."""
     if not identity.may_join(room):
         raise Refused(Refusal.FORBIDDEN, "This identity may not join that room.")
+
+
+def check_public(kind: RoomKind) -> None:
+    """Raise `Refused` (FORBIDDEN) unless rooms of the kind are for everybody."""
+    if not kind.public:
+        raise Refused(Refusal.FORBIDDEN, "Rooms of this kind are not public.")
 
 
 def check_publish(identity: Identity, room: str) -> None:

@@ -201,6 +201,15 @@ def _room_order(settings: Values) -> Iterator[str]:
             )
 
 
+def _public_rooms(settings: Values) -> Iterator[str]:
+    for number, kind in enumerate(settings.room_kinds, 1):
+        if kind.public and not kind.snapshot:
+            yield (
+                f"PACELINE_CONFIG: [[room]] number {number} ({kind.pattern!r}) is public, but"
+                " without a snapshot there is nothing to show."
+            )
+
+
 _CHECKS = (
     _misspelled,
     _keys,
@@ -213,6 +222,7 @@ _CHECKS = (
     _ports,
     _sizes,
     _room_order,
+    _public_rooms,
 )
 
 

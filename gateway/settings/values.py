@@ -47,7 +47,7 @@ class RoomKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     values_limit: Limit = 50_000  # last values, and as many removals, that a room remembers
     values_limit_bytes: Limit = 67_108_864  # and how large they may be together
     idle_seconds: SecondsOrNone = 86_400.0  # a room nobody follows or publishes to is forgotten
-    public: bool = False
+    public: bool = False  # whether everybody may read, as GBFS, what can be hired there
 
 
 class Values(msgspec.Struct, frozen=True, kw_only=True):

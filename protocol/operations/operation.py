@@ -40,6 +40,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     answer: type[msgspec.Struct] | None = None
     media_types: tuple[str, ...] = (JSON,)  # of the answer; all but JSON are told as text
+    other_answer: str = ""  # what else may be answered as JSON, without the envelope
+    is_partly_open: bool = False  # whether some of it is for everybody, without a token
     is_list: bool = False
     is_bare: bool = False  # whether the answer is an empty list, as a foreign program wants it
     pages: type[msgspec.Struct] | None = None

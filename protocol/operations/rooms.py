@@ -6,6 +6,7 @@ from typing import Final
 
 from protocol import cloudevents
 from protocol.events import Members, Published
+from protocol.histories import HistoryQuery, RoomHistory
 from protocol.members import Removed, Whom
 from protocol.operations.operation import (
     EVENT_STREAM,
@@ -52,13 +53,24 @@ ROOMS: Final = (
     Operation(
         method="GET",
         path="/api/rooms/{roomId}/snapshot",
-        summary="A room's present state, as JSON or as GeoJSON.",
+        summary="A room's present state, as JSON or GeoJSON; a public one also as GBFS.",
         access="token",
+        is_partly_open=True,
+        other_answer="GBFS 3.0 `vehicle_status`",
         parameters=SnapshotQuery,
         headers=(IF_NONE_MATCH,),
         answer=RoomSnapshot,
         media_types=(JSON, GEOJSON),
         refusals=(Refusal.INVALID_ROOM,),
+    ),
+    Operation(
+        method="GET",
+        path="/api/rooms/{roomId}/history",
+        summary="What a room was told after a cursor, in pages.",
+        access="token",
+        parameters=HistoryQuery,
+        answer=RoomHistory,
+        refusals=(Refusal.INVALID_ROOM, Refusal.INVALID_CURSOR, Refusal.CURSOR_GONE),
     ),
     Operation(
         method="POST",

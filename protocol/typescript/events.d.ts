@@ -186,6 +186,7 @@ export type RefusalCode =
   | "METHOD_NOT_ALLOWED"
   | "CONFLICT"
   | "EMAIL_TAKEN"
+  | "CURSOR_GONE"
   | "PRECONDITION_FAILED"
   | "TOO_LARGE"
   | "UNSUPPORTED_MEDIA_TYPE"

@@ -145,6 +145,11 @@ class RedisBroker:
         async with _translated():
             return await self._reads.snapshot(self._rooms[room])
 
+    async def has_begun(self, room: str) -> bool:
+        """Whether there is such a room."""
+        async with _translated():
+            return await self._reads.has_begun(self._rooms[room])
+
     async def enter(self, room: str, member: Member) -> bool:
         """Count a peer in."""
         async with _translated():

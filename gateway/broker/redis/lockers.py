@@ -18,7 +18,12 @@ class RedisLockers:
 
     async def put(self, key: str, value: bytes, keep_seconds: float) -> None:
         """Keep a value."""
-        await self._run("SET", key, value, "PX", max(1, round(keep_seconds * 1000)))
+        await self._run("SET", key, value, "PX", _ms_of(keep_seconds))
+
+    async def put_first(self, key: str, value: bytes, keep_seconds: float) -> bool:
+        """Keep a value where there is none."""
+        done = await self._run("SET", key, value, "NX", "PX", _ms_of(keep_seconds))
+        return done is not None
 
     async def look(self, key: str) -> bytes | None:
         """What is there."""
@@ -36,3 +41,7 @@ class RedisLockers:
             return await call(self._redis, name, command, name, *words)
         except RedisAway as away:
             raise BrokerUnavailable(away.retry_after_ms) from away
+
+
+def _ms_of(keep_seconds: float) -> int:
+    return max(1, round(keep_seconds * 1000))

@@ -90,6 +90,11 @@ class Reads:
         """The room's last values and their place."""
         return await self._snapshots.get(room, 0)
 
+    async def has_begun(self, room: RedisRoom) -> bool:
+        """Whether the room has begun."""
+        head = room.keys[0]
+        return bool(await call_at(self._redis, room.slot, "EXISTS", head))
+
     def forget(self, room: RedisRoom) -> None:
         """Keep nothing of a room that nobody here reads any more."""
         known = self._known.pop(room.name, None)

@@ -78,6 +78,9 @@ class BrokerAround:
     async def snapshot(self, room: str) -> Snapshot:
         return await self._call("snapshot", room, lambda: self.inner.snapshot(room))
 
+    async def has_begun(self, room: str) -> bool:
+        return await self._call("has_begun", room, lambda: self.inner.has_begun(room))
+
     async def enter(self, room: str, member: Member) -> bool:
         return await self._call("enter", room, lambda: self.inner.enter(room, member))
 

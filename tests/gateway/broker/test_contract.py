@@ -317,3 +317,14 @@ class TestTheRest:
         await worker.publish(event(1))
         assert len(await worker.delivered_up_to_now()) == 1
         assert other.delivered() == []
+
+
+class TestBeginning:
+    """Guarantee 10."""
+
+    async def test_asking_whether_a_room_has_begun_does_not_begin_it(
+        self, worker: Worker, other: Worker
+    ) -> None:
+        assert [await each.broker.has_begun("new") for each in (worker, other)] == [False, False]
+        await worker.broker.snapshot("new")
+        assert [await each.broker.has_begun("new") for each in (worker, other)] == [True, True]

@@ -77,6 +77,20 @@ async def test_3_putting_again_takes_its_place(workers: list[Lockers]) -> None:
     assert await here.take(KEY) == b"newer"
 
 
+async def test_4_one_of_several_is_first_and_again_when_its_time_is_over(
+    workers: list[Lockers],
+) -> None:
+    tries = (worker.put_first(KEY, b"%d" % n, LONG_SECONDS) for n, worker in enumerate(workers * 5))
+    done = await asyncio.gather(*tries)
+    assert sorted(done) == [False] * 9 + [True]
+    assert await workers[1].take(KEY) == b"%d" % done.index(True)
+    assert await workers[0].put_first(KEY, b"short", 0.05)
+    async with asyncio.timeout(15):
+        while not await workers[1].put_first(KEY, b"next", LONG_SECONDS):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+    assert await workers[0].look(KEY) == b"next"
+
+
 async def test_memory_has_an_end() -> None:
     now = 0.0
     lockers = MemoryLockers(lambda: now, lockers_limit=2)

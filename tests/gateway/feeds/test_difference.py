@@ -2,8 +2,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from gateway.feeds.difference import MOVED_METERS, Change, applied, difference, is_news
-from gateway.feeds.difference import meters_between as meters
+from gateway.feeds.difference import Change, applied, difference, is_news
 from gateway.feeds.gbfs import Entity
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -106,11 +105,3 @@ def test_a_slow_drift_is_told_once_it_has_gone_far_enough() -> None:
         told = applied(told, changes)
 
     assert tellings == 2  # 22 m in all, told after 11 m and 22 m
-
-
-def test_distances_are_right_from_metres_to_the_antipodes() -> None:
-    assert meters(0, 0, 0, 180) == pytest.approx(20_015_114, rel=1e-6)
-    assert meters(48.8584, 2.2945, 48.8530, 2.3499) == pytest.approx(4_097, rel=1e-3)
-    assert meters(52.0, 10.0, 52.00009, 10.0) == pytest.approx(MOVED_METERS, rel=2e-3)
-    assert meters(0, 179.99999, 0, -179.99999) == pytest.approx(2.22, abs=0.01)
-    assert meters(90, 0, -90, 77) == pytest.approx(20_015_114, rel=1e-6)

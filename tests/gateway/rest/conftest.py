@@ -33,6 +33,7 @@ from gateway.removals import Removals
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
+from gateway.rest.histories import HistoriesResource
 from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
@@ -47,6 +48,7 @@ from gateway.rest.streams import Streams
 from gateway.rest.tickets import Tickets
 from gateway.rest.trackers import TrackersResource
 from gateway.rest.users import UsersResource
+from gateway.rest.vehicles import PublicVehicles
 from gateway.rest.workers import WorkersResource
 from gateway.rooms.pacing import Pacing
 from gateway.rooms.publication import Publication
@@ -222,16 +224,20 @@ async def open_door(  # noqa: PLR0915 - one line for each part of a door
         started.append(sign_ins)
         drained: list[str] = []
         drains = Drains(WORKER.worker_id, MemoryIntercom({}), lambda: drained.append("this one"))
+        lockers = MemoryLockers(time.monotonic)
         resources = Resources(
             health=health,
             events=EventsResource(hub, authenticator, metrics),
-            snapshots=SnapshotsResource(hub, authenticator),
+            snapshots=SnapshotsResource(
+                hub, authenticator, PublicVehicles(settings, broker, lockers)
+            ),
+            histories=HistoriesResource(broker, authenticator),
             streaming=StreamingResource(
                 settings,
                 hub,
                 authenticator,
                 streams,
-                Tickets(MemoryLockers(time.monotonic), authenticator),
+                Tickets(lockers, authenticator),
                 Pacing(settings),
                 metrics,
             ),

@@ -33,6 +33,8 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("POST", "/api/trackers/owntracks"),
         ("GET", "/api/trackers/osmand"),
         ("POST", "/api/trackers/osmand"),
+        ("GET", "/api/rooms/{roomId}/history"),
+        ("HEAD", "/api/rooms/{roomId}/history"),
         ("GET", "/api/rooms/{roomId}/members"),
         ("HEAD", "/api/rooms/{roomId}/members"),
         ("DELETE", "/api/rooms/{roomId}/members/{peerId}"),

@@ -5,6 +5,7 @@ import pytest
 from gateway.identity import Grants, Identity, Role
 from gateway.rooms import access
 from gateway.rooms.membership import Membership, Peer
+from gateway.settings import RoomKind
 from protocol.refusals import Refusal, Refused
 
 NARROW = Grants(join=("city:*",), publish=("city:paris",))
@@ -30,6 +31,13 @@ def test_a_rider_publishes_where_its_grants_say() -> None:
     access.check_publish(Identity("ann", Role.RIDER, NARROW), "city:paris")
     with pytest.raises(Refused) as refused:
         access.check_publish(Identity("ann", Role.RIDER, NARROW), "city:rome")
+    assert refused.value.refusal is Refusal.FORBIDDEN
+
+
+def test_only_what_was_said_to_be_public_is() -> None:
+    access.check_public(RoomKind(public=True))
+    with pytest.raises(Refused) as refused:
+        access.check_public(RoomKind())
     assert refused.value.refusal is Refusal.FORBIDDEN
 
 

@@ -116,6 +116,7 @@ def test_too_many_secrets_are_refused_without_repeating_them() -> None:
         ('[room]\npattern = "a"\n', "two brackets"),
         ("rooms = 1\n", "has 'rooms'"),
         ('[[room]]\npattern = "*"\n[[room]]\npattern = "a"\n', "number 2 ('a') is never reached"),
+        ('[[room]]\npattern = "a"\npublic = true\nsnapshot = false\n', "nothing to show"),
         ('[[room]]\npattern = "a"\n[[room]]\npattern = "a"\n', "number 2 ('a') is never reached"),
     ],
 )
