@@ -17,6 +17,7 @@ import structlog
 
 from gateway.backends import between_workers, database_of, ingest_of, stores_of
 from gateway.doors import HttpDoor, Parts, SocketsDoor
+from gateway.duties import runner_of as jobs_runner_of
 from gateway.hub import Hub
 from gateway.lag import LoopLag
 from gateway.listening import (
@@ -61,7 +62,8 @@ class Gateway:
         self.metrics = metrics or Metrics()
         self.leaving = Leaving()
         database = database_of(settings)
-        self.people = People(settings, database, stores_of(database))
+        stores = stores_of(database)
+        self.people = People(settings, database, stores)
         self.between = between_workers(settings, self.worker_id)
         self.broker = self.between.broker
         self._berth = berth
@@ -98,6 +100,7 @@ class Gateway:
         self.metrics.gauge("account_cache_hits", lambda: self.people.standings.hits)
         self.metrics.gauge("account_cache_misses", lambda: self.people.standings.misses)
         self.metrics.gauge("tasks", lambda: len(asyncio.all_tasks()))
+        self.jobs = jobs_runner_of(settings, stores, self.metrics) if settings.runs_jobs else None
         self.lag = LoopLag()
         self.metrics.gauge("loop_lag_seconds", self.lag.take_seconds)
         self.metrics.gauge("loop_busy_seconds", self.lag.take_busy_seconds)
@@ -106,6 +109,12 @@ class Gateway:
     def may_have_neighbours(self) -> bool:
         """Whether there may be other workers that share its rooms."""
         return self.settings.workers > 1 or self.settings.redis_url is not None
+
+    @property
+    def _metrics_port(self) -> int:
+        """A port of its own for each worker; 0: none."""
+        first = self.settings.metrics_port
+        return first and first + (self._berth.slot if self._berth else 0)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[int]:
@@ -119,6 +128,8 @@ class Gateway:
             stack.push_async_callback(self.hub.stop)
             self.lobby.start()
             stack.push_async_callback(self.lobby.stop)
+            if self.jobs is not None:
+                await stack.enter_async_context(_in_background(self.jobs.run_forever()))
             if self.ingest is not None:
                 await stack.enter_async_context(_in_background(self.ingest.run_forever()))
             http = HttpDoor(self.parts, self.health, self.server)
@@ -131,8 +142,9 @@ class Gateway:
             listeners = await listen(self.settings, self._berth, door)
             stack.callback(self._stop_listening, listeners)
             port: int = listeners[0].sockets[0].getsockname()[1]
-            slot = self._berth.slot if self._berth else 0
-            await stack.enter_async_context(numbers_shown(self.settings, self.health, slot))
+            await stack.enter_async_context(
+                numbers_shown(self.settings, self.health, self._metrics_port)
+            )
             if self.may_have_neighbours:
                 await stack.enter_async_context(self._neighbours_known(door, port))
             for listener in listeners:  # whoever comes now gets a session that others can find

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import msgspec
 
@@ -21,12 +23,17 @@ from gateway.settings import Settings, SettingsInvalid
 from gateway.settings.redis_url import address_of
 from gateway.sockets.recovery import RENEWALS
 from gateway.users.api_key import KeyStore
+from gateway.users.backup import write_backup_file
 from gateway.users.changes import ChangeStore
 from gateway.users.database import Database
+from gateway.users.housekeeping import HousekeepingStore
+from gateway.users.job import JobStore
 from gateway.users.session import SessionStore
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
+from gateway.users.sql_housekeeping import SqlHousekeepingStore
+from gateway.users.sql_jobs import SqlJobStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.store import UserStore
 from gateway.workers.registry import Registry
@@ -91,6 +98,9 @@ class Stores(msgspec.Struct, frozen=True):
     sessions: SessionStore
     keys: KeyStore
     changes: ChangeStore
+    jobs: JobStore
+    housekeeping: HousekeepingStore
+    write_backup: Callable[[Path], Awaitable[object]]
 
 
 def stores_of(database: Database) -> Stores:
@@ -100,4 +110,7 @@ def stores_of(database: Database) -> Stores:
         SqlSessionStore(database),
         SqlKeyStore(database),
         SqlChangeStore(database),
+        SqlJobStore(database),
+        SqlHousekeepingStore(database),
+        functools.partial(write_backup_file, database),
     )

@@ -30,6 +30,7 @@ _RECOVERY_RESULTS = (
 )
 _INGESTED = ("published", "parked", "unavailable")
 _WAYS_TO_HAND_OVER = ("given", "taken", "asked", "carried")
+_OUTCOMES_OF_JOBS = ("done", "failed", "dead", "lost")
 _REASONS_TO_TURN_AWAY = ("full", "overfull", "late", "stalled")
 
 
@@ -68,6 +69,9 @@ class Metrics:
         default_factory=lambda: LabelledCount(_WAYS_TO_HAND_OVER)
     )
     ingested: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(_INGESTED))
+    jobs: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(_OUTCOMES_OF_JOBS)
+    )
     deliveries_fast: int = 0
     deliveries_slow: int = 0
     bytes_sent: int = 0
@@ -170,6 +174,12 @@ _TABLE = (
         "outcome",
     ),
     _Row(
+        "paceline_jobs_total",
+        "Attempts at jobs by what became of them; failed ones are tried again.",
+        lambda metrics: metrics.jobs,
+        "outcome",
+    ),
+    _Row(
         "paceline_bytes_sent_total",
         "Bytes written to peers.",
         lambda metrics: metrics.bytes_sent,
@@ -188,6 +198,9 @@ GAUGES = {
     "loop_lag_seconds": "How late the event loop woke, at most, since this was read before.",
     "loop_busy_seconds": "How much of that was its own work, at most: processor time.",
     "ingest_backlog": "Entries of the ingest stream that are not settled yet.",
+    "jobs_waiting": "Jobs that wait or are being done, on all runners, a few seconds ago.",
+    "jobs_dead": "Jobs that were given up, a few seconds ago.",
+    "jobs_oldest_due_seconds": "How long the oldest job that nobody has begun has been due.",
     "account_cache_hits": "Questions about accounts, since the start, that memory answered.",
     "account_cache_misses": "Questions about accounts, since the start, that went to the store.",
 }

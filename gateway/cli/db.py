@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 from gateway import backends
 from gateway.cli.running import OK, CommandFailed, Commands, run_to_end, settings_of
-from gateway.users.backup import BackupUnusable, restore_backup, write_backup
+from gateway.users.backup import BackupUnusable, restore_backup, write_backup_file
 
 
 def add_to(commands: Commands) -> None:
@@ -29,26 +28,14 @@ def add_to(commands: Commands) -> None:
 
 def _backup(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
     database = backends.database_of(settings_of(environ))
-    path: Path = namespace.file
-    unfinished = path.with_name(path.name + ".unfinished")
 
     async def work() -> dict[str, int]:
         try:
-            # It holds hashes of passwords and keys: nobody else on the machine reads it.
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                counts = await write_backup(database, file)
-                file.flush()
-                os.fsync(file.fileno())
+            return await write_backup_file(database, namespace.file)
         finally:
             await database.stop()
-        unfinished.replace(path)
-        return counts
 
-    try:
-        return _told("Backed up", work)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    return _told("Backed up", work)
 
 
 def _restore(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:

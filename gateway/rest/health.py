@@ -22,18 +22,36 @@ class Store(Protocol):
         """Return when it answers; raise `StoreUnavailable` when it does not."""
 
 
-class HealthResource:
-    """`/healthz`, `/readyz` and `/metrics`."""
+class Numbers:
+    """`/healthz` and `/metrics`, of any process."""
 
-    def __init__(self, broker: Broker, store: Store, metrics: Metrics) -> None:
-        self._broker = broker
-        self._store = store
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self.is_draining = False
 
     async def live(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
         """The process answers."""
         return json_response({"data": {"status": "ok"}})
+
+    async def metrics(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        """What the process counts, for Prometheus."""
+        return web.Response(
+            text=render(self._metrics),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
+
+    def routes(self) -> list[web.RouteDef]:
+        """The URLs that lead here."""
+        return [web.get("/healthz", self.live), web.get("/metrics", self.metrics)]
+
+
+class HealthResource(Numbers):
+    """`/healthz`, `/readyz` and `/metrics`, of a worker."""
+
+    def __init__(self, broker: Broker, store: Store, metrics: Metrics) -> None:
+        super().__init__(metrics)
+        self._broker = broker
+        self._store = store
+        self.is_draining = False
 
     async def ready(self, request: web.Request) -> web.Response:  # noqa: ARG002
         """Each check with its reason; 503 when one fails."""
@@ -49,12 +67,9 @@ class HealthResource:
             {"data": {"status": status, "checks": checks}}, 200 if is_ready else 503
         )
 
-    async def metrics(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        """What the gateway counts, for Prometheus."""
-        return web.Response(
-            text=render(self._metrics),
-            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
-        )
+    def routes(self) -> list[web.RouteDef]:
+        """The URLs that lead here; each worker may also have them on a port of its own."""
+        return [*super().routes(), web.get("/readyz", self.ready)]
 
     async def _broker_state(self) -> str:
         try:

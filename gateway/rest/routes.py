@@ -31,7 +31,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
 def routes_of(to: Resources) -> list[web.RouteDef]:
     """Every URL but the Socket.IO endpoint. Of two that fit the first one counts."""
     return [
-        *health_routes_of(to.health),
+        *to.health.routes(),
         web.get("/openapi.json", to.documents.openapi),
         web.get("/docs", to.documents.docs),
         web.post("/api/rooms/{roomId}/events", to.events.post),
@@ -59,13 +59,4 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.get("/api/keys/{keyId}", to.keys.get),
         web.delete("/api/keys/{keyId}", to.keys.delete),
         web.post("/api/keys/{keyId}/rotate", to.keys.rotate),
-    ]
-
-
-def health_routes_of(health: HealthResource) -> list[web.RouteDef]:
-    """The URLs for operators and balancers; each worker may also have them on a port of its own."""
-    return [
-        web.get("/healthz", health.live),
-        web.get("/readyz", health.ready),
-        web.get("/metrics", health.metrics),
     ]

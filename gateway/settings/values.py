@@ -52,9 +52,15 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_format: Literal["auto", "console", "json"] = "auto"
     redis_url: str | None = None
+    run_jobs: Literal["auto", "always", "never"] = "auto"  # in `serve`; auto: when it is alone
+    job_lease_seconds: Annotated[float, Meta(ge=1, le=3600)] = 30.0
+    jobs_metrics_port: Port = 0  # of `paceline jobs`; 0: none
     ingest: bool = True  # whether the stream <prefix>:ingest is read; only with Redis
     redis_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "paceline"
     database_url: str = "sqlite:///paceline.db"
+    backup_dir: str | None = None  # where backups are written; none unless it is set
+    backup_hours: Annotated[float, Meta(ge=0.01, le=24 * 30)] = 24.0  # from one to the next
+    backup_keep: Annotated[int, Meta(ge=1, le=10_000)] = 7
     workers: Annotated[int, Meta(ge=1, le=1024)] = 1  # processes on this host
     advertise_url: str | None = None  # where workers of other hosts find this one
     run_directory: str | None = None  # where workers of this host find each other
@@ -145,6 +151,12 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_development(self) -> bool:
         return self.environment == "development"
+
+    @property
+    def runs_jobs(self) -> bool:
+        """Whether a worker of `serve` runs jobs: alone it does, among others others do."""
+        is_alone = self.workers == 1 and self.redis_url is None
+        return self.run_jobs == "always" or (self.run_jobs == "auto" and is_alone)
 
     @property
     def is_public_development(self) -> bool:

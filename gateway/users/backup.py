@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any, Final
 
 import msgspec
@@ -68,6 +70,25 @@ async def write_backup(database: Database, file: IO[bytes]) -> dict[str, int]:
             for table in _TABLES:
                 counts[str(table.name)] = await _write_table(connection, table, lines)
         lines.write(_encode(_Foot(counts)) + b"\n")
+    return counts
+
+
+async def write_backup_file(database: Database, path: Path) -> dict[str, int]:
+    """Write a backup in the place of what is there, if anything is, once it is whole.
+
+    Raises what `write_backup` raises.
+    """
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        # It holds hashes of passwords and keys: nobody else on the machine reads it.
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            counts = await write_backup(database, file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return counts
 
 

@@ -105,3 +105,32 @@ api_keys = Table(
     Column("expires_at_ms", BigInteger),
     Column("used_at_ms", BigInteger),
 )
+
+# What is owed; `state` is waiting, done or dead. Whoever holds a job has moved `run_at_ms` to the
+# end of the lease, so that one index serves first attempts, later ones, and what the dead left.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("kind", _Text, nullable=False),
+    Column("lane", _Text, nullable=False),
+    Column("key", _Text),
+    Column("body", _Text, nullable=False),  # JSON
+    Column("state", _Text, nullable=False),
+    Column("run_at_ms", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("holder", _Text),
+    Column("error", _Text),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Index("jobs_by_turn", "state", "run_at_ms"),
+    Index("jobs_by_end", "state", "ended_at_ms"),
+    Index("jobs_by_key", "key", unique=True),
+)
+
+periods = Table(
+    "periods",
+    metadata,
+    Column("name", _Text, primary_key=True),
+    Column("next_at_ms", BigInteger, nullable=False),
+)
