@@ -17,6 +17,7 @@ import structlog
 
 from gateway.backends import between_workers, database_of, ingest_of, stores_of
 from gateway.doors import HttpDoor, Parts, SocketsDoor
+from gateway.duties import outbox_of
 from gateway.duties import runner_of as jobs_runner_of
 from gateway.hub import Hub
 from gateway.lag import LoopLag
@@ -62,7 +63,7 @@ class Gateway:
         self.metrics = metrics or Metrics()
         self.leaving = Leaving()
         database = database_of(settings)
-        stores = stores_of(database)
+        stores = stores_of(database, outbox_of(settings))
         self.people = People(settings, database, stores)
         self.between = between_workers(settings, self.worker_id)
         self.broker = self.between.broker

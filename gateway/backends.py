@@ -28,12 +28,15 @@ from gateway.users.changes import ChangeStore
 from gateway.users.database import Database
 from gateway.users.housekeeping import HousekeepingStore
 from gateway.users.job import JobStore
+from gateway.users.outbox import Outbox
+from gateway.users.proof import ProofStore
 from gateway.users.session import SessionStore
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_housekeeping import SqlHousekeepingStore
 from gateway.users.sql_jobs import SqlJobStore
+from gateway.users.sql_proofs import SqlProofStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.store import UserStore
 from gateway.workers.registry import Registry
@@ -100,17 +103,19 @@ class Stores(msgspec.Struct, frozen=True):
     changes: ChangeStore
     jobs: JobStore
     housekeeping: HousekeepingStore
+    proofs: ProofStore
     write_backup: Callable[[Path], Awaitable[object]]
 
 
-def stores_of(database: Database) -> Stores:
-    """The stores of a database."""
+def stores_of(database: Database, outbox: Outbox | None = None) -> Stores:
+    """The stores of a database; `outbox` says what a change of a user causes."""
     return Stores(
-        SqlUserStore(database),
+        SqlUserStore(database, outbox),
         SqlSessionStore(database),
         SqlKeyStore(database),
         SqlChangeStore(database),
         SqlJobStore(database),
         SqlHousekeepingStore(database),
+        SqlProofStore(database),
         functools.partial(write_backup_file, database),
     )

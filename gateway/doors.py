@@ -24,6 +24,7 @@ from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.origins import Origins
 from gateway.rest.problems import Handler, Problems
+from gateway.rest.proofs import ProofsResource
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.users import UsersResource
@@ -145,6 +146,9 @@ def _resources_of(parts: Parts, health: HealthResource) -> Resources:
         me=MeResource(people.accounts, authenticator),
         sessions=SessionsResource(
             people.sessions, people.accounts, authenticator, parts.settings.trusted_networks
+        ),
+        proofs=ProofsResource(
+            people.proving, people.accounts, authenticator, parts.settings.trusted_networks
         ),
         keys=KeysResource(people.keys, authenticator),
         documents=DocumentsResource(),

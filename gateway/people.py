@@ -12,6 +12,7 @@ from gateway.users.accounts import Accounts
 from gateway.users.api_keys import ApiKeys
 from gateway.users.database import Database
 from gateway.users.passwords import Passwords
+from gateway.users.proving import Proving
 from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.standings import Standings
 
@@ -34,6 +35,14 @@ class People:
             self.authenticator.rules,
             SessionRules(settings.access_token_seconds, settings.session_seconds),
             self.standings,
+        )
+
+        self.proving = Proving(
+            stores.proofs,
+            stores.jobs,
+            self.passwords,
+            self.standings,
+            sends_mail=settings.sends_mail,
         )
 
     @contextlib.asynccontextmanager

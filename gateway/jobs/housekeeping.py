@@ -10,6 +10,7 @@ from gateway.jobs.work import Periodic, Work
 from gateway.users.changes import KEPT_SECONDS, ChangeStore
 from gateway.users.housekeeping import HousekeepingStore
 from gateway.users.job import Job, JobStore
+from gateway.users.proof import ProofStore
 from gateway.users.store import KEY_LIFETIME_SECONDS
 
 _HOUR_SECONDS: Final = 3600.0
@@ -21,7 +22,7 @@ _DONE_SECONDS: Final = _DAY_SECONDS
 
 
 def housekeeping(
-    ended: HousekeepingStore, changes: ChangeStore, jobs: JobStore
+    ended: HousekeepingStore, changes: ChangeStore, jobs: JobStore, proofs: ProofStore
 ) -> tuple[Periodic, ...]:
     """The work, each with a name that begins with what it does."""
     return (
@@ -35,6 +36,7 @@ def housekeeping(
             lambda: ended.forget_creations(_before(KEY_LIFETIME_SECONDS)),
         ),
         _periodic("forget-changes", _HOUR_SECONDS, lambda: changes.forget(_before(KEPT_SECONDS))),
+        _periodic("forget-proofs", _HOUR_SECONDS, lambda: proofs.forget(now_ms())),
         _periodic(
             "forget-jobs",
             _HOUR_SECONDS,

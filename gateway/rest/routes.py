@@ -11,6 +11,7 @@ from gateway.rest.health import HealthResource
 from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
+from gateway.rest.proofs import ProofsResource
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.users import UsersResource
 
@@ -24,6 +25,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     users: UsersResource
     me: MeResource
     sessions: SessionsResource
+    proofs: ProofsResource
     keys: KeysResource
     documents: DocumentsResource
 
@@ -41,6 +43,8 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.get("/api/users/me", to.me.get),
         web.patch("/api/users/me", to.me.patch),
         web.put("/api/users/me/password", to.sessions.put_own_password),
+        web.get("/api/users/me/verification", to.proofs.get_own),
+        web.post("/api/users/me/verification", to.proofs.post_own),
         web.get("/api/users", to.users.get_many),
         web.post("/api/users", to.users.post),
         web.get("/api/users/{userId:(?!me$|me/)[^/]+}", to.users.get),
@@ -54,6 +58,9 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.post("/api/sessions/refresh", to.sessions.refresh),
         web.delete("/api/sessions/current", to.sessions.delete_current),
         web.delete("/api/sessions/{sessionId:(?!current$|refresh$)[^/]+}", to.sessions.delete),
+        web.post("/api/verifications", to.proofs.verify),
+        web.post("/api/password-resets", to.proofs.ask_reset),
+        web.post("/api/password-resets/confirm", to.proofs.reset),
         web.get("/api/keys", to.keys.get_all),
         web.post("/api/keys", to.keys.post),
         web.get("/api/keys/{keyId}", to.keys.get),

@@ -61,6 +61,11 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     backup_dir: str | None = None  # where backups are written; none unless it is set
     backup_hours: Annotated[float, Meta(ge=0.01, le=24 * 30)] = 24.0  # from one to the next
     backup_keep: Annotated[int, Meta(ge=1, le=10_000)] = 7
+    smtp_url: str | None = None
+    mail_from: str | None = None  # Paceline <no-reply@example.org>
+    mail_dir: str | None = None  # where mails are written instead of being sent
+    mail_verification_url: str | None = None  # with {token}
+    mail_reset_url: str | None = None
     workers: Annotated[int, Meta(ge=1, le=1024)] = 1  # processes on this host
     advertise_url: str | None = None  # where workers of other hosts find this one
     run_directory: str | None = None  # where workers of this host find each other
@@ -151,6 +156,18 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_development(self) -> bool:
         return self.environment == "development"
+
+    @property
+    def mail_folder(self) -> str | None:
+        """Where mails are written instead of being sent; in development they always are somehow."""
+        if self.mail_dir is not None or self.smtp_url is not None or not self.is_development:
+            return self.mail_dir
+        return "paceline-mail"
+
+    @property
+    def sends_mail(self) -> bool:
+        """Whether there is a way for mails to go."""
+        return self.smtp_url is not None or self.mail_folder is not None
 
     @property
     def runs_jobs(self) -> bool:

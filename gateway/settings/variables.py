@@ -20,7 +20,7 @@ _NAMES_OF_THEIR_OWN = {
     "jwt_secrets": "PACELINE_JWT_SECRET",
     "room_kinds": "PACELINE_CONFIG",
 }
-SECRET = {"jwt_secrets", "redis_url", "database_url"}
+SECRET = {"jwt_secrets", "redis_url", "database_url", "smtp_url"}
 FROM_FILE = {*SECRET, "jwt_public_key"}
 FIELDS = {
     field.name: field

@@ -31,13 +31,13 @@ _COMMON: Final = frozenset(
 )
 
 
-def check_password(password: str, email: str, name: str) -> None:
+def check_password(password: str, email: str, name: str, *, field: str = "newPassword") -> None:
     """Raise `Refused` (INVALID) for one that anybody would try first."""
     mail, called = folded(email), folded(name)
     guesses = {mail, mail.partition("@")[0], called, called.replace(" ", "")}
     plain = folded(password)
     if plain in _COMMON or plain in guesses or len(set(plain)) == 1:
-        raise invalid({"newPassword": "Too easy to guess."})
+        raise invalid({field: "Too easy to guess."})
 
 
 class Passwords:

@@ -134,3 +134,24 @@ periods = Table(
     Column("name", _Text, primary_key=True),
     Column("next_at_ms", BigInteger, nullable=False),
 )
+
+# An address is verified while it is the one that the user has.
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("user_id", _Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("email_folded", _Text, nullable=False),
+    Column("verified_at_ms", BigInteger, nullable=False),
+)
+
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("digest", _Text, primary_key=True),
+    Column("user_id", _Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("purpose", _Text, nullable=False),
+    Column("email_folded", _Text, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Index("proofs_by_user", "user_id", "purpose"),
+    Index("proofs_by_end", "expires_at_ms"),
+)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from protocol.operations.keys import KEYS
+from protocol.operations.proofs import PROOFS
 from protocol.operations.rooms import ROOMS
 from protocol.operations.sessions import SESSIONS
 from protocol.operations.users import USERS
 
-OPERATIONS: Final = (*ROOMS, *USERS, *SESSIONS, *KEYS)
+OPERATIONS: Final = (*ROOMS, *USERS, *SESSIONS, *PROOFS, *KEYS)
 
 
 def shapes() -> list[Any]:

@@ -51,7 +51,7 @@ async def test_each_table_loses_what_has_ended_and_nothing_else(
     await stores.jobs.finish(done.id, "me", now_ms - 2 * DAY_MS)
     await stores.jobs.park(dead.id, "me", now_ms - 2 * DAY_MS, "no")
 
-    table = housekeeping(stores.housekeeping, stores.changes, stores.jobs)
+    table = housekeeping(stores.housekeeping, stores.changes, stores.jobs, stores.proofs)
     for each in [*table, *table]:
         await each.work.run(NOTHING)
 

@@ -33,6 +33,7 @@ from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.origins import Origins
 from gateway.rest.problems import Problems
+from gateway.rest.proofs import ProofsResource
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.users import UsersResource
@@ -43,10 +44,13 @@ from gateway.users.accounts import Accounts
 from gateway.users.api_keys import ApiKeys
 from gateway.users.database import Database
 from gateway.users.passwords import Passwords
+from gateway.users.proving import Proving
 from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
+from gateway.users.sql_jobs import SqlJobStore
+from gateway.users.sql_proofs import SqlProofStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.standings import Standings
 
@@ -179,6 +183,13 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             SessionRules(settings.access_token_seconds, settings.session_seconds),
             standings,
         )
+        proving = Proving(
+            SqlProofStore(database),
+            SqlJobStore(database),
+            passwords,
+            standings,
+            sends_mail=settings.sends_mail,
+        )
         resources = Resources(
             health=health,
             events=EventsResource(hub, authenticator, metrics),
@@ -188,6 +199,7 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             keys=KeysResource(api_keys, authenticator),
             documents=DocumentsResource(),
             sessions=SessionsResource(sessions, accounts, authenticator, settings.trusted_networks),
+            proofs=ProofsResource(proving, accounts, authenticator, settings.trusted_networks),
         )
         app.add_routes(routes_of(resources))
         return Door(await aiohttp_client(app), metrics, health, other_worker, heard, database, hub)

@@ -55,7 +55,13 @@ async def test_what_was_backed_up_is_there_again(full: Database, empty: Database
     counts = await restore_backup(empty, io.BytesIO(await backup_of(full)))
 
     await empty.start()
-    assert counts == {"users": COUNT, "passwords": 1, "sessions": 1, "api_keys": 0}
+    assert counts == {
+        "users": COUNT,
+        "passwords": 1,
+        "sessions": 1,
+        "api_keys": 0,
+        "verifications": 0,
+    }
     assert await everybody(empty) == await everybody(full)
     sessions = SqlSessionStore(empty)
     assert await sessions.credentials_of(person(1).email) == (person(1), "$argon2id$...")
