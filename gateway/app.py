@@ -17,7 +17,7 @@ import structlog
 
 from gateway.backends import between_workers, database_of, ingest_of, stores_of
 from gateway.doors import HttpDoor, Parts, SocketsDoor
-from gateway.duties import outbox_of
+from gateway.duties import outbox_of, teller_of
 from gateway.duties import runner_of as jobs_runner_of
 from gateway.hub import Hub
 from gateway.lag import LoopLag
@@ -76,6 +76,7 @@ class Gateway:
         )
         self.hub = Hub(settings, self.broker, self.lanes)
         self.lanes.serve(self.hub.membership)
+        self.teller = teller_of(settings, stores, self.hub, self.broker, self.metrics)
         self.removals = Removals(self.hub, self.between.intercom)
         verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
         self.people.standings.judge_by(verdicts.judge, verdicts.subjects)
@@ -125,6 +126,8 @@ class Gateway:
             await stack.enter_async_context(self.people.running())
             self.lag.start()
             stack.callback(self.lag.stop)
+            if self.teller is not None:  # it ends when everybody has been seen off
+                await stack.enter_async_context(_in_background(self.teller.run_forever()))
             await self.hub.start()
             stack.push_async_callback(self.hub.stop)
             self.lobby.start()

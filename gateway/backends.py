@@ -28,6 +28,7 @@ from gateway.users.changes import ChangeStore
 from gateway.users.database import Database
 from gateway.users.housekeeping import HousekeepingStore
 from gateway.users.job import JobStore
+from gateway.users.occupancy import OccupancyStore
 from gateway.users.outbox import Outbox
 from gateway.users.proof import ProofStore
 from gateway.users.session import SessionStore
@@ -36,11 +37,13 @@ from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_housekeeping import SqlHousekeepingStore
 from gateway.users.sql_jobs import SqlJobStore
+from gateway.users.sql_occupancy import SqlOccupancyStore
 from gateway.users.sql_proofs import SqlProofStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.store import UserStore
 from gateway.workers.registry import Registry
 from gateway.workers.shared import SharedRegistry
+from protocol.events import Member
 
 
 class BetweenWorkers(msgspec.Struct, frozen=True):
@@ -86,6 +89,12 @@ def ingest_of(
     return ingest
 
 
+def witness_departures(broker: Broker, witness: Callable[[str, Member], None]) -> None:
+    """Tell of members whose worker died; in one process there is nobody left to tell of it."""
+    if isinstance(broker, RedisBroker):
+        broker.on_departure = witness
+
+
 def database_of(settings: Settings) -> Database:
     """Where users are kept, not started yet. Raises `SettingsInvalid`."""
     try:
@@ -104,6 +113,7 @@ class Stores(msgspec.Struct, frozen=True):
     jobs: JobStore
     housekeeping: HousekeepingStore
     proofs: ProofStore
+    occupancy: OccupancyStore
     write_backup: Callable[[Path], Awaitable[object]]
 
 
@@ -117,5 +127,6 @@ def stores_of(database: Database, outbox: Outbox | None = None) -> Stores:
         SqlJobStore(database),
         SqlHousekeepingStore(database),
         SqlProofStore(database),
+        SqlOccupancyStore(database),
         functools.partial(write_backup_file, database),
     )

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
-from gateway.backends import Stores
+from gateway.backends import Stores, witness_departures
+from gateway.broker.contract import Broker
+from gateway.hub import Hub
+from gateway.jobs.activity import RoomsTeller
 from gateway.jobs.backups import Backups
 from gateway.jobs.housekeeping import housekeeping
 from gateway.jobs.mail import Letters, Mails, verifications_owed
 from gateway.jobs.postman import FolderPostman, NoPostman, Postman, SmtpPostman
 from gateway.jobs.runner import Runner
+from gateway.jobs.webhooks import Deliveries, user_deliveries_owed
 from gateway.jobs.work import Work
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.settings.mail_server import mail_server_of
 from gateway.users.job import NewJob
 from gateway.users.outbox import Outbox, UserEvent
+from protocol.events import Member
+from protocol.webhooks import RoomEventName
 
 
 def runner_of(settings: Settings, stores: Stores, metrics: Metrics) -> Runner:
@@ -46,13 +53,33 @@ def outbox_of(settings: Settings) -> Outbox:
     """What changes of users cause."""
 
     def outbox(event: UserEvent) -> list[NewJob]:
-        return verifications_owed(event) if settings.sends_mail else []
+        mails = verifications_owed(event) if settings.sends_mail else []
+        return [*mails, *user_deliveries_owed(settings.webhooks, event)]
 
     return outbox
 
 
+def teller_of(
+    settings: Settings, stores: Stores, hub: Hub, broker: Broker, metrics: Metrics
+) -> RoomsTeller | None:
+    """Who tells webhooks of rooms, where there are any and rooms that ask for it."""
+    if not settings.webhooks or not any(kind.webhooks for kind in settings.room_kinds):
+        return None
+    rooms = hub.membership.rooms
+    teller = RoomsTeller(settings.webhooks, stores.occupancy, rooms.__contains__, broker.members)
+
+    def witness(name: RoomEventName, room: str, member: Member) -> None:
+        if settings.kind_of(room).webhooks:
+            teller.note(name, room, member)
+
+    hub.witness_by(witness)
+    witness_departures(broker, functools.partial(witness, "peer.left"))
+    metrics.gauge("webhook_events_dropped", lambda: teller.dropped)
+    return teller
+
+
 def _works_of(settings: Settings, stores: Stores) -> dict[str, Work]:
-    return dict(_mails_of(settings, stores).works())
+    return {**_mails_of(settings, stores).works(), **Deliveries(settings.webhooks).works()}
 
 
 def _mails_of(settings: Settings, stores: Stores) -> Mails:

@@ -201,6 +201,7 @@ GAUGES = {
     "jobs_waiting": "Jobs that wait or are being done, on all runners, a few seconds ago.",
     "jobs_dead": "Jobs that were given up, a few seconds ago.",
     "jobs_oldest_due_seconds": "How long the oldest job that nobody has begun has been due.",
+    "webhook_events_dropped": "Events of rooms, since the start, that no webhook will hear of.",
     "account_cache_hits": "Questions about accounts, since the start, that memory answered.",
     "account_cache_misses": "Questions about accounts, since the start, that went to the store.",
 }

@@ -14,6 +14,7 @@ from gateway.settings.mail_server import is_sender, mail_server_of
 from gateway.settings.redis_url import address_of
 from gateway.settings.values import Values, is_loopback
 from gateway.settings.variables import meant_by, variable_of
+from gateway.settings.webhooks import problems_of_webhooks
 from protocol.rooms import is_room_name
 
 PORT_LAST = 65_535
@@ -186,6 +187,10 @@ def _room_order(settings: Values) -> Iterator[str]:
             )
 
 
+def _webhooks(settings: Values) -> Iterator[str]:
+    yield from problems_of_webhooks(settings.webhooks)
+
+
 _CHECKS = (
     _misspelled,
     _keys,
@@ -198,6 +203,7 @@ _CHECKS = (
     _mail,
     _sizes,
     _room_order,
+    _webhooks,
 )
 
 

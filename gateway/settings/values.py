@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from gateway.settings.webhooks import Webhook
 from protocol.rooms import matches
 
 _KIND_CACHE_ROOMS = 10_000
@@ -41,6 +42,7 @@ class RoomKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     values_limit_bytes: Limit = 67_108_864  # and how large they may be together
     idle_seconds: SecondsOrNone = 86_400.0  # a room nobody follows or publishes to is forgotten
     public: bool = False
+    webhooks: bool = False  # whether webhooks hear who comes and goes, and when it is empty
 
 
 class Values(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +124,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     map_attribution: Annotated[str, Meta(max_length=500)] | None = None
 
     room_kinds: tuple[RoomKind, ...] = ()  # the first that matches; "*" is always the last
+    webhooks: tuple[Webhook, ...] = ()
     given: frozenset[str] = frozenset()  # the fields that the environment set
     unknown_variables: tuple[str, ...] = ()
     _kind_by_room: dict[str, RoomKind] = msgspec.field(default_factory=dict)

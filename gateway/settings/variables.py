@@ -25,7 +25,7 @@ FROM_FILE = {*SECRET, "jwt_public_key"}
 FIELDS = {
     field.name: field
     for field in msgspec.structs.fields(Values)
-    if field.name not in {"given", "unknown_variables", "_kind_by_room"}
+    if field.name not in {"webhooks", "given", "unknown_variables", "_kind_by_room"}
 }
 
 

@@ -155,3 +155,12 @@ proofs = Table(
     Index("proofs_by_user", "user_id", "purpose"),
     Index("proofs_by_end", "expires_at_ms"),
 )
+
+# Rooms that webhooks were told of as occupied, so that each turn is told once, by one worker.
+occupied_rooms = Table(
+    "occupied_rooms",
+    metadata,
+    Column("room", _Text, primary_key=True),
+    Column("seen_at_ms", BigInteger, nullable=False),
+    Index("occupied_rooms_by_age", "seen_at_ms"),
+)

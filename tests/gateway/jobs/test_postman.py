@@ -6,6 +6,7 @@ import ssl
 from email.message import EmailMessage
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.jobs.postman import FolderPostman, NoPostman, SmtpPostman
@@ -30,18 +31,22 @@ async def test_tls_and_the_password_are_insisted_on(tmp_path: Path) -> None:
     ours.load_cert_chain(certificate, key)
     theirs = ssl.create_default_context(cafile=str(certificate))
     async with mail_server(ours, login=(b"user", b"right")) as server:
-        where = {"host": "127.0.0.1", "port": server.port, "way": "starttls", "user": "user"}
+        right = MailServer(
+            host="127.0.0.1", port=server.port, way="starttls", user="user", password="right"
+        )
+        wrong = msgspec.structs.replace(right, password="wrong")
 
-        await SmtpPostman(MailServer(**where, password="right"), theirs).send(a_mail())
+        await SmtpPostman(right, theirs).send(a_mail())
+        assert server.were_encrypted == [True]
         with pytest.raises(JobFailed, match=r"took no sign-in \(535\)") as refused:
-            await SmtpPostman(MailServer(**where, password="wrong"), theirs).send(a_mail())
+            await SmtpPostman(wrong, theirs).send(a_mail())
         assert not refused.value.is_final
         with pytest.raises(JobFailed, match="did not take it"):  # nobody vouches for it
-            await SmtpPostman(MailServer(**where, password="right")).send(a_mail())
+            await SmtpPostman(right).send(a_mail())
     async with mail_server() as server:  # which has no TLS at all
-        where = {"host": "127.0.0.1", "port": server.port, "way": "starttls"}
+        bare = MailServer(host="127.0.0.1", port=server.port, way="starttls")
         with pytest.raises(JobFailed, match="did not take it"):
-            await SmtpPostman(MailServer(**where), theirs).send(a_mail())
+            await SmtpPostman(bare, theirs).send(a_mail())
         assert server.mails == []
 
 

@@ -1,4 +1,4 @@
-"""Jobs, and the periods of those that come again and again."""
+"""Jobs, the periods of those that come again and again, and rooms that are told of by them."""
 
 from __future__ import annotations
 
@@ -35,9 +35,16 @@ def upgrade() -> None:
         sa.Column("name", text, primary_key=True),
         sa.Column("next_at_ms", sa.BigInteger(), nullable=False),
     )
+    op.create_table(
+        "occupied_rooms",
+        sa.Column("room", text, primary_key=True),
+        sa.Column("seen_at_ms", sa.BigInteger(), nullable=False),
+    )
+    op.create_index("occupied_rooms_by_age", "occupied_rooms", ["seen_at_ms"])
 
 
 def downgrade() -> None:
     """Drop them: what was owed is not done any more."""
+    op.drop_table("occupied_rooms")
     op.drop_table("periods")
     op.drop_table("jobs")

@@ -1,0 +1,151 @@
+"""This module owns what webhooks are told of rooms: who comes and goes, first and last.
+
+Nobody who joins or leaves waits for it: what happens is noted, and once a second what was noted is
+owed in few messages. Whether a room was occupied before is a row in the database, so that of many
+workers one tells. What cannot be noted any more, because nothing can be owed for long, is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from gateway.broker.contract import BrokerUnavailable
+from gateway.jobs.runner import now_ms
+from gateway.jobs.webhooks import delivery_owed
+from gateway.settings.webhooks import Webhook
+from gateway.users.job import NewJob
+from gateway.users.occupancy import OccupancyStore
+from gateway.users.store import StoreUnavailable
+from protocol.events import Member
+from protocol.webhooks import Message, RoomActivity, RoomEvent, RoomEventName
+
+logger = structlog.get_logger(__name__)
+
+FLUSH_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 60.0  # for rooms whose last worker died with everybody in it
+_LOOK_ROOMS: Final = 500
+_EVENTS_LIMIT: Final = 20_000
+_EVENTS_OF_A_MESSAGE: Final = 500
+
+
+class RoomsTeller:
+    """Notes what happens in the rooms of one worker.
+
+    `is_here` says whether the worker has anybody in a room; `members_of` who is there on all of
+    them, which is asked for rooms that nobody is in here.
+    """
+
+    def __init__(
+        self,
+        webhooks: Sequence[Webhook],
+        store: OccupancyStore,
+        is_here: Callable[[str], bool],
+        members_of: Callable[[str], Awaitable[Sequence[Member]]],
+    ) -> None:
+        self._webhooks = webhooks
+        self._store = store
+        self._is_here = is_here
+        self._members_of = members_of
+        self._events: list[RoomEvent] = []
+        self._rooms: set[str] = set()
+        self._looks_at_ms = 0
+        self.dropped = 0  # events that nobody hears of
+
+    def note(self, name: RoomEventName, room: str, member: Member) -> None:
+        """Remember that somebody came or went."""
+        if len(self._events) >= _EVENTS_LIMIT:
+            self.dropped += 1
+            return
+        at = dt.datetime.now(dt.UTC)
+        self._events.append(
+            RoomEvent(
+                type=name, room_id=room, at=at, peer_id=member.peer_id, subject=member.subject
+            )
+        )
+        self._rooms.add(room)
+
+    async def run_forever(self) -> None:
+        """Owe what was noted, again and again; the last time when it is cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(FLUSH_SECONDS)
+                await self._try_to_flush()
+        finally:
+            await self._try_to_flush()
+
+    async def _try_to_flush(self) -> None:
+        try:
+            await self.flush()
+        except StoreUnavailable:
+            pass  # what was noted is kept
+        except Exception:
+            logger.exception("! webhooks of rooms not told")
+
+    async def flush(self) -> None:
+        """Owe what was noted; raises `StoreUnavailable`, and keeps it then."""
+        at_ms = now_ms()
+        await self._look_now_and_then(at_ms)
+        if not self._rooms:
+            return
+        events, rooms = list(self._events), set(self._rooms)
+        occupied = {room for room in rooms if self._is_here(room)}
+        empty, unknown = await self._emptiness_of(rooms - occupied)
+        ended = await self._store.settle(
+            rooms - empty - unknown,
+            empty,
+            lambda began, gone: self._owed(began, events, gone, at_ms),
+            at_ms,
+        )
+        # Nothing that was noted meanwhile is lost.
+        del self._events[: len(events)]
+        self._rooms -= rooms
+        self._rooms |= {each.room_id for each in self._events}
+        # Somebody may have come elsewhere while it was still told of as occupied: look once more.
+        self._rooms |= ended | unknown
+
+    async def _emptiness_of(self, rooms: Collection[str]) -> tuple[set[str], set[str]]:
+        """Those that nobody is in, and those of which the broker cannot say so now."""
+        empty, unknown = set(), set()
+        for room in rooms:
+            try:
+                if not await self._members_of(room):
+                    empty.add(room)
+            except BrokerUnavailable:
+                unknown.add(room)
+        return empty, unknown
+
+    async def _look_now_and_then(self, at_ms: int) -> None:
+        if at_ms < self._looks_at_ms:
+            return
+        before_ms = at_ms - round(_LOOK_SECONDS * 1000)
+        self._rooms.update(await self._store.unseen(before_ms, at_ms, _LOOK_ROOMS))
+        self._looks_at_ms = at_ms + round(_LOOK_SECONDS * 1000)
+
+    def _owed(
+        self,
+        began: Collection[str],
+        events: Sequence[RoomEvent],
+        ended: Collection[str],
+        at_ms: int,
+    ) -> list[NewJob]:
+        at = dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC)
+        told = [
+            *(RoomEvent(type="room.occupied", room_id=room, at=at) for room in sorted(began)),
+            *events,
+            *(RoomEvent(type="room.vacated", room_id=room, at=at) for room in sorted(ended)),
+        ]
+        jobs = []
+        for webhook in self._webhooks:
+            wanted = [each for each in told if webhook.wants(each.type, each.room_id)]
+            for start in range(0, len(wanted), _EVENTS_OF_A_MESSAGE):
+                activity = RoomActivity(events=wanted[start : start + _EVENTS_OF_A_MESSAGE])
+                message = Message(type="room.activity", timestamp=at, data=activity)
+                text = msgspec.json.encode(message).decode()
+                jobs.append(delivery_owed(webhook, text, at_ms))
+        return jobs
