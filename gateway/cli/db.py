@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway import backends
+from gateway.cli import seed
 from gateway.cli.running import OK, CommandFailed, Commands, run_to_end, settings_of
 from gateway.users.backup import BackupUnusable, restore_backup, write_backup_file
 
 
 def add_to(commands: Commands) -> None:
     """What the command understands."""
-    db = commands.add_parser("db", help="back the user store up, and restore it")
+    db = commands.add_parser("db", help="back the user store up, restore it, fill it for a try")
     db_commands = db.add_subparsers(required=True, metavar="COMMAND")
     backup = db_commands.add_parser("backup", help="write one moment of all users to a file")
     backup.add_argument("file", metavar="FILE", type=Path)
@@ -24,6 +25,7 @@ def add_to(commands: Commands) -> None:
     restore = db_commands.add_parser("restore", help="fill an empty database from such a file")
     restore.add_argument("file", metavar="FILE", type=Path)
     restore.set_defaults(command=_restore)
+    seed.add_to(db_commands)
 
 
 def _backup(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
