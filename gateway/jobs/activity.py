@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -59,6 +59,8 @@ class RoomsTeller:
 
     def note(self, name: RoomEventName, room: str, member: Member) -> None:
         """Remember that somebody came or went."""
+        if len(self._rooms) < _EVENTS_LIMIT:
+            self._rooms.add(room)
         if len(self._events) >= _EVENTS_LIMIT:
             self.dropped += 1
             return
@@ -68,7 +70,6 @@ class RoomsTeller:
                 type=name, room_id=room, at=at, peer_id=member.peer_id, subject=member.subject
             )
         )
-        self._rooms.add(room)
 
     async def run_forever(self) -> None:
         """Owe what was noted, again and again; the last time when it is cancelled."""
@@ -96,12 +97,13 @@ class RoomsTeller:
         events, rooms = list(self._events), set(self._rooms)
         occupied = {room for room in rooms if self._is_here(room)}
         empty, unknown = await self._emptiness_of(rooms - occupied)
-        ended = await self._store.settle(
-            rooms - empty - unknown,
-            empty,
-            lambda began, gone: self._owed(began, events, gone, at_ms),
-            at_ms,
-        )
+        jobs = await self._of_peers(events, at_ms)
+
+        def owed(began: Collection[str], gone: Collection[str]) -> list[NewJob]:
+            first = self._of_rooms("room.occupied", began, at_ms)
+            return [*first, *jobs, *self._of_rooms("room.vacated", gone, at_ms)]
+
+        ended = await self._store.settle(rooms - empty - unknown, empty, owed, at_ms)
         # Nothing that was noted meanwhile is lost.
         del self._events[: len(events)]
         self._rooms -= rooms
@@ -127,25 +129,36 @@ class RoomsTeller:
         self._rooms.update(await self._store.unseen(before_ms, at_ms, _LOOK_ROOMS))
         self._looks_at_ms = at_ms + round(_LOOK_SECONDS * 1000)
 
-    def _owed(
-        self,
-        began: Collection[str],
-        events: Sequence[RoomEvent],
-        ended: Collection[str],
-        at_ms: int,
-    ) -> list[NewJob]:
-        at = dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC)
-        told = [
-            *(RoomEvent(type="room.occupied", room_id=room, at=at) for room in sorted(began)),
-            *events,
-            *(RoomEvent(type="room.vacated", room_id=room, at=at) for room in sorted(ended)),
-        ]
+    async def _of_peers(self, events: Sequence[RoomEvent], at_ms: int) -> list[NewJob]:
+        """Made a piece at a time: a crowd holds nobody up."""
+        jobs: list[NewJob] = []
+        for some in _pieces(events):
+            jobs += self._owed(some, at_ms)
+            await asyncio.sleep(0)
+        return jobs
+
+    def _of_rooms(self, name: RoomEventName, rooms: Collection[str], at_ms: int) -> list[NewJob]:
+        at = _time_of(at_ms)
+        events = [RoomEvent(type=name, room_id=room, at=at) for room in sorted(rooms)]
+        return [job for some in _pieces(events) for job in self._owed(some, at_ms)]
+
+    def _owed(self, events: Sequence[RoomEvent], at_ms: int) -> list[NewJob]:
+        """A message for each who wants to hear of any of these."""
         jobs = []
         for webhook in self._webhooks:
-            wanted = [each for each in told if webhook.wants(each.type, each.room_id)]
-            for start in range(0, len(wanted), _EVENTS_OF_A_MESSAGE):
-                activity = RoomActivity(events=wanted[start : start + _EVENTS_OF_A_MESSAGE])
-                message = Message(type="room.activity", timestamp=at, data=activity)
+            wanted = [each for each in events if webhook.wants(each.type, each.room_id)]
+            if wanted:
+                activity = RoomActivity(events=wanted)
+                message = Message(type="room.activity", timestamp=_time_of(at_ms), data=activity)
                 text = msgspec.json.encode(message).decode()
                 jobs.append(delivery_owed(webhook, text, at_ms))
         return jobs
+
+
+def _pieces(events: Sequence[RoomEvent]) -> Iterator[Sequence[RoomEvent]]:
+    for start in range(0, len(events), _EVENTS_OF_A_MESSAGE):
+        yield events[start : start + _EVENTS_OF_A_MESSAGE]
+
+
+def _time_of(at_ms: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC)

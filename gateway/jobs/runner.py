@@ -150,6 +150,8 @@ class Runner:
         found = await self._store.claim(self.holder, at_ms, until_ms, room, busy)
         too_many = []
         for job in found:
+            if job.id in self._held:  # its lease ended while the store was away; now it has one
+                continue
             lanes[job.lane] += 1
             if lanes[job.lane] > self._at_once(job):
                 too_many.append(job.id)

@@ -30,7 +30,7 @@ from protocol.webhooks import Message
 
 KIND: Final = "webhook"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15.0, sock_connect=5.0)
-_ATTEMPTS: Final = 15  # over a day, nearly
+_ATTEMPTS: Final = 15  # over half a day
 _LONGEST_WAIT_SECONDS: Final = 6 * 3600.0
 _LONGEST_RETRY_AFTER_SECONDS: Final = 3600.0
 _REDIRECTS: Final = range(300, 400)

@@ -6,6 +6,7 @@ a file that was cut off is noticed. It is taken from a snapshot, so the gateway 
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import gzip
 import os
@@ -86,7 +87,7 @@ async def write_backup_file(database: Database, path: Path) -> dict[str, int]:
         with os.fdopen(descriptor, "wb") as file:
             counts = await write_backup(database, file)
             file.flush()
-            os.fsync(file.fileno())
+            await asyncio.to_thread(os.fsync, file.fileno())
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -21,15 +21,16 @@ _COLUMNS: Final = tuple(jobs.c[field.name] for field in msgspec.structs.fields(J
 _IS_WAITING: Final = jobs.c.state == "waiting"
 _IS_DEAD: Final = jobs.c.state == "dead"
 _FORGET_AT_ONCE: Final = 5_000
+_ADD_AT_ONCE: Final = 500  # databases take so many parameters at once
 
 
 async def note_jobs(connection: AsyncConnection, new: Sequence[NewJob]) -> None:
     """Owe jobs from the moment on in which the transaction of the connection ends well."""
-    if not new:
-        return
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     rows = [{**msgspec.structs.asdict(job), "state": "waiting", "attempts": 0} for job in new]
-    await connection.execute(dialect.insert(jobs).values(rows).on_conflict_do_nothing())
+    for start in range(0, len(rows), _ADD_AT_ONCE):
+        some = rows[start : start + _ADD_AT_ONCE]
+        await connection.execute(dialect.insert(jobs).values(some).on_conflict_do_nothing())
 
 
 class SqlJobStore:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -13,6 +16,7 @@ from gateway.jobs.runner import now_ms
 from gateway.jobs.webhooks import Deliveries, signature_of, user_deliveries_owed
 from gateway.jobs.work import Work
 from gateway.metrics import Metrics
+from gateway.settings import Settings
 from gateway.settings.webhooks import Webhook
 from gateway.users.database import Database
 from gateway.users.outbox import UserEvent
@@ -21,8 +25,9 @@ from gateway.users.sql_jobs import SqlJobStore
 from gateway.users.user import User, changed
 from protocol.users import UserChanges
 from tests.gateway.jobs.bench import running, until
-from tests.gateway.jobs.receiver import SECRET, Receiver, answering, hanging
+from tests.gateway.jobs.receiver import KEY, SECRET, Receiver, answering, hanging
 from tests.gateway.users.people import person
+from tests.toolbox.programs import REPOSITORY
 
 
 @pytest.fixture
@@ -195,3 +200,39 @@ async def test_nothing_is_owed_to_who_wants_nothing(receiver: Receiver) -> None:
 
     assert user_deliveries_owed([], event) == []
     assert user_deliveries_owed([receiver.webhook(events=("room.*",))], event) == []
+
+
+def test_the_receiver_that_is_shown_tells_ours_from_others() -> None:
+    page = (REPOSITORY / "docs/how-to/webhooks.md").read_text()
+    shown: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], shown)  # noqa: S102 - our own page
+    shown["SECRETS"][:] = [SECRET]
+    body, now = b'{"type":"user.created"}', int(time.time())
+
+    def is_ours(at: int, told: bytes = body, key: bytes = KEY) -> bool:
+        signature = signature_of(key, "id", at, body)
+        headers = {
+            "webhook-id": "id",
+            "webhook-timestamp": str(at),
+            "webhook-signature": f"v1,AAAA {signature}",
+        }
+        answer: bool = shown["is_from_paceline"](headers, told)
+        return answer
+
+    assert is_ours(now)
+    assert not is_ours(now, told=body + b" ")
+    assert not is_ours(now, key=b"o" * 32)
+    assert not is_ours(now - 301)
+
+
+def test_the_settings_that_are_shown_can_be_used(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs/how-to/webhooks.md").read_text()
+    toml = page.partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "secret").write_text(SECRET)
+    config = tmp_path / "paceline.toml"
+    config.write_text(toml.replace("/run/secrets/shop", str(tmp_path / "secret")))
+
+    settings = Settings.from_env({"PACELINE_ENV": "development", "PACELINE_CONFIG": str(config)})
+
+    assert settings.webhooks[0].wants("room.occupied", "city:paris")
+    assert settings.kind_of("city:paris").webhooks

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import Settings, SettingsInvalid
+from gateway.settings import Settings, SettingsInvalid, describe
 from gateway.settings.webhooks import Webhook
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -35,6 +35,7 @@ def test_a_webhook_is_read_beside_the_rooms(tmp_path: Path) -> None:
     assert settings.kind_of("city:paris").webhooks
     assert not settings.kind_of("ride:7").webhooks
     assert SECRET not in repr(settings) + repr(shop)
+    assert ("PACELINE_CONFIG", "city:*, *; webhooks: shop", "environment") in describe(settings)
 
 
 def test_secrets_come_from_a_file_the_newest_first(tmp_path: Path) -> None:
