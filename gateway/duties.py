@@ -49,8 +49,10 @@ def runner_of(settings: Settings, stores: Stores, metrics: Metrics) -> Runner:
     return runner
 
 
-def outbox_of(settings: Settings) -> Outbox:
-    """What changes of users cause."""
+def outbox_of(settings: Settings) -> Outbox | None:
+    """What changes of users cause; None: nothing that anybody would hear of."""
+    if not settings.sends_mail and not settings.webhooks:
+        return None
 
     def outbox(event: UserEvent) -> list[NewJob]:
         mails = verifications_owed(event) if settings.sends_mail else []

@@ -28,6 +28,7 @@ from protocol.webhooks import Message, RoomActivity, RoomEvent, RoomEventName
 logger = structlog.get_logger(__name__)
 
 FLUSH_SECONDS: Final = 1.0
+_AGAIN_SECONDS: Final = 5.0  # while the database is away
 _LOOK_SECONDS: Final = 60.0  # for rooms whose last worker died with everybody in it
 _LOOK_ROOMS: Final = 500
 _EVENTS_LIMIT: Final = 20_000
@@ -74,19 +75,23 @@ class RoomsTeller:
     async def run_forever(self) -> None:
         """Owe what was noted, again and again; the last time when it is cancelled."""
         try:
+            wait_seconds = FLUSH_SECONDS
             while True:
-                await asyncio.sleep(FLUSH_SECONDS)
-                await self._try_to_flush()
+                await asyncio.sleep(wait_seconds)
+                is_told = await self._try_to_flush()
+                wait_seconds = FLUSH_SECONDS if is_told else _AGAIN_SECONDS
         finally:
             await self._try_to_flush()
 
-    async def _try_to_flush(self) -> None:
+    async def _try_to_flush(self) -> bool:
         try:
             await self.flush()
         except StoreUnavailable:
-            pass  # what was noted is kept
+            return False  # what was noted is kept
         except Exception:
             logger.exception("! webhooks of rooms not told")
+            return False
+        return True
 
     async def flush(self) -> None:
         """Owe what was noted; raises `StoreUnavailable`, and keeps it then."""

@@ -36,6 +36,8 @@ from gateway.users.user import User, folded
 
 logger = structlog.get_logger(__name__)
 
+_HOUR_SECONDS: Final = 3600.0
+_MAILS_AN_HOUR: Final = 5  # of one purpose, to one user
 _SUBJECTS: Final[dict[Purpose, str]] = {
     "verification": "Please confirm your e-mail address",
     "reset": "Choose a new password",
@@ -119,6 +121,7 @@ class Mails:
         await self._send(job, user, "reset", self._letters.reset_url)
 
     async def _send(self, job: Job, user: User, purpose: Purpose, url: str | None) -> None:
+        await self._check_pace(user, purpose)
         token, at_ms = secrets.token_urlsafe(TOKEN_BYTES), now_ms()
         proof = Proof(
             digest=proof_digest_of(token),
@@ -132,6 +135,14 @@ class Mails:
         await self._proofs.keep(proof, at_ms)
         await self._postman.send(mail)
         logger.info("= mail sent", purpose=purpose, user=user.id)
+
+    async def _check_pace(self, user: User, purpose: Purpose) -> None:
+        """Who changes the own address again and again must not fill the mailboxes of others."""
+        hour_ago_ms = now_ms() - round(_HOUR_SECONDS * 1000)
+        since_ms = hour_ago_ms + round(LIFETIME_SECONDS[purpose] * 1000)
+        if await self._proofs.count(user.id, purpose, since_ms) >= _MAILS_AN_HOUR:
+            said = f"This user had {_MAILS_AN_HOUR} such mails within an hour."
+            raise JobFailed(said, wait_seconds=_HOUR_SECONDS / 2)
 
     def _mail(self, job: Job, user: User, purpose: Purpose, link: str) -> EmailMessage:
         mail = EmailMessage()

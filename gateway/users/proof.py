@@ -43,6 +43,9 @@ class ProofStore(Protocol):
     async def keep(self, proof: Proof, now_ms: int) -> None:
         """Keep a token; those of the user that have expired are forgotten."""
 
+    async def count(self, user_id: str, purpose: Purpose, expiring_after_ms: int) -> int:
+        """How many tokens of a user there are that expire later than that."""
+
     async def find(self, digest: str, purpose: Purpose, now_ms: int) -> User | None:
         """Whose token it is, if it is good."""
 

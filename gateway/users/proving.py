@@ -25,6 +25,7 @@ RESET: Final = "mail-reset"
 _KEYS_LIMIT: Final = 65_536
 # Whoever asks for many is no user who has lost something; a mailbox is not to be filled either.
 _OF_AN_ADDRESS: Final = Allowance(per_second=1 / 60, burst=20.0)
+_WITH_A_TOKEN: Final = Allowance(per_second=1.0, burst=100.0)
 _OF_A_MAILBOX: Final = Allowance(per_second=1 / 600, burst=3.0)
 
 
@@ -46,6 +47,7 @@ class Proving:
         self._standings = standings
         self._sends_mail = sends_mail
         self._addresses = Buckets(_OF_AN_ADDRESS, _KEYS_LIMIT)
+        self._with_tokens = Buckets(_WITH_A_TOKEN, _KEYS_LIMIT)
         self._mailboxes = Buckets(_OF_A_MAILBOX, _KEYS_LIMIT)
 
     async def verified_at_ms(self, user: User) -> int | None:
@@ -55,7 +57,7 @@ class Proving:
     async def ask_verification(self, user: User, address: str) -> None:
         """Have a mail sent; raises `Refused` (NOT_FOUND, TOO_FAST)."""
         self._check_mail()
-        self._take_try(address)
+        _take(self._addresses, address)
         if wait_seconds := self._take_mailbox(user.email):
             raise too_fast(wait_seconds)
         await self._jobs.add([verification_job(user.id, _now_ms())])
@@ -68,7 +70,7 @@ class Proving:
         Raises `Refused` (NOT_FOUND, TOO_FAST).
         """
         self._check_mail()
-        self._take_try(address)
+        _take(self._addresses, address)
         if self._take_mailbox(email):
             logger.warning("! password reset not sent again", address=address)
             return
@@ -77,7 +79,7 @@ class Proving:
 
     async def verify(self, token: str, address: str) -> tuple[User, int]:
         """Verify an address: (whose, when); raises `Refused` (TOKEN_INVALID, TOO_FAST)."""
-        self._take_try(address)
+        _take(self._with_tokens, address)
         now_ms = _now_ms()
         user = _owner(await self._store.verify(proof_digest_of(token), now_ms))
         await self._changed(user)
@@ -86,7 +88,7 @@ class Proving:
 
     async def reset(self, token: str, password: str, address: str) -> None:
         """Set a password; raises `Refused` (TOKEN_INVALID, INVALID, TOO_FAST)."""
-        self._take_try(address)
+        _take(self._with_tokens, address)
         digest = proof_digest_of(token)
         # Only who has a token that is good makes us hash, and keeps it when the password is bad.
         user = _owner(await self._store.find(digest, "reset", _now_ms()))
@@ -100,17 +102,17 @@ class Proving:
         if not self._sends_mail:
             raise Refused(Refusal.NOT_FOUND, "This gateway sends no mail.")
 
-    def _take_try(self, address: str) -> None:
-        wait_seconds = self._addresses.take(network_of(address), 1.0, time.monotonic())
-        if wait_seconds:
-            raise too_fast(wait_seconds)
-
     def _take_mailbox(self, email: str) -> float:
         return self._mailboxes.take(folded(email), 1.0, time.monotonic())
 
     async def _changed(self, user: User) -> None:
         if self._standings is not None:
             await self._standings.changed({user.id})
+
+
+def _take(buckets: Buckets, address: str) -> None:
+    if wait_seconds := buckets.take(network_of(address), 1.0, time.monotonic()):
+        raise too_fast(wait_seconds)
 
 
 def verification_job(user_id: str, now_ms: int) -> NewJob:

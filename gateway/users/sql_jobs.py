@@ -5,7 +5,9 @@ A lease is the time at which the job is due again. Nobody has to notice that a r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +22,7 @@ from gateway.users.tables import jobs, periods
 _COLUMNS: Final = tuple(jobs.c[field.name] for field in msgspec.structs.fields(Job))
 _IS_WAITING: Final = jobs.c.state == "waiting"
 _IS_DEAD: Final = jobs.c.state == "dead"
+_WRITERS: Final = 4  # of the connections that there are
 _FORGET_AT_ONCE: Final = 5_000
 _ADD_AT_ONCE: Final = 500  # databases take so many parameters at once
 
@@ -38,9 +41,16 @@ class SqlJobStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        # SQLite has one writer at a time, and is not fair: who ends jobs would keep users waiting.
+        self._writers = asyncio.Semaphore(1 if database.is_sqlite else _WRITERS)
+
+    @contextlib.asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        async with self._writers, self._database.writing() as connection:
+            yield connection
 
     async def add(self, jobs: Sequence[NewJob]) -> None:
-        async with self._database.writing() as connection:
+        async with self._writing() as connection:
             await note_jobs(connection, jobs)
 
     async def claim(
@@ -65,7 +75,7 @@ class SqlJobStore:
             .values(holder=holder, run_at_ms=until_ms, attempts=jobs.c.attempts + 1)
             .returning(*_COLUMNS)
         )
-        async with self._database.writing() as connection:
+        async with self._writing() as connection:
             rows = (await connection.execute(statement)).all()
         return sorted(map(_job_of, rows), key=lambda job: job.id)
 
@@ -76,7 +86,7 @@ class SqlJobStore:
             .values(run_at_ms=until_ms)
             .returning(jobs.c.id)
         )
-        async with self._database.writing() as connection:
+        async with self._writing() as connection:
             return set((await connection.execute(statement)).scalars().all())
 
     async def release(self, ids: Collection[str], holder: str, run_at_ms: int) -> int:
@@ -108,7 +118,7 @@ class SqlJobStore:
         return await self._change(_dead_of(ids), values)
 
     async def discard(self, ids: Collection[str] | None) -> int:
-        async with self._database.writing() as connection:
+        async with self._writing() as connection:
             return (await connection.execute(delete(jobs).where(_dead_of(ids)))).rowcount
 
     async def counts(self, now_ms: int) -> JobCounts:
@@ -128,7 +138,7 @@ class SqlJobStore:
             _IS_DEAD & (jobs.c.ended_at_ms < dead_before_ms),
         )
         some = select(jobs.c.id).where(is_old).limit(_FORGET_AT_ONCE)
-        async with self._database.writing() as connection:
+        async with self._writing() as connection:
             return (await connection.execute(delete(jobs).where(jobs.c.id.in_(some)))).rowcount
 
     async def begin_period(self, name: str, now_ms: int, every_ms: int, job: NewJob) -> int:
@@ -137,7 +147,7 @@ class SqlJobStore:
         is_time = (periods.c.next_at_ms <= now_ms) | (periods.c.next_at_ms > next_at_ms + every_ms)
         begin = update(periods).where(periods.c.name == name, is_time)
         known = select(periods.c.next_at_ms).where(periods.c.name == name)
-        async with self._database.writing() as connection:
+        async with self._writing() as connection:
             if (await connection.execute(known)).one_or_none() is None:
                 dialect = sqlite if self._database.is_sqlite else postgresql
                 first = dialect.insert(periods).values(name=name, next_at_ms=0)
@@ -160,7 +170,7 @@ class SqlJobStore:
         return bool(await self._change(_held_by(holder) & (jobs.c.id == job_id), values))
 
     async def _change(self, condition: ColumnElement[bool], values: dict[str, Any]) -> int:
-        async with self._database.writing() as connection:
+        async with self._writing() as connection:
             changed = await connection.execute(update(jobs).where(condition).values(values))
         return changed.rowcount
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, insert, select
+from sqlalchemy import ColumnElement, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.users.database import Database
@@ -26,6 +26,16 @@ class SqlProofStore:
         async with self._database.writing() as connection:
             await connection.execute(delete(proofs).where(has_ended))
             await connection.execute(insert(proofs).values(msgspec.structs.asdict(proof)))
+
+    async def count(self, user_id: str, purpose: Purpose, expiring_after_ms: int) -> int:
+        statement = (
+            select(func.count())
+            .select_from(proofs)
+            .where(proofs.c.user_id == user_id, proofs.c.purpose == purpose)
+            .where(proofs.c.expires_at_ms > expiring_after_ms)
+        )
+        async with self._database.reading() as connection:
+            return (await connection.execute(statement)).scalar_one()
 
     async def find(self, digest: str, purpose: Purpose, now_ms: int) -> User | None:
         async with self._database.reading() as connection:

@@ -63,7 +63,7 @@ async def metrics(stores: Stores, server: MailServer) -> AsyncIterator[Metrics]:
 
 @pytest.fixture
 async def ada(database: Database) -> User:
-    user = msgspec.structs.replace(person(1), created_at_ms=now_ms())
+    user = msgspec.structs.replace(person(1), created_at_ms=now_ms(), updated_at_ms=now_ms())
     await SqlUserStore(database, verifications_owed).save(user)
     return user
 
@@ -142,6 +142,19 @@ async def test_a_mailbox_that_is_none_is_given_up_with_what_the_server_said(
 
     (dead,) = await stores.jobs.dead(1)
     assert dead.error == "The mail server said 550 there is no such mailbox"
+
+
+async def test_who_changes_the_address_again_and_again_fills_no_mailboxes(
+    ada: User, database: Database, server: MailServer, metrics: Metrics
+) -> None:
+    users, user = SqlUserStore(database, verifications_owed), ada
+    for number in range(7):
+        await until(lambda number=number: metrics.jobs["done"] == number + 1 or number > 4)  # type: ignore[misc]
+        user = changed(user, UserChanges(email=f"victim{number}@example.org"), now_ms())
+        await users.save(user)
+    await until(lambda: metrics.jobs["failed"] == 1)
+
+    assert len(server.mails) == 5
 
 
 def test_mails_are_owed_to_new_addresses_alone() -> None:

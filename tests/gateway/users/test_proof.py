@@ -60,6 +60,9 @@ async def test_a_token_is_good_for_its_purpose_until_it_expires(
 ) -> None:
     await proofs.keep(proof(1, ada), NOW_MS)
 
+    assert await proofs.count(ada.id, "verification", NOW_MS + HOUR_MS - 1) == 1
+    assert await proofs.count(ada.id, "verification", NOW_MS + HOUR_MS) == 0
+    assert await proofs.count(ada.id, "reset", NOW_MS) == 0
     assert await proofs.find("digest1", "reset", NOW_MS) is None
     assert await proofs.reset("digest1", "hash", NOW_MS) is None
     assert await proofs.find("digest1", "verification", NOW_MS + HOUR_MS) is None
