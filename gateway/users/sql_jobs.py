@@ -61,22 +61,14 @@ class SqlJobStore:
             found = await connection.execute(select(jobs.c.id).where(is_due).limit(1))
             if found.first() is None:
                 return []
-        due = (
-            select(jobs.c.id)
-            .where(is_due)
-            .order_by(jobs.c.run_at_ms)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("due")
-        )
-        statement = (
-            update(jobs)
-            .where(jobs.c.id.in_(select(due.c.id)))
-            .values(holder=holder, run_at_ms=until_ms, attempts=jobs.c.attempts + 1)
-            .returning(*_COLUMNS)
-        )
+        due = select(jobs.c.id).where(is_due).order_by(jobs.c.run_at_ms).limit(limit)
         async with self._writing() as connection:
-            rows = (await connection.execute(statement)).all()
+            # What another runner is about to claim is passed over; SQLite lets in one at a time.
+            found = await connection.execute(due.with_for_update(skip_locked=True))
+            claim = update(jobs).where(jobs.c.id.in_(found.scalars().all()))
+            values = {"holder": holder, "run_at_ms": until_ms, "attempts": jobs.c.attempts + 1}
+            claimed = await connection.execute(claim.values(values).returning(*_COLUMNS))
+            rows = claimed.all()
         return sorted(map(_job_of, rows), key=lambda job: job.id)
 
     async def renew(self, ids: Collection[str], holder: str, until_ms: int) -> set[str]:
@@ -122,7 +114,9 @@ class SqlJobStore:
             return (await connection.execute(delete(jobs).where(_dead_of(ids)))).rowcount
 
     async def counts(self, now_ms: int) -> JobCounts:
-        by_state = select(jobs.c.state, func.count().label("number")).where(jobs.c.state != "done")
+        by_state = select(jobs.c.state, func.count().label("number")).where(
+            jobs.c.state.in_(("waiting", "dead"))
+        )
         oldest = select(func.min(jobs.c.run_at_ms)).where(_IS_WAITING)
         async with self._database.reading() as connection:
             rows = await connection.execute(by_state.group_by(jobs.c.state))
