@@ -27,6 +27,7 @@ from tests.toolbox.gateway_process import GatewayProcess
 from tests.toolbox.ports import free_port
 from tests.toolbox.postgres_server import PostgresServer
 from tests.toolbox.programs import REPOSITORY
+from tests.toolbox.redis_server import RedisServer
 from tests.toolbox.strict_gateway import SECRET, token_of
 
 pytestmark = pytest.mark.journey
@@ -184,3 +185,32 @@ async def test_what_is_owed_is_done_though_a_runner_is_killed_and_the_database_g
     for log in ("doomed", "survivor"):
         assert "Traceback" not in (tmp_path / f"{log}.log").read_text()
     assert WEBHOOK_SECRET not in (tmp_path / "survivor.log").read_text() + gateway.log
+
+
+async def test_of_many_workers_one_tells_of_a_room_also_when_another_one_is_killed(
+    receiver: SlowReceiver, redis_server: RedisServer, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    config = tmp_path / "paceline.toml"
+    config.write_text(CONFIG.format(url=receiver.url, secret=WEBHOOK_SECRET))
+    settings = {
+        "REDIS_URL": redis_server.url,
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'users.db'}",
+        "PACELINE_CONFIG": str(config),
+    }
+    survivor = await asyncio.to_thread(start_gateway, PACELINE_RUN_JOBS="always", **settings)
+    doomed = await asyncio.to_thread(start_gateway, **settings)
+    async with contextlib.AsyncExitStack() as riders:
+        staying = await riders.enter_async_context(raw_socket.connected(survivor.url))
+        for gateway in (survivor, doomed, doomed):
+            rider = await riders.enter_async_context(raw_socket.connected(gateway.url))
+            await rider.ask("join-room", '"city:paris"')
+        await staying.ask("join-room", '"city:lyon"')
+        told = Counter({"peer.joined": 4, "room.occupied": 2})
+        await until(lambda: Counter(receiver.activity()) == told)
+
+        doomed.kill()
+        told["peer.left"] += 2
+        # It has to be taken for dead first.
+        await until(lambda: Counter(receiver.activity()) == told, patience_seconds=40)
+    told += Counter({"peer.left": 2, "room.vacated": 2})
+    await until(lambda: Counter(receiver.activity()) == told)

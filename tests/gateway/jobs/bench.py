@@ -53,9 +53,11 @@ async def running(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(is_so: Callable[[], bool | Awaitable[bool]]) -> None:
+async def until(
+    is_so: Callable[[], bool | Awaitable[bool]], patience_seconds: float = _PATIENCE_SECONDS
+) -> None:
     """Wait until something holds; fail when it does not for long."""
-    deadline_seconds = time.monotonic() + _PATIENCE_SECONDS
+    deadline_seconds = time.monotonic() + patience_seconds
     while True:
         answer = is_so()
         if answer if isinstance(answer, bool) else await answer:
