@@ -112,16 +112,22 @@ class Mails:
         user = await self._users.find_by_id(user_id)
         if user is None or user.disabled or await self._proofs.verified_at_ms(user_id) is not None:
             return
+        if await self._had_enough(user, "verification"):
+            # Who changes the own address again and again must not fill the mailboxes of others.
+            said = f"This user had {_MAILS_AN_HOUR} such mails within an hour."
+            raise JobFailed(said, wait_seconds=_HOUR_SECONDS / 2)
         await self._send(job, user, "verification", self._letters.verification_url)
 
     async def _reset(self, job: Job) -> None:
         user = await self._users.find_by_email(msgspec.json.decode(job.body)["email"])
         if user is None or user.disabled:
             return
+        if await self._had_enough(user, "reset"):  # what was sent before is still good
+            logger.warning("! password reset not sent again", user=user.id)
+            return
         await self._send(job, user, "reset", self._letters.reset_url)
 
     async def _send(self, job: Job, user: User, purpose: Purpose, url: str | None) -> None:
-        await self._check_pace(user, purpose)
         token, at_ms = secrets.token_urlsafe(TOKEN_BYTES), now_ms()
         proof = Proof(
             digest=proof_digest_of(token),
@@ -136,13 +142,10 @@ class Mails:
         await self._postman.send(mail)
         logger.info("= mail sent", purpose=purpose, user=user.id)
 
-    async def _check_pace(self, user: User, purpose: Purpose) -> None:
-        """Who changes the own address again and again must not fill the mailboxes of others."""
+    async def _had_enough(self, user: User, purpose: Purpose) -> bool:
         hour_ago_ms = now_ms() - round(_HOUR_SECONDS * 1000)
         since_ms = hour_ago_ms + round(LIFETIME_SECONDS[purpose] * 1000)
-        if await self._proofs.count(user.id, purpose, since_ms) >= _MAILS_AN_HOUR:
-            said = f"This user had {_MAILS_AN_HOUR} such mails within an hour."
-            raise JobFailed(said, wait_seconds=_HOUR_SECONDS / 2)
+        return await self._proofs.count(user.id, purpose, since_ms) >= _MAILS_AN_HOUR
 
     def _mail(self, job: Job, user: User, purpose: Purpose, link: str) -> EmailMessage:
         mail = EmailMessage()

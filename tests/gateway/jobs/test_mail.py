@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -15,9 +16,10 @@ from gateway.jobs.runner import now_ms
 from gateway.metrics import Metrics
 from gateway.settings.mail_server import MailServer as Where
 from gateway.users.database import Database
+from gateway.users.job import new_job
 from gateway.users.outbox import UserEvent
 from gateway.users.passwords import Passwords
-from gateway.users.proving import Proving
+from gateway.users.proving import RESET, Proving
 from gateway.users.sql import SqlUserStore
 from gateway.users.user import User, changed
 from protocol.refusals import Refusal, Refused
@@ -200,3 +202,14 @@ async def test_without_a_way_to_send_mail_nobody_is_promised_one(
     for asked in (proving.ask_reset(ada.email, ADDRESS), proving.ask_verification(ada, ADDRESS)):
         with pytest.raises(Refused, match="sends no mail"):
             await asked
+
+
+async def test_one_user_gets_so_many_resets_within_an_hour(
+    ada: User, stores: Stores, server: MailServer, metrics: Metrics
+) -> None:
+    for number in range(7):
+        job = new_job(RESET, {"email": ada.email}, now_ms(), secrets.token_bytes(10), lane="mail")
+        await stores.jobs.add([job])
+        await until(lambda number=number: metrics.jobs["done"] == number + 2)  # type: ignore[misc]
+
+    assert [mail["Subject"] for mail in server.mails].count("Choose a new password") == 5
