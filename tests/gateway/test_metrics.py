@@ -91,6 +91,7 @@ def test_counters_are_counters_and_gauges_are_gauges() -> None:
         "paceline_ingested": "counter",
         "paceline_turned_away": "counter",
         "paceline_handovers": "counter",
+        "paceline_jobs": "counter",
         "paceline_bytes_sent": "counter",
         "paceline_log_lines_dropped": "counter",
         "paceline_connections": "gauge",
