@@ -18,7 +18,7 @@ SUITE ?= socket
 SECONDS ?= 60
 PORT_OF_CONFORMANCE = $(or $(PORT),3000)
 
-.PHONY: help run test unit journeys ledger programs fuzz lint format bench generate conformance-server lock clean
+.PHONY: help run test unit journeys ledger programs fuzz schemathesis java lint format bench generate conformance-server lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,7 +27,9 @@ help:
 	@echo "make unit       the unit tests alone"
 	@echo "make journeys   the journeys alone"
 	@echo "make fuzz       let strangers in for a minute (SECONDS=... for longer, SEED=... to repeat a run)"
+	@echo "make schemathesis  ask the REST side for everything that it describes (REQUESTS=10000 SEED=1)"
 	@echo "make ledger     break everything for SEED=1 MINUTES=5 RUNS=1, and prove that nothing was lost"
+	@echo "make java       run the official Java client through two gaps (needs a JDK and Maven)"
 	@echo "make lint       formatting, rules, types and the arrows between packages"
 	@echo "make format     let the tools format and fix what they can"
 	@echo "make bench      measure on this machine"
@@ -80,9 +82,17 @@ fuzz: programs
 	@$(INSTALL) -r tests/fuzz/atheris.lock 2>/dev/null || echo "No Atheris for this Python: seeded damage alone."
 	@$(IN_VENV) -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
+# Every operation of the OpenAPI document, as every caller, until there were so many requests.
+schemathesis: programs
+	@$(IN_VENV) -m tests.openapi --requests $(or $(REQUESTS),10000) --seed $(or $(SEED),1)
+
 # Faults at random times, from a seed; what members and publishers saw is judged, and told in tables.
 ledger: programs
 	@$(IN_VENV) -m tests.journeys.ledger --seed $(or $(SEED),1) --minutes $(or $(MINUTES),5) --runs $(or $(RUNS),1)
+
+# The official Java client, which no test can count on: it needs a JDK, Maven, and a repository to fetch from.
+java: programs
+	@$(IN_VENV) -m tests.toolbox.java_client
 
 lint: $(TESTABLE)
 	$(VENV)/bin/ruff format --check .
@@ -111,7 +121,7 @@ lock: $(IN_VENV)
 	@$(PIP) --disable-pip-version-check install --quiet uv
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --group build -c requirements.lock -o requirements-build.lock
-	$(COMPILE) pyproject.toml --group build --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra otel --group build --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
 	$(COMPILE) --group node -o gateway/web/node.lock
 	$(COMPILE) --group redis --no-deps -o tests/toolbox/redis.lock
 	$(COMPILE) --group fuzz --no-deps -o tests/fuzz/atheris.lock

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
 import structlog
 
-from gateway.backends import between_workers, database_of, ingest_of, stores_of
-from gateway.doors import HttpDoor, Parts, SocketsDoor
+from gateway.backends import between_workers, database_of, ingest_of, show_redis, stores_of
+from gateway.doors import HttpDoor, Parts, SocketsDoor, lanes_of
 from gateway.duties import outbox_of, teller_of
 from gateway.duties import runner_of as jobs_runner_of
 from gateway.hub import Hub
@@ -30,14 +31,19 @@ from gateway.listening import (
 )
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.operations import Operations
+from gateway.peers import PeersByDoor
 from gateway.people import People
 from gateway.removals import Removals
 from gateway.rest.admission import Admission
 from gateway.rest.health import HealthResource
+from gateway.rest.streams import Streams
+from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
 from gateway.sockets.departure import in_batches, send_off
 from gateway.sockets.handover import HandOver
-from gateway.sockets.lanes import Lanes
+from gateway.traces.choice import traces_of
+from gateway.traces.publishing import traced
 from gateway.verdicts import Verdicts
 from gateway.workers.berth import Berth
 from gateway.workers.folder import RunDirectoryUnusable
@@ -71,15 +77,17 @@ class Gateway:
         if berth is not None:
             self.metrics.worker = str(berth.slot)
         self.offences = Offences()
-        self.lanes = Lanes(
-            settings.outbox_limit_bytes, settings.write_high_water_bytes, self.metrics
-        )
-        self.hub = Hub(settings, self.broker, self.lanes)
+        self.traces = traces_of(os.environ, self.worker_id)
+        self.lanes = lanes_of(settings, self.metrics, self.traces)
+        self.streams = Streams(settings, self.metrics)
+        peers = PeersByDoor(self.lanes, self.streams)
+        publish = traced(self.broker.publish, self.traces) if self.traces else None
+        self.hub = Hub(settings, self.broker, peers, publish)
         self.lanes.serve(self.hub.membership)
         self.teller = teller_of(settings, stores, self.hub, self.broker, self.metrics)
         self.removals = Removals(self.hub, self.between.intercom)
-        verdicts = Verdicts(self.hub.membership, self.lanes.dismiss)
-        self.people.standings.judge_by(verdicts.judge, verdicts.subjects)
+        self.verdicts = Verdicts(self.hub.membership, peers.dismiss)
+        self.people.standings.judge_by(self.verdicts.judge, self.verdicts.subjects)
         self.parts = Parts(
             settings=settings,
             worker_id=self.worker_id,
@@ -89,7 +97,10 @@ class Gateway:
             between=self.between,
             hub=self.hub,
             lanes=self.lanes,
+            streams=self.streams,
+            pacing=Pacing(settings),
             removals=self.removals,
+            traces=self.traces,
         )
         sockets = SocketsDoor(self.parts)
         self.lobby, self.server = sockets.lobby, sockets.server
@@ -98,14 +109,27 @@ class Gateway:
         self.ingest = ingest_of(settings, self.broker, self.hub, self.metrics, self.worker_id)
         self.metrics.gauge("connections", lambda: len(self.server.engine.sockets))
         self.metrics.gauge("peers", lambda: len(self.hub.membership.peers))
+        self.metrics.gauge("streams", lambda: len(self.streams))
         self.metrics.gauge("rooms", lambda: len(self.hub.membership.rooms))
-        self.metrics.gauge("account_cache_hits", lambda: self.people.standings.hits)
-        self.metrics.gauge("account_cache_misses", lambda: self.people.standings.misses)
+        self.metrics.gauge("account_cache_hits_total", lambda: self.people.standings.hits)
+        self.metrics.gauge("account_cache_misses_total", lambda: self.people.standings.misses)
         self.metrics.gauge("tasks", lambda: len(asyncio.all_tasks()))
+        show_redis(self.broker, self.metrics)
         self.jobs = jobs_runner_of(settings, stores, self.metrics) if settings.runs_jobs else None
         self.lag = LoopLag()
         self.metrics.gauge("loop_lag_seconds", self.lag.take_seconds)
         self.metrics.gauge("loop_busy_seconds", self.lag.take_busy_seconds)
+        self.operations = Operations(
+            self.parts,
+            self.server,
+            self.health,
+            late=self.lag.late_reading(),
+            slot=0 if berth is None else berth.slot,
+            leave=lambda: self.leaving.ask(gives_notice=True),
+        )
+        watchers = self.operations.watchers
+        self.verdicts.include(watchers.present, watchers.dismiss)
+        self.removals.end_others = watchers.dismiss_subject
 
     @property
     def may_have_neighbours(self) -> bool:
@@ -123,6 +147,8 @@ class Gateway:
         """Serve while the context is open; gives the port, which the system chose if it was 0."""
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(malformed_requests_noted(self.offences))
+            if self.traces is not None:
+                await stack.enter_async_context(self.traces.running())
             await stack.enter_async_context(self.people.running())
             self.lag.start()
             stack.callback(self.lag.stop)
@@ -136,7 +162,8 @@ class Gateway:
                 await stack.enter_async_context(_in_background(self.jobs.run_forever()))
             if self.ingest is not None:
                 await stack.enter_async_context(_in_background(self.ingest.run_forever()))
-            http = HttpDoor(self.parts, self.health, self.server)
+            stack.push_async_callback(self.operations.stop)
+            http = HttpDoor(self.parts, self.health, self.server, self.operations.workers)
             runner = runner_of(http.application, self.settings)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
@@ -170,6 +197,7 @@ class Gateway:
             )
             async with settled as self.neighbourhood:
                 self.server.engine.handover = HandOver(self.worker_id, self.neighbourhood)
+                self.operations.know(self.neighbourhood)
                 yield
                 self.server.engine.handover = None
         except RunDirectoryUnusable as unusable:
@@ -186,7 +214,7 @@ class Gateway:
     async def _part(self, listeners: list[asyncio.Server]) -> None:
         """Take nobody in any more and send everybody off."""
         self.health.is_draining = True
-        self.server.engine.is_accepting = False
+        self.server.engine.is_accepting = self.streams.is_accepting = False
         if self.leaving.is_replaced:
             self._stop_listening(listeners)
         await self.leaving.unless_hurried(self._send_off())
@@ -206,6 +234,7 @@ class Gateway:
         spread_seconds = limit_seconds * SPREAD_SHARE
         await asyncio.gather(
             send_off(self.hub.membership.peers, self.lanes, spread_seconds),
+            in_batches(self.streams.staying, self.streams.see_off, spread_seconds),
             in_batches(self._carried_lines, Line.end, spread_seconds),
         )
         with contextlib.suppress(TimeoutError):

@@ -17,6 +17,7 @@ from gateway.identity import (
     development_identity,
     identity_of_token,
     is_api_key,
+    key_id_of,
     presented_key,
 )
 from gateway.jwks import JwksCache
@@ -98,6 +99,19 @@ class Authenticator:
         if self._standings is not None:
             await self._standings.check(identity)
         return identity
+
+    async def check(self, identity: Identity) -> None:
+        """Raise `Refused` when what was proved a moment ago does not hold any more."""
+        expires = identity.expires_at_seconds
+        if expires is not None and expires + self.rules.leeway_seconds <= time.time():
+            raise Refused(Refusal.TOKEN_EXPIRED)
+        key_id = key_id_of(identity.subject)
+        if self._standings is None:
+            return
+        if identity.key_digest is not None and key_id is not None:
+            await self._standings.identity_of_key(PresentedKey(key_id, identity.key_digest))
+        else:
+            await self._standings.check(identity)
 
     def _identity_of_token(self, token: str) -> Identity:
         """What was proved once holds until it expires, as long as the keys are the same."""

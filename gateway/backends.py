@@ -10,9 +10,12 @@ from pathlib import Path
 import msgspec
 
 from gateway.broker.contract import Broker
+from gateway.broker.lockers import Lockers
 from gateway.broker.memory import MemoryBroker, MemoryRooms
+from gateway.broker.memory_lockers import MemoryLockers
 from gateway.broker.memory_sessions import MemoryIntercom, MemorySessions
 from gateway.broker.redis.broker import RedisBroker
+from gateway.broker.redis.lockers import RedisLockers
 from gateway.broker.redis.sessions import RedisSessions
 from gateway.broker.sessions import Intercom, Sessions
 from gateway.feeds.ingest import Ingest
@@ -26,6 +29,7 @@ from gateway.users.api_key import KeyStore
 from gateway.users.backup import write_backup_file
 from gateway.users.changes import ChangeStore
 from gateway.users.database import Database
+from gateway.users.external import ExternalStore
 from gateway.users.housekeeping import HousekeepingStore
 from gateway.users.job import JobStore
 from gateway.users.occupancy import OccupancyStore
@@ -35,6 +39,7 @@ from gateway.users.session import SessionStore
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
+from gateway.users.sql_external import SqlExternalStore
 from gateway.users.sql_housekeeping import SqlHousekeepingStore
 from gateway.users.sql_jobs import SqlJobStore
 from gateway.users.sql_occupancy import SqlOccupancyStore
@@ -44,17 +49,21 @@ from gateway.users.store import UserStore
 from gateway.workers.registry import Registry
 from gateway.workers.shared import SharedRegistry
 from protocol.events import Member
+from protocol.reports import BrokerPulse
 
 
 class BetweenWorkers(msgspec.Struct, frozen=True):
-    """What workers share: rooms, the sessions of sockets, and a way to talk to each other.
+    """What workers share: rooms, the sessions of sockets, a way to talk to each other, lockers.
 
     `hosts` is where workers of other hosts are found; with the embedded broker there are none.
+    `pulse` says how this worker and the broker stand with each other, and asks nobody for it.
     """
 
     broker: Broker
     sessions: Sessions
     intercom: Intercom
+    pulse: Callable[[], BrokerPulse]
+    lockers: Lockers
     hosts: Registry | None = None
 
 
@@ -67,6 +76,8 @@ def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
             MemoryBroker(MemoryRooms(settings.kind_of)),
             MemorySessions(keep_seconds, time.monotonic),
             MemoryIntercom({}),
+            lambda: BrokerPulse(kind="embedded", is_well=True),
+            MemoryLockers(time.monotonic),
         )
     address, prefix = address_of(settings.redis_url), settings.redis_prefix
     broker = RedisBroker(address, settings.kind_of, prefix=prefix, worker_id=worker_id)
@@ -74,8 +85,17 @@ def between_workers(settings: Settings, worker_id: str) -> BetweenWorkers:
         broker,
         RedisSessions(broker.redis, prefix, keep_seconds),
         broker.intercom,
+        broker.pulse,
+        RedisLockers(broker.redis, prefix),
         SharedRegistry(functools.partial(call, broker.redis), prefix),
     )
+
+
+def show_redis(broker: Broker, metrics: Metrics) -> None:
+    """Say which masters are heard, where there are any."""
+    if isinstance(broker, RedisBroker):
+        redis = broker.redis
+        metrics.gauge("redis_up", lambda: {each.name: each.is_healthy for each in redis.shards})
 
 
 def ingest_of(
@@ -109,6 +129,7 @@ class Stores(msgspec.Struct, frozen=True):
     users: UserStore
     sessions: SessionStore
     keys: KeyStore
+    external: ExternalStore
     changes: ChangeStore
     jobs: JobStore
     housekeeping: HousekeepingStore
@@ -123,6 +144,7 @@ def stores_of(database: Database, outbox: Outbox | None = None) -> Stores:
         SqlUserStore(database, outbox),
         SqlSessionStore(database),
         SqlKeyStore(database),
+        SqlExternalStore(database, outbox),
         SqlChangeStore(database),
         SqlJobStore(database),
         SqlHousekeepingStore(database),

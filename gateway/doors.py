@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
@@ -16,6 +16,7 @@ from gateway.people import People
 from gateway.removals import Removals
 from gateway.rest import admission
 from gateway.rest.admission import Admission
+from gateway.rest.development import DevelopmentSignIn
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
@@ -23,23 +24,32 @@ from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.origins import Origins
-from gateway.rest.problems import Handler, Problems
+from gateway.rest.problems import Handler, Problems, unreadable_response
 from gateway.rest.proofs import ProofsResource
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
+from gateway.rest.sign_in import SignInResource
+from gateway.rest.snapshots import SnapshotsResource
+from gateway.rest.streaming import StreamingResource
+from gateway.rest.streams import Streams
+from gateway.rest.tickets import Tickets
+from gateway.rest.tracing import Tracing
 from gateway.rest.users import UsersResource
+from gateway.rest.workers import WorkersResource
 from gateway.rooms.pacing import Pacing
 from gateway.settings import Settings
 from gateway.sockets.engine import EngineLimits
-from gateway.sockets.internals import has_asked
+from gateway.sockets.internals import handler_of, has_asked
 from gateway.sockets.lanes import Lanes
 from gateway.sockets.lobby import Lobby
 from gateway.sockets.namespace import Namespace
 from gateway.sockets.recovery import Recovery
 from gateway.sockets.server import Server
-from gateway.web.pages import PageConfig, Pages
+from gateway.sockets.traced_lanes import TracedLanes
+from gateway.web.routes import page_routes_of
 
-_ROOM_OF_DEVELOPMENT: Final = "city:demo"  # where the demo fleet rides
+if TYPE_CHECKING:
+    from gateway.traces.spans import Traces
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +63,16 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     between: BetweenWorkers
     hub: Hub
     lanes: Lanes
+    streams: Streams
+    pacing: Pacing
     removals: Removals
+    traces: Traces | None
+
+
+def lanes_of(settings: Settings, metrics: Metrics, traces: Traces | None) -> Lanes:
+    """The lanes to the peers."""
+    limits = (settings.outbox_limit_bytes, settings.write_high_water_bytes)
+    return Lanes(*limits, metrics) if traces is None else TracedLanes(*limits, metrics, traces)
 
 
 class SocketsDoor:
@@ -61,7 +80,7 @@ class SocketsDoor:
 
     def __init__(self, parts: Parts) -> None:
         settings, authenticator = parts.settings, parts.people.authenticator
-        pacing = Pacing(settings)
+        pacing = parts.pacing
         recovery = Recovery(
             settings.recovery_seconds, parts.between.sessions, parts.between.intercom, parts.metrics
         )
@@ -99,29 +118,40 @@ class SocketsDoor:
 class HttpDoor:
     """Where requests come in: every resource, the pages, and Socket.IO's endpoint among them."""
 
-    def __init__(self, parts: Parts, health: HealthResource, server: Server) -> None:
+    def __init__(
+        self, parts: Parts, health: HealthResource, server: Server, workers: WorkersResource
+    ) -> None:
         self._parts = parts
         self._server = server
         settings = parts.settings
         problems = Problems(parts.metrics, parts.offences)
         origins = Origins(settings.allowed_origins)
+        tracing = [] if parts.traces is None else [Tracing(parts.traces).answer]
         self.application = web.Application(
-            middlewares=[self._close_when_leaving, origins.answer, problems.answer],
+            middlewares=[*tracing, self._close_when_leaving, origins.answer, problems.answer],
             client_max_size=settings.body_limit_bytes,
         )
-        self.application.add_routes(routes_of(_resources_of(parts, health)))
-        self.application.add_routes(Pages(_page_config_of(settings)).routes())
+        self.application.add_routes(routes_of(_resources_of(parts, health, workers)))
+        self.application.add_routes(page_routes_of(settings))
+        sign_in = DevelopmentSignIn(settings, parts.people.authenticator)
+        self.application.add_routes(sign_in.routes())
         server.attach(self.application)
 
     def admission(self, runner: web.AppRunner) -> Admission:
         """Who may connect at all, and for how long without a word."""
-        assert runner.server is not None
+        server = runner.server
+        assert server is not None
         settings = self._parts.settings
         limits = admission.limits_of(
             settings.connections_limit, settings.request_timeout_seconds, settings.stall_seconds
         )
         return Admission(
-            runner.server, has_asked, limits, self._parts.metrics, self._parts.offences
+            server,
+            lambda: handler_of(server, unreadable_response),
+            has_asked,
+            limits,
+            self._parts.metrics,
+            self._parts.offences,
         )
 
     @web.middleware
@@ -135,12 +165,22 @@ class HttpDoor:
         return response
 
 
-def _resources_of(parts: Parts, health: HealthResource) -> Resources:
+def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource) -> Resources:
     people = parts.people
     authenticator = people.authenticator
     return Resources(
         health=health,
         events=EventsResource(parts.hub, authenticator, parts.metrics),
+        snapshots=SnapshotsResource(parts.hub, authenticator),
+        streaming=StreamingResource(
+            parts.settings,
+            parts.hub,
+            authenticator,
+            parts.streams,
+            Tickets(parts.between.lockers, authenticator),
+            parts.pacing,
+            parts.metrics,
+        ),
         members=MembersResource(parts.hub, authenticator, parts.removals),
         users=UsersResource(people.accounts, authenticator),
         me=MeResource(people.accounts, authenticator),
@@ -150,15 +190,16 @@ def _resources_of(parts: Parts, health: HealthResource) -> Resources:
         proofs=ProofsResource(
             people.proving, people.accounts, authenticator, parts.settings.trusted_networks
         ),
+        sign_in=SignInResource(
+            people.sign_ins,
+            people.sessions,
+            parts.settings.trusted_networks,
+            parts.metrics,
+            is_secure=parts.settings.is_seen_over_https,
+        ),
         keys=KeysResource(people.keys, authenticator),
+        workers=workers,
         documents=DocumentsResource(),
-    )
-
-
-def _page_config_of(settings: Settings) -> PageConfig:
-    room = settings.map_room or (_ROOM_OF_DEVELOPMENT if settings.is_development else None)
-    return PageConfig(
-        room=room, tiles_url=settings.map_tiles_url, attribution=settings.map_attribution
     )
 
 

@@ -76,7 +76,7 @@ def teller_of(
 
     hub.witness_by(witness)
     witness_departures(broker, functools.partial(witness, "peer.left"))
-    metrics.gauge("webhook_events_dropped", lambda: teller.dropped)
+    metrics.gauge("webhook_events_dropped_total", lambda: teller.dropped)
     return teller
 
 

@@ -25,7 +25,9 @@ from gateway.broker.contract import (
     Delivery,
     History,
     Interrupted,
+    Publish,
     Settle,
+    Snapshot,
 )
 from gateway.identity import Identity
 from gateway.rooms import access
@@ -80,9 +82,12 @@ class _Reading(NamedTuple):
 class Hub:
     """One worker's streets. All is synchronous but `join`, `restore` and `members`."""
 
-    def __init__(self, settings: Settings, broker: Broker, peers: Peers) -> None:
+    def __init__(
+        self, settings: Settings, broker: Broker, peers: Peers, publish: Publish | None = None
+    ) -> None:
         self._settings = settings
         self._broker = broker
+        self._publish = publish or broker.publish  # or what stands about it
         self._peers = peers
         self._membership = Membership()
         self._attendance = Attendance(settings, broker, self._membership)
@@ -119,10 +124,10 @@ class Hub:
         access.check_publish(identity, update.room_id)
         if self._settings.kind_of(update.room_id).profile == "live":
             bikes.check_live(update.payload, update.key)
-        key = _scoped(update.idempotency_key, identity)
-        now_ms = time.time_ns() // 1_000_000
-        draft = draft_of_update(update, author, now_ms, key, attachments)
-        self._broker.publish(draft, settle)
+        key = access.scoped_key(identity, update.idempotency_key)
+        accepted_us = time.time_ns() // 1000
+        draft = draft_of_update(update, author, accepted_us, key, attachments)
+        self._publish(draft, settle)
 
     def publish_event(
         self,
@@ -134,15 +139,22 @@ class Hub:
     ) -> None:
         """Publish any other event; raises `Refused`, else `settle` is called once."""
         access.check_publish(identity, event.room_id)
-        key = _scoped(event.idempotency_key, identity)
-        data = bytes(event.data)
-        draft = draft_of_event(event.room_id, event.event, data, author, key, attachments)
-        self._broker.publish(draft, settle)
+        key = access.scoped_key(identity, event.idempotency_key)
+        data, accepted_us = bytes(event.data), time.time_ns() // 1000
+        draft = draft_of_event(
+            event.room_id, event.event, data, author, key, attachments, accepted_us
+        )
+        self._publish(draft, settle)
 
     async def members(self, identity: Identity, room: str) -> list[events.Member]:
         """Everybody in a room, on all workers."""
         access.check_join(identity, room)
         return await self._broker.members(room)
+
+    async def snapshot(self, identity: Identity, room: str) -> Snapshot:
+        """A room's present state, for whoever may join it."""
+        access.check_join(identity, room)
+        return await self._broker.snapshot(room)
 
     # ---- outbound
 
@@ -377,6 +389,8 @@ class Hub:
 
     def _go_live_if_level(self, subscription: Subscription) -> None:
         """Only a peer that was told no more than the others can read together with them."""
+        if subscription.peer.stays_apart:
+            return
         readers = self._membership.rooms.get(subscription.room)
         if readers is None or not readers.is_placed:
             return
@@ -384,8 +398,3 @@ class Hub:
             self._peers.hand_over(subscription.peer)
             if not subscription.is_over:
                 self._membership.go_live(subscription)
-
-
-def _scoped(key: str | None, identity: Identity) -> str | None:
-    """Two senders that happen to choose the same idempotency key do not meet."""
-    return None if key is None else f"{len(identity.subject)} {identity.subject} {key}"

@@ -12,7 +12,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, TypeVar
 
 import aiohttp
 import msgspec
@@ -32,6 +32,8 @@ from gateway.identity import (
     identity_of_token,
 )
 from protocol.refusals import Refusal, Refused
+
+Result = TypeVar("Result")
 
 DOCUMENT_LIMIT_BYTES = 262_144
 _KEYS_LIMIT = 100
@@ -112,15 +114,24 @@ class JwksCache:
 
         Raises `Refused` (UNAVAILABLE) while the issuer is away and the key is not known.
         """
+        return await self.proved(
+            lambda known: identity_of_token(token, known, now_seconds, rules), keys
+        )
+
+    async def proved(self, prove: Callable[[KeySet], Result], keys: KeySet) -> Result:
+        """What `prove` makes of the issuer's keys beside `keys`, read again when it wants others.
+
+        Raises what `prove` raises but `KeyUnknown`, and `Refused` as above.
+        """
         known = self.keys
         if self._is_waited_for_by_all():
             known = await self.keys_for(None)
         try:
-            return identity_of_token(token, keys.with_published(known), now_seconds, rules)
+            return prove(keys.with_published(known))
         except KeyUnknown as unknown:
             known = await self.keys_for(unknown.kid)
         try:
-            return identity_of_token(token, keys.with_published(known), now_seconds, rules)
+            return prove(keys.with_published(known))
         except KeyUnknown:
             raise self._refused() from None
 

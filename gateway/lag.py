@@ -9,6 +9,22 @@ from typing import Final
 INTERVAL_SECONDS: Final = 0.05
 
 
+class LagReading:
+    """The most of one number since whoever reads it asked before."""
+
+    def __init__(self) -> None:
+        self._most_seconds = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Remember it if it is the most."""
+        self._most_seconds = max(self._most_seconds, seconds)
+
+    def take_seconds(self) -> float:
+        """The most since this was asked before."""
+        most, self._most_seconds = self._most_seconds, 0.0
+        return most
+
+
 class LoopLag:
     """Wakes at regular times and compares; `start` and `stop` are called in the loop.
 
@@ -20,7 +36,7 @@ class LoopLag:
         self._handle: asyncio.TimerHandle | None = None
         self._due_seconds = 0.0
         self._worked_seconds = 0.0
-        self._worst_seconds = 0.0
+        self._late = [LagReading()]
         self._busiest_seconds = 0.0
 
     def start(self) -> None:
@@ -34,8 +50,13 @@ class LoopLag:
 
     def take_seconds(self) -> float:
         """How late it was at most since this was asked before."""
-        worst, self._worst_seconds = self._worst_seconds, 0.0
-        return worst
+        return self._late[0].take_seconds()
+
+    def late_reading(self) -> LagReading:
+        """The same for somebody else, who does not take it from those who ask here."""
+        reading = LagReading()
+        self._late.append(reading)
+        return reading
 
     def take_busy_seconds(self) -> float:
         """The most processor time between two wakes, less what fits in between, likewise."""
@@ -49,6 +70,8 @@ class LoopLag:
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         worked = time.thread_time() - self._worked_seconds
-        self._worst_seconds = max(self._worst_seconds, loop.time() - self._due_seconds)
+        late_seconds = loop.time() - self._due_seconds
+        for reading in self._late:
+            reading.note(late_seconds)
         self._busiest_seconds = max(self._busiest_seconds, worked - INTERVAL_SECONDS)
         self._wait(loop)

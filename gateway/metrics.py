@@ -7,13 +7,21 @@ Counting costs an addition: `metrics.deliveries_fast += members`. A new number i
 from __future__ import annotations
 
 import dataclasses
+import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import metadata
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
+from gateway.histogram import Histogram
 from protocol.refusals import Goodbye, Refusal
 
 _OTHER = "other"
@@ -32,6 +40,22 @@ _INGESTED = ("published", "parked", "unavailable")
 _WAYS_TO_HAND_OVER = ("given", "taken", "asked", "carried")
 _OUTCOMES_OF_JOBS = ("done", "failed", "dead", "lost")
 _REASONS_TO_TURN_AWAY = ("full", "overfull", "late", "stalled")
+_LANES = ("fast", "slow")
+# From a room on the same worker to a phone in a tunnel.
+_DELIVERY_BOUNDS_US = (
+    *(250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000),
+    *(1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000),
+)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("paceline")
+    except metadata.PackageNotFoundError:  # run from its sources, installed nowhere
+        return "unknown"
+
+
+_VERSION = _version()
 
 
 class LabelledCount(dict[str, int]):
@@ -72,13 +96,20 @@ class Metrics:
     jobs: LabelledCount = dataclasses.field(
         default_factory=lambda: LabelledCount(_OUTCOMES_OF_JOBS)
     )
+    # From a publication's acceptance, on whichever worker, to its write to a peer's socket.
+    delivery_seconds: dict[str, Histogram] = dataclasses.field(
+        default_factory=lambda: {lane: Histogram(_DELIVERY_BOUNDS_US) for lane in _LANES}
+    )
     deliveries_fast: int = 0
     deliveries_slow: int = 0
+    deliveries_streams: int = 0
     bytes_sent: int = 0
     log_lines_dropped: int = 0
     worker: str | None = None  # which of several this is; a label of every number then
     # What somebody else knows anyway is asked for when it is wanted, not counted twice.
-    _gauges: dict[str, Callable[[], float]] = dataclasses.field(default_factory=dict)
+    _gauges: dict[str, Callable[[], float | Mapping[str, float]]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def note_publication(self, outcome: str) -> None:
         """Count what became of a publication: accepted, repeated, duplicate or stale."""
@@ -102,8 +133,12 @@ class Metrics:
         """What `logs.configure` calls."""
         self.log_lines_dropped += 1
 
-    def gauge(self, name: str, read: Callable[[], float]) -> None:
-        """Show `read()` as `paceline_<name>`; raises KeyError for a name that has no sentence."""
+    def gauge(self, name: str, read: Callable[[], float | Mapping[str, float]]) -> None:
+        """Show `read()` as `paceline_<name>`; raises KeyError for a name that has no sentence.
+
+        It gives numbers by label where `GAUGE_LABELS` has one. A name that ends with "_total" is of
+        a counter that somebody else keeps.
+        """
         if name not in GAUGES:
             raise KeyError(name)
         self._gauges[name] = read
@@ -128,7 +163,11 @@ _TABLE = (
     _Row(
         "paceline_deliveries_total",
         "Publications handed to peers, by lane.",
-        lambda metrics: {"fast": metrics.deliveries_fast, "slow": metrics.deliveries_slow},
+        lambda metrics: {
+            "fast": metrics.deliveries_fast,
+            "slow": metrics.deliveries_slow,
+            "stream": metrics.deliveries_streams,
+        },
         "lane",
     ),
     _Row(
@@ -180,7 +219,7 @@ _TABLE = (
         "outcome",
     ),
     _Row(
-        "paceline_bytes_sent_total",
+        "paceline_sent_bytes_total",
         "Bytes written to peers.",
         lambda metrics: metrics.bytes_sent,
     ),
@@ -193,6 +232,7 @@ _TABLE = (
 GAUGES = {
     "connections": "Open Engine.IO connections.",
     "peers": "Connected peers.",
+    "streams": "Open streams of Server-Sent Events; they are among the peers.",
     "rooms": "Rooms that this worker has members in.",
     "tasks": "Tasks of the event loop: requests being answered, work that waits, and our own.",
     "loop_lag_seconds": "How late the event loop woke, at most, since this was read before.",
@@ -201,10 +241,14 @@ GAUGES = {
     "jobs_waiting": "Jobs that wait or are being done, on all runners, a few seconds ago.",
     "jobs_dead": "Jobs that were given up, a few seconds ago.",
     "jobs_oldest_due_seconds": "How long the oldest job that nobody has begun has been due.",
-    "webhook_events_dropped": "Events of rooms, since the start, that no webhook will hear of.",
-    "account_cache_hits": "Questions about accounts, since the start, that memory answered.",
-    "account_cache_misses": "Questions about accounts, since the start, that went to the store.",
+    "webhook_events_dropped_total": "Events of rooms that no webhook will hear of.",
+    "account_cache_hits_total": "Questions about accounts that memory answered.",
+    "account_cache_misses_total": "Questions about accounts that went to the store.",
+    "ready": "1 when /readyz says that traffic should come, else 0.",
+    "check_passed": "1 for each check of /readyz that passes, else 0.",
+    "redis_up": "1 for each Redis master that is heard, else 0.",
 }
+GAUGE_LABELS = {"check_passed": "check", "redis_up": "shard"}
 
 
 class _Exposition(Collector):
@@ -216,8 +260,15 @@ class _Exposition(Collector):
     def collect(self) -> Iterator[Metric]:
         for row in _TABLE:
             yield _counter(row, row.read(self._metrics))
+        yield _histogram(
+            "paceline_delivery_seconds",
+            "From the acceptance of a publication to its write to a peer's socket, by lane.",
+            "lane",
+            self._metrics.delivery_seconds,
+        )
         for name, read in self._metrics._gauges.items():  # noqa: SLF001 - both are of this module
-            yield GaugeMetricFamily(f"paceline_{name}", GAUGES[name], value=read())
+            yield _gauge(name, read())
+        yield _build_info()
 
 
 def _counter(row: _Row, value: int | Mapping[str, int]) -> CounterMetricFamily:
@@ -228,6 +279,32 @@ def _counter(row: _Row, value: int | Mapping[str, int]) -> CounterMetricFamily:
         # "other" appears only once something was counted there: it asks to be looked into.
         if count or label != _OTHER:
             family.add_metric([label], count)
+    return family
+
+
+def _gauge(name: str, value: float | Mapping[str, float]) -> Metric:
+    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+    if not isinstance(value, Mapping):
+        return kind(f"paceline_{name}", GAUGES[name], value=value)
+    family = kind(f"paceline_{name}", GAUGES[name], labels=[GAUGE_LABELS[name]])
+    for label, number in value.items():
+        family.add_metric([label], number)
+    return family
+
+
+def _build_info() -> GaugeMetricFamily:
+    sentence = "Always 1; its labels say what runs here."
+    family = GaugeMetricFamily("paceline_build_info", sentence, labels=["version", "python"])
+    family.add_metric([_VERSION, platform.python_version()], 1)
+    return family
+
+
+def _histogram(
+    name: str, sentence: str, label: str, histograms: Mapping[str, Histogram]
+) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, sentence, labels=[label])
+    for value, histogram in histograms.items():
+        family.add_metric([value], histogram.buckets(), histogram.sum_seconds)
     return family
 
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 
 from gateway.authentication import Authenticator
 from gateway.backends import Stores
+from gateway.openid.arrivals import Arrivals
+from gateway.openid.sign_ins import SignIns
 from gateway.settings import Settings
 from gateway.users.accounts import Accounts
 from gateway.users.api_keys import ApiKeys
@@ -33,8 +35,16 @@ class People:
             self.passwords,
             self.authenticator.keys,
             self.authenticator.rules,
-            SessionRules(settings.access_token_seconds, settings.session_seconds),
+            SessionRules(
+                settings.access_token_seconds,
+                settings.session_seconds,
+                settings.session_most_seconds,
+            ),
             self.standings,
+        )
+        arrivals = Arrivals(stores.users, stores.external, self.accounts)
+        self.sign_ins = SignIns(
+            settings, self.authenticator.keys, self.sessions, arrivals, stores.external
         )
 
         self.proving = Proving(
@@ -54,6 +64,8 @@ class People:
             await self.database.start()
             stack.push_async_callback(self.database.stop)
             stack.callback(self.passwords.stop)
+            await self.sign_ins.start()
+            stack.push_async_callback(self.sign_ins.stop)
             await self.standings.start()
             stack.push_async_callback(self.standings.stop)
             stack.push_async_callback(self.keys.stop)

@@ -7,6 +7,8 @@ was there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import structlog
 
@@ -38,6 +40,7 @@ class Removals:
     def __init__(self, hub: Hub, intercom: Intercom) -> None:
         self._hub = hub
         self._intercom = intercom
+        self.end_others: Callable[[str], None] = _nobody  # of a subject: sockets of no peer
         intercom.hear(_TOPIC, lambda message: self.carry_out(_decode(message)))
 
     def order(self, removal: Removal) -> None:
@@ -52,6 +55,8 @@ class Removals:
                 self._hub.dismiss(peer, Goodbye.REMOVED)
             else:
                 self._hub.expel(peer, removal.room)
+        if removal.subject is not None and removal.room is None:
+            self.end_others(removal.subject)
 
     def _found(self, removal: Removal) -> list[Peer]:
         peers = self._hub.membership.peers
@@ -59,3 +64,7 @@ class Removals:
             peer = peers.get(removal.peer_id)
             return [] if peer is None else [peer]
         return [peer for peer in peers.values() if peer.identity.subject == removal.subject]
+
+
+def _nobody(_subject: str) -> None:
+    """Where there are no other sockets."""

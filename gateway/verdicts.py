@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
+from typing import Any, Protocol
 
 from gateway.identity import Identity
-from gateway.rooms.membership import Membership, Peer
+from gateway.rooms.membership import Membership
 from protocol.refusals import Goodbye
 
-Dismiss = Callable[[Peer, Goodbye], None]
+
+class Bearer(Protocol):
+    """Somebody connected, with what their token has proved."""
+
+    id: str
+    identity: Identity
+
+
+Present = Callable[[], Collection[Bearer]]
+Dismiss = Callable[[Any, Goodbye], None]  # one of those who are present
 
 
 class Verdicts:
-    """One worker's peers, by whom they are. Only those of the subjects are asked about."""
+    """Everybody on one worker, by whom they are. Only those of the subjects are asked about."""
 
     def __init__(self, membership: Membership, dismiss: Dismiss) -> None:
-        self._membership = membership
-        self._dismiss = dismiss
+        self._circles: list[tuple[Present, Dismiss]] = [(membership.peers.values, dismiss)]
+
+    def include(self, present: Present, dismiss: Dismiss) -> None:
+        """Judge others as well, who are not peers of the main namespace."""
+        self._circles.append((present, dismiss))
 
     def subjects(self) -> set[str]:
         """Everybody who is connected here."""
-        return {peer.identity.subject for peer in self._membership.peers.values()}
+        return {each.identity.subject for present, _ in self._circles for each in present()}
 
     def judge(
         self, subjects: Container[str], goodbye_of: Callable[[Identity], Goodbye | None]
     ) -> list[str]:
-        """Send those peers of the subjects off who are given a goodbye; return their ids."""
+        """Send those of the subjects off who are given a goodbye; return their ids."""
         found = [
-            (peer, goodbye)
-            for peer in self._membership.peers.values()
-            if peer.identity.subject in subjects
-            and (goodbye := goodbye_of(peer.identity)) is not None
+            (each, goodbye, dismiss)
+            for present, dismiss in self._circles
+            for each in present()
+            if each.identity.subject in subjects
+            and (goodbye := goodbye_of(each.identity)) is not None
         ]
-        for peer, goodbye in found:
-            self._dismiss(peer, goodbye)
-        return [peer.id for peer, _ in found]
+        for each, goodbye, dismiss in found:
+            dismiss(each, goodbye)
+        return [each.id for each, _, _ in found]

@@ -88,7 +88,11 @@ SOCKET_IO_NAMES: Final = frozenset(
         "removeListener",
     }
 )
-RESERVED_NAMES: Final = SOCKET_IO_NAMES | CLIENT_EVENTS.keys() | SERVER_EVENTS.keys()
+# What a stream begins with, where a socket has an acknowledgement.
+STREAM_JOINED: Final = "room-joined"
+RESERVED_NAMES: Final = (
+    SOCKET_IO_NAMES | CLIENT_EVENTS.keys() | SERVER_EVENTS.keys() | {STREAM_JOINED}
+)
 EVENT_NAME_LIMIT_CHARACTERS: Final = 64
 EVENT_DATA_LIMIT_BYTES: Final = 32_768
 

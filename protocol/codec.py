@@ -31,6 +31,7 @@ _NINES: Final = bytes.maketrans(b"012345678", b"9" * 9)
 _ENDLESS_NINES: Final = b"9" * 309
 _two_digits = re.compile(rb"\d\d").search
 _DIGIT_PROBE_BYTES: Final = 150
+_event_opening = re.compile(rb'(?:2|5\d+-)\["((?:[^"\\]|\\.)*)",').match
 _SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS: Final = {ord("["): 1, ord("]"): -1}
@@ -258,6 +259,13 @@ def check_placeholders(payload: bytes | Raw, attachments: int) -> None:
 def payload_of(packet: bytes, name: str) -> bytes:
     """Take the payload back out of what `packet_of` built for `name`."""
     return packet[len(_OPENINGS.get(name) or _opening_of(name)) : -1]
+
+
+def parts_of(packet: bytes) -> tuple[str, bytes]:
+    """Take the name and the payload out of any packet that `packet_of` built."""
+    found = _event_opening(packet)
+    assert found is not None, "packet_of builds no other"
+    return _decode_text(b'"%b"' % found[1]), packet[found.end() : -1]
 
 
 def _opening_of(name: str) -> bytes:

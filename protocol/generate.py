@@ -16,7 +16,7 @@ import msgspec
 from protocol.asyncapi import asyncapi_document
 from protocol.openapi import openapi_document
 from protocol.reference import reference_page
-from protocol.typescript import typescript_source
+from protocol.typescript import reports_source, rest_source, typescript_source
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 
@@ -35,6 +35,8 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "protocol/asyncapi.yaml": _asyncapi_yaml,
     "protocol/openapi.yaml": _openapi_yaml,
     "protocol/typescript/events.d.ts": typescript_source,
+    "protocol/typescript/reports.d.ts": reports_source,
+    "protocol/typescript/rest.d.ts": rest_source,
 }
 
 

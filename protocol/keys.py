@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import Meta
@@ -38,6 +38,13 @@ class KeyBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
 
 class NewKey(KeyBody, frozen=True, kw_only=True):
     """What makes a key: it may do what it is given and nothing else."""
+
+    schema_rules: ClassVar[dict[str, Any]] = {
+        "anyOf": [
+            {"required": [name], "properties": {name: {"minItems": 1}}}
+            for name in ("join", "publish")
+        ]
+    }
 
     name: KeyName
     join: Patterns = ()

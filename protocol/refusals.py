@@ -16,6 +16,7 @@ class Refusal(enum.Enum):
     RESERVED_EVENT = (400, "That event name belongs to the gateway or to Socket.IO.")
     UNAUTHENTICATED = (401, "A token is needed.")
     CREDENTIALS_WRONG = (401, "The e-mail address or the password is wrong.")
+    SIGN_IN_FAILED = (401, "The provider did not say who this is.")
     TOKEN_INVALID = (401, "The token is not valid here.")
     TOKEN_EXPIRED = (401, "The token has expired.")
     FORBIDDEN = (403, "This identity may not do that.")

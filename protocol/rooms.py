@@ -8,6 +8,8 @@ import re
 from protocol.refusals import Refusal, Refused
 
 ROOM_NAME_LIMIT_CHARACTERS = 200
+# `str.isprintable`, as JSON Schema (ECMA-262, with its flag for Unicode) says it.
+PRINTABLE_PATTERN = r"^(?:[^\p{C}\p{Z}]| )+$"
 
 
 def is_room_name(value: object) -> bool:

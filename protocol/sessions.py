@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from protocol.users import UserView
+from protocol.users import EMAIL_MOST_CHARACTERS, UserView, line
 
 PASSWORD_LEAST_CHARACTERS: Final = 8
 PASSWORD_MOST_CHARACTERS: Final = 256
@@ -31,7 +31,7 @@ class SessionBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
 class SignIn(SessionBody, frozen=True, kw_only=True):
     """Who wants in."""
 
-    email: Annotated[str, Meta(min_length=1, max_length=254)]
+    email: Annotated[str, line(EMAIL_MOST_CHARACTERS)]
     password: _Given
 
 

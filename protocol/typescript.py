@@ -1,4 +1,4 @@
-"""This module owns the TypeScript types of the catalogue, for the official JavaScript client."""
+"""This module owns the TypeScript types of what goes over the wire: events, and bodies of HTTP."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Final
 import msgspec
 from msgspec import inspect
 
-from protocol import events
+from protocol import bikes, events
 from protocol.catalogue import CLIENT_EVENTS, SERVER_EVENTS, ClientEvent, wire_shapes
+from protocol.operations.sessions import SESSIONS
+from protocol.operations.users import USERS
 from protocol.refusals import Goodbye, Refusal
+from protocol.reports import LookRequest, Overview, RoomLook
 
 _HEAD: Final = """\
 // Generated from the classes in protocol/ by `python -m protocol.generate`. Do not edit.
@@ -25,6 +28,12 @@ _HEAD: Final = """\
 // `emitWithAck`, and `emit` after `timeout`, know the answer's type when it is not optional:
 //
 //     Socket<ServerToClientEvents, Acknowledged<ClientToServerEvents>>
+"""
+
+_REST_HEAD: Final = """\
+// Generated from the classes in protocol/ by `python -m protocol.generate`. Do not edit.
+//
+// What goes over HTTP about users and sessions, inside of `{"data", "meta"?}`. Times are RFC 3339.
 """
 
 _ENVELOPE: Final = """\
@@ -50,9 +59,18 @@ export type Acknowledged<Events> = {
 };
 """
 
+_HEAD_OF_REPORTS: Final = """\
+// Generated from protocol/reports.py by `python -m protocol.generate`. Do not edit.
+
+import type { Member } from "./events.js";
+"""
+# The object of a bike, in which every other field passes untouched.
+_OPEN: Final = frozenset({bikes.LiveBike, events.BikeUpdateBody})
+
 _SIMPLE_TYPES: Final[dict[type[inspect.Type], str]] = {
     inspect.AnyType: "unknown",
     inspect.BoolType: "boolean",
+    inspect.DateTimeType: "string",
     inspect.FloatType: "number",
     inspect.IntType: "number",
     inspect.NoneType: "null",
@@ -76,6 +94,28 @@ def typescript_source() -> str:
     return "\n".join(blocks)
 
 
+def reports_source() -> str:
+    """The text of reports.d.ts: what the operations page is told."""
+    shapes = inspect.multi_type_info([Overview, LookRequest, RoomLook])
+    structs = [struct for struct in _structs_in(shapes) if struct.cls is not events.Member]
+    return "\n".join([_HEAD_OF_REPORTS, *(_interface(struct) for struct in structs)])
+
+
+def rest_source() -> str:
+    """The text of rest.d.ts: every shape of users and sessions over HTTP."""
+    shapes = inspect.multi_type_info(_rest_shapes())
+    return "\n".join([_REST_HEAD, *(_interface(struct) for struct in _structs_in(shapes))])
+
+
+def _rest_shapes() -> list[type[msgspec.Struct]]:
+    found = (
+        shape
+        for row in (*USERS, *SESSIONS)
+        for shape in (row.parameters, row.body, row.answer, row.pages)
+    )
+    return [shape for shape in dict.fromkeys(found) if shape is not None]
+
+
 def _structs_in(types: Iterable[inspect.Type]) -> list[inspect.StructType]:
     """Every struct among the types and in their fields, each once, the parts before the whole."""
     found: dict[type, inspect.StructType] = {}
@@ -85,6 +125,8 @@ def _structs_in(types: Iterable[inspect.Type]) -> list[inspect.StructType]:
             found.update((part.cls, part) for part in (*parts, kind))
         elif isinstance(kind, inspect.ListType):
             found.update((part.cls, part) for part in _structs_in([kind.item_type]))
+        elif isinstance(kind, inspect.UnionType):
+            found.update((part.cls, part) for part in _structs_in(kind.types))
     return list(found.values())
 
 
@@ -93,7 +135,7 @@ def _interface(struct: inspect.StructType) -> str:
     for field in sorted(struct.fields, key=lambda field: not field.required):
         optional = "" if field.required else "?"
         lines.append(f"  {field.encode_name}{optional}: {_type_text(field.type)};")
-    if not issubclass(struct.cls, events.Event):  # a bike's object, in which all else passes
+    if struct.cls in _OPEN:
         lines.append("  [field: string]: unknown;")
     return "\n".join([*lines, "}", ""])
 

@@ -13,6 +13,8 @@ NAME_MOST_CHARACTERS: Final = 50
 AGE_LEAST_YEARS: Final = 18
 AGE_MOST_YEARS: Final = 120
 LIMIT_MOST_USERS: Final = 100  # on one page
+# To skip users a database has to read them; a cursor costs the same wherever it stands.
+PAGE_MOST: Final = 100
 EMAIL_MOST_CHARACTERS: Final = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
 
 _CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
@@ -46,7 +48,20 @@ UserRole = Literal["viewer", "rider", "operator", "admin"]
 Version = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 
 
-_Search = Annotated[str, Meta(min_length=1, max_length=254, pattern=rf"^[^{_CONTROLS}]*{_END}")]
+def line(most_characters: int) -> Meta:
+    """Any text in one line; no database keeps a NUL."""
+    return Meta(min_length=1, max_length=most_characters, pattern=rf"^[^{_CONTROLS}]*{_END}")
+
+
+_Cursor = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=1000,
+        pattern=rf"^[A-Za-z0-9_-]*{_END}",
+        description="the `nextCursor` of a page of the same list in the same order",
+    ),
+]
 
 
 class UserBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -112,18 +127,19 @@ Selection = Annotated[
 class UserListing(UserBody, frozen=True, kw_only=True):
     """Which users a list shows, and how: the parameters of its URL.
 
-    `cursor` goes on where a page has ended; `page` counts pages from 1 on, for lists that are not
-    long. `fields` are names of a user's fields, separated by commas.
+    `cursor` goes on where a page has ended; `page` counts pages from 1 on, from there or from the
+    beginning, for lists that are not long. `fields` are names of a user's fields, separated by
+    commas.
     """
 
     role: UserRole | None = None
     disabled: bool | None = None
-    email: _Search | None = None
-    name: _Search | None = None
+    email: Annotated[str, line(EMAIL_MOST_CHARACTERS)] | None = None
+    name: Annotated[str, line(NAME_MOST_CHARACTERS)] | None = None
     sort: Literal["createdAt", "-createdAt", "name", "-name", "email", "-email"] = "createdAt"
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST_USERS)] = 50
-    cursor: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
-    page: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    cursor: _Cursor | None = None
+    page: Annotated[int, Meta(ge=1, le=PAGE_MOST)] | None = None
     fields: Selection | None = None
 
 

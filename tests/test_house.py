@@ -14,7 +14,7 @@ import pytest
 
 from tests.toolbox.programs import REPOSITORY
 
-PACKAGES = ("gateway", "protocol", "loadtest")
+PACKAGES = ("gateway", "paceline_publisher", "protocol", "loadtest")
 FILE_LIMIT_LINES = 400
 # Folders that tools write; git ignores them too.
 GENERATED = {".cache", ".git", ".hypothesis", ".venv", "build", "built", "dist", "node_modules"}
@@ -32,6 +32,8 @@ NPM_KINDS = ("dependencies", "devDependencies")
 TESTED_ELSEWHERE = {
     "gateway/__main__.py": "two lines; every journey starts the gateway through it",
     "gateway/attendance.py": "the tests of the hub, test_hub*.py, which tells it everything",
+    "gateway/broker/memory_lockers.py": "the contract suite, test_lockers.py",
+    "gateway/broker/redis/lockers.py": "the same",
     "gateway/broker/memory_sessions.py": "the contract suite, test_sessions.py",
     "gateway/broker/redis/sessions.py": "the contract suite, test_sessions.py",
     "gateway/sockets/lobby.py": "the tests of the entrance, the namespace and recovery",
@@ -39,6 +41,13 @@ TESTED_ELSEWHERE = {
     "gateway/users/sql_api_keys.py": "test_api_keys.py runs over every database",
     "gateway/users/sql_changes.py": "test_changes.py runs over every database",
     "gateway/users/sql_sessions.py": "test_session.py, the contract, runs over every database",
+    "gateway/openid/discovery.py": "rest/sign_in/test_lies.py, with a hostile provider",
+    "gateway/openid/id_token.py": "the same",
+    "gateway/openid/provider.py": "the same",
+    "gateway/openid/sign_ins.py": "rest/sign_in/, all of it",
+    "gateway/rest/sign_in.py": "rest/sign_in/, all of it",
+    "gateway/settings/urls.py": "test_checks.py, for the settings that are URLs",
+    "gateway/users/sql_external.py": "test_external.py runs over every database",
     "gateway/users/migrations/env.py": "test_schema.py goes forward and back on every database",
     "gateway/users/migrations/versions/m0001_users.py": "the same, with data in the tables",
     "gateway/users/migrations/versions/m0002_sessions.py": "the same",
@@ -52,11 +61,18 @@ TESTED_ELSEWHERE = {
     "gateway/users/sql_occupancy.py": "test_occupancy.py, the contract, runs over every database",
     "gateway/users/sql_proofs.py": "test_proof.py, the contract, runs over every database",
     "gateway/users/proving.py": "jobs/test_mail.py, with the mails, and rest/test_proofs.py",
+    "gateway/users/migrations/versions/m0007_external_identities.py": "the same",
+    "protocol/sign_in.py": "bodies alone; rest/sign_in/ asks with them",
     "protocol/operations/keys.py": "rows; test_table.py and test_routes.py go through all of them",
     "protocol/operations/proofs.py": "the same",
     "protocol/operations/rooms.py": "the same",
     "protocol/operations/sessions.py": "the same",
+    "protocol/operations/sign_in.py": "the same",
     "protocol/operations/users.py": "the same",
+    "protocol/operations/workers.py": "the same",
+    "protocol/workers.py": "bodies of answers alone; test_workers.py of the resource reads them",
+    "gateway/reports/report.py": "two shapes; test_gathering.py sends them from worker to worker",
+    "gateway/operations.py": "wiring; test_watchers.py and the page's journey go through all of it",
 }
 
 
@@ -283,7 +299,11 @@ def _test_file_of(module: Path) -> Path:
 def _dependencies() -> list[str]:
     """Names of everything that pyproject.toml and every package.json ask for, but for our own."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    groups = [
+        project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"].values(),
+        *project["dependency-groups"].values(),
+    ]
     python = [re.split(r"[\[<>=;! ]", line)[0] for group in groups for line in group]
     packages = [json.loads((REPOSITORY / path).read_text()) for path in NPM_PACKAGES]
     lists = [package.get(kind, {}) for package in packages for kind in NPM_KINDS]

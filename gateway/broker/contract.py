@@ -40,9 +40,10 @@ from protocol.events import Member
 class BrokerUnavailable(Exception):
     """The broker cannot answer right now; trying again later is right."""
 
-    def __init__(self, retry_after_ms: int = 1000) -> None:
+    def __init__(self, retry_after_ms: int = 1000, reason: str = "") -> None:
         super().__init__("the broker is unavailable")
         self.retry_after_ms = retry_after_ms
+        self.reason = reason  # for people, and without saying where anything is
 
 
 class Interrupted(msgspec.Struct, frozen=True, gc=False):
@@ -69,6 +70,7 @@ class History(msgspec.Struct, frozen=True, gc=False):
 Delivery = Publication | Interrupted
 Deliver = Callable[[Sequence[Delivery]], None]
 Settle = Callable[[Receipt | BrokerUnavailable], None]
+Publish = Callable[[Draft, Settle], None]
 
 
 def settle_into(future: asyncio.Future[Receipt]) -> Settle:

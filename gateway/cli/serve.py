@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -81,6 +82,7 @@ def _worker(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _log_to_standard_output(settings: Settings) -> Metrics:
     metrics = Metrics()
+    atexit.register(logs.let_go, sys.stdout)
     logs.configure(
         settings.log_format, settings.log_level, sys.stdout, metrics.note_dropped_log_line
     )
@@ -126,7 +128,7 @@ def _next_steps(url: str) -> str:
 _NEXT_STEPS = """
   Paceline is running at {url}        (Ctrl-C stops it)
 
-  Open that address and see the map of a room.
+  Open that address and see the map of a room, or {url}/ops to see how the gateway is.
 
   Move a bike of your own, from another terminal:
     {command} publish --room city:demo '{{"bike_id": "1", "lat": 48.86, "lon": 2.34}}'{elsewhere}

@@ -66,14 +66,14 @@ it is.
 
 
 def verifications_owed(event: UserEvent) -> list[NewJob]:
-    """The mail that goes to a new address of somebody who was not merely imported."""
+    """The mail that goes to a new address that is not verified, unless of one of many."""
     user, before = event.user, event.before
     is_new = event.name == "created" or (
         event.name == "changed"
         and before is not None
         and folded(before.email) != folded(user.email)
     )
-    if not is_new or event.is_import or user.disabled:
+    if not is_new or event.is_import or event.is_verified or user.disabled:
         return []
     return [verification_job(user.id, event.at_ms)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from collections.abc import Callable
 from typing import Literal, TextIO
 
@@ -50,6 +51,18 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+
+
+def let_go(stream: TextIO) -> None:
+    """Give up what cannot be written: with it Python would end with a status of its own, 120."""
+    if stream.closed:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 class _LineHandler(logging.Handler):

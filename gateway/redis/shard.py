@@ -101,6 +101,7 @@ class Shard:
 
     def start(self) -> None:
         """Begin to connect."""
+        self._heard_seconds = asyncio.get_running_loop().time()
         self._tasks = [
             asyncio.create_task(work, name=f"redis-{self.name}-{name}")
             for name, work in (
@@ -124,9 +125,17 @@ class Shard:
         """Whether a beat, or an answer to subscribing, came back within the last seconds."""
         if self.commands is None or self.subscriber is None:
             return False
-        return (
-            asyncio.get_running_loop().time() - self._heard_seconds < self._patience.silence_seconds
-        )
+        return self.silence_seconds < self._patience.silence_seconds
+
+    @property
+    def silence_seconds(self) -> float:
+        """How long ago it was last heard, or begun to be listened to."""
+        return asyncio.get_running_loop().time() - self._heard_seconds
+
+    @property
+    def waiting(self) -> int:
+        """Commands that are not answered yet."""
+        return 0 if self.commands is None else self.commands.waiting
 
     # ---- use
 

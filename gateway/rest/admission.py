@@ -88,9 +88,10 @@ def _open_descriptors() -> int:
 class Admission:
     """Makes the protocol of every new connection; ends those that keep it waiting."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - these are the parts that meet here
         self,
         server: web.Server,
+        new_handler: Callable[[], web.RequestHandler],
         has_asked: Callable[[web.RequestHandler], bool],
         limits: AdmissionLimits,
         metrics: Metrics,
@@ -98,6 +99,7 @@ class Admission:
     ) -> None:
         self.limits = limits
         self._server = server
+        self._new_handler = new_handler
         self._has_asked = has_asked
         self._metrics = metrics
         self._offences = offences
@@ -122,7 +124,7 @@ class Admission:
 
     def let_in(self, transport: asyncio.Transport) -> web.RequestHandler:
         """Hand a connection to aiohttp."""
-        handler = self._server()
+        handler = self._new_handler()
         transport.set_protocol(handler)
         handler.connection_made(transport)
         self._waits[handler, "late"] = asyncio.get_running_loop().time()

@@ -14,7 +14,10 @@ from protocol.openapi import openapi_document
 from protocol.operations import OPERATIONS, Operation, refusals_of
 
 # Nothing but the page and its own style: no script, no picture, no other host.
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
 code, .path { font-family: ui-monospace, monospace } h2 { margin-top: 2.5rem }

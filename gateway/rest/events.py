@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 from msgspec import Raw
 
-from gateway.authentication import Authenticator, bearer_of
+from gateway.authentication import Authenticator
 from gateway.broker.contract import BrokerUnavailable, settle_into
 from gateway.hub import Hub
 from gateway.identity import Identity
 from gateway.metrics import Metrics
 from gateway.rest.problems import json_response, not_now
-from gateway.rest.requests import body_bytes_of, idempotency_key_of
+from gateway.rest.requests import JSON, body_bytes_of, idempotency_key_of, identity_of
 from gateway.rooms.publication import Outcome, Receipt
-from protocol import codec, events
+from protocol import cloudevents, codec, events
 from protocol.publishing import ITEMS_LIMIT, Item
 from protocol.refusals import Refusal, Refused
 from protocol.rooms import check_room_name
 
 _BIKE_UPDATE: Final = "bike-update"
-# Who has no token (in development) is the same caller each time, so that the key of a request is
-# found again when the request is.
-_ANONYMOUS: Final = "anonymous"
 
+Read = Callable[[Raw], Item]  # what an item of the body says to publish; raises `Refused`
 
 _decode_item = msgspec.json.Decoder(Item).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
@@ -44,26 +43,25 @@ class EventsResource:
     async def post(self, request: web.Request) -> web.Response:
         """Publish one event, or up to 1,000 of them in order."""
         room = check_room_name(request.match_info["roomId"])
-        identity = await self._identity_of(request)
+        identity = await identity_of(request, self._authenticator)
         key = idempotency_key_of(request)
-        body = await body_bytes_of(request)
-        if body.lstrip()[:1] == b"[":
-            return await self._post_many(identity, room, _items_of(body), key)
-        receipt = await self._publish(identity, room, Raw(body), key)
+        body = await body_bytes_of(request, JSON, cloudevents.STRUCTURED, cloudevents.BATCH)
+        kind, headers = request.content_type, request.headers
+        read: Read = _item_of if kind == JSON else cloudevents.item_of
+        if kind == JSON and cloudevents.is_in_headers(headers):
+            read = functools.partial(cloudevents.item_of_headers, headers)
+        elif kind == cloudevents.BATCH or (kind == JSON and body.lstrip()[:1] == b"["):
+            return await self._post_many(identity, room, _items_of(body), key, read)
+        receipt = await self._publish(identity, room, Raw(body), key, read)
         return json_response({"data": _told(room, receipt), "meta": _counts([receipt])})
 
-    async def _identity_of(self, request: web.Request) -> Identity:
-        token = bearer_of(request.headers.get("Authorization"))
-        identity = await self._authenticator.identify(token)
-        return msgspec.structs.replace(identity, subject=_ANONYMOUS) if token is None else identity
-
     async def _post_many(
-        self, identity: Identity, room: str, items: Sequence[Raw], key: str | None
+        self, identity: Identity, room: str, items: Sequence[Raw], key: str | None, read: Read
     ) -> web.Response:
         keys = [None if key is None else f"{key}/{index}" for index in range(len(items))]
         # Begun in order and awaited together: the broker keeps the order in which they begin.
         results = await asyncio.gather(
-            *(self._publish(identity, room, *pair) for pair in zip(items, keys, strict=True)),
+            *(self._publish(identity, room, *pair, read) for pair in zip(items, keys, strict=True)),
             return_exceptions=True,
         )
         absent = [result for result in results if isinstance(result, BrokerUnavailable)]
@@ -87,8 +85,10 @@ class EventsResource:
         self._metrics.note_refusal(refused.refusal)
         return {"error": refused.body()}
 
-    async def _publish(self, identity: Identity, room: str, raw: Raw, key: str | None) -> Receipt:
-        item = _item_of(raw)
+    async def _publish(
+        self, identity: Identity, room: str, raw: Raw, key: str | None, read: Read
+    ) -> Receipt:
+        item = read(raw)
         key = item.idempotency_key or key
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         settle = settle_into(future)

@@ -1,6 +1,7 @@
 """This module owns which pages may read answers (CORS): those of the allowed origins.
 
-Nothing here is authenticated by a cookie, so no page is ever given credentials.
+The one cookie that is worth anything is for pages of our own site, so no other page is ever given
+credentials.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ _NO_CONTENT: Final = 204
 _PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, HEAD, POST, PUT, PATCH, DELETE",
     hdrs.ACCESS_CONTROL_ALLOW_HEADERS: (
-        "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
+        "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID"
     ),
     hdrs.ACCESS_CONTROL_MAX_AGE: "600",
 }
+# Under this name a request has what a handler has to add that begins to answer by itself.
+ANSWER_HEADERS: Final = web.RequestKey("answer_headers", dict[str, str])
 _EXPOSED: Final = "ETag, Location, Retry-After, X-Request-Id"
 
 
@@ -45,12 +48,21 @@ class Origins:
         if is_preflight and is_allowed:
             response = web.Response(status=_NO_CONTENT, headers=_PREFLIGHT)
         else:
+            allowed_origin = origin if is_allowed else None
+            request[ANSWER_HEADERS] = {hdrs.VARY: "Origin", **_headers_for(allowed_origin)}
             response = await handler(request)
         if response.prepared:
             return response
         # A cache must not give one origin the answer to another.
         response.headers.add(hdrs.VARY, "Origin")
-        if is_allowed and origin is not None:
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
-            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED
+        response.headers.update(_headers_for(origin if is_allowed else None))
         return response
+
+
+def _headers_for(allowed_origin: str | None) -> dict[str, str]:
+    if allowed_origin is None:
+        return {}
+    return {
+        hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: allowed_origin,
+        hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: _EXPOSED,
+    }

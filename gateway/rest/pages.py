@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Final
 
 import msgspec
 from msgspec import UNSET
 
 from gateway.users.sorting import place_of
 from gateway.users.store import SortField, UserPage, UserQuery
-from protocol.bodies import invalid
 from protocol.refusals import Refusal, Refused
 from protocol.users import Pagination, UserListing
-
-# To skip users a database has to read them; a cursor costs the same wherever it stands.
-_SKIPPED_MOST: Final = 10_000
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
@@ -32,13 +27,7 @@ _encode_place = msgspec.json.Encoder().encode
 
 
 def query_of(listing: UserListing) -> UserQuery:
-    """What the store is asked; raises `Refused` for a cursor or page that cannot be."""
-    page = listing.page or 1
-    skipped = (page - 1) * listing.limit
-    if listing.page is not None and listing.cursor is not None:
-        raise invalid({"page": "Give a cursor or a page, not both."})
-    if skipped > _SKIPPED_MOST:
-        raise invalid({"page": f"Only {_SKIPPED_MOST} users can be skipped; use the cursor."})
+    """What the store is asked; raises `Refused` for a cursor of another list."""
     return UserQuery(
         role=listing.role,
         disabled=listing.disabled,
@@ -47,7 +36,7 @@ def query_of(listing: UserListing) -> UserQuery:
         sort=_field_of(listing),
         is_descending=listing.sort.startswith("-"),
         after=None if listing.cursor is None else _place_in(listing.cursor, listing),
-        offset=skipped,
+        offset=((listing.page or 1) - 1) * listing.limit,
         limit=listing.limit,
     )
 
@@ -59,12 +48,12 @@ def pagination_of(listing: UserListing, page: UserPage) -> Pagination:
         place = place_of(page.users[-1], _field_of(listing))
         encoded = base64.urlsafe_b64encode(_encode_place(_Place(listing.sort, *place)))
         cursor = encoded.decode().rstrip("=")
-    by_number = listing.page is not None
+    is_counted = listing.page is not None and listing.cursor is None
     return Pagination(
         limit=listing.limit,
         next_cursor=cursor,
         page=listing.page if listing.page is not None else UNSET,
-        pages=-(-page.total // listing.limit) if by_number else UNSET,
+        pages=-(-page.total // listing.limit) if is_counted else UNSET,
     )
 
 

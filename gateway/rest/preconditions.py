@@ -12,8 +12,6 @@ from typing import Final
 
 from aiohttp import web
 
-from protocol.refusals import Refusal, Refused
-
 _TAGS: Final = re.compile(r'\s*(W/)?"([!\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,15}")
 
@@ -24,14 +22,15 @@ def tag_of(version: int) -> str:
 
 
 def versions_wanted(request: web.Request) -> Container[int] | None:
-    """The versions that `If-Match` allows; None: any. Raises `Refused` (MALFORMED).
+    """The versions that `If-Match` allows; None: any.
 
-    A weak tag never matches (section 13.1.1), nor does one that no version has.
+    A weak tag never matches (section 13.1.1), nor does one that no version has, nor what is no list
+    of tags: whoever sent it meant some version, and nobody knows which one.
     """
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None
-    return frozenset(version for is_weak, version in _tags_of(header, "If-Match") if not is_weak)
+    return frozenset(version for is_weak, version in _tags_of(header) if not is_weak)
 
 
 def is_known(request: web.Request, version: int) -> bool:
@@ -41,16 +40,16 @@ def is_known(request: web.Request, version: int) -> bool:
         return False
     if header.strip() == "*":
         return True
-    return any(version == known for _, known in _tags_of(header, "If-None-Match"))
+    return any(version == known for _, known in _tags_of(header))
 
 
-def _tags_of(header: str, name: str) -> list[tuple[bool, int]]:
-    """Each tag's weakness and version; 0 for a tag that is not of a version."""
+def _tags_of(header: str) -> list[tuple[bool, int]]:
+    """Each tag's weakness and version, 0 for a tag of no version; none when it is no list."""
     tags, position = [], 0
     while position < len(header):
         found = _TAGS.match(header, position)
         if found is None:
-            raise Refused(Refusal.MALFORMED, f"{name} is a list of tags in quotation marks, or *.")
+            return []
         is_version = _VERSION.fullmatch(found[2]) is not None
         tags.append((found[1] is not None, int(found[2]) if is_version else 0))
         position = found.end()

@@ -24,14 +24,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ENDPOINT: Final = "/socket.io/"  # Engine.IO has answers of its own
 _PRIVATE: Final = "/api/"
 # On every answer; pages for people say themselves what they load.
-_HEADERS: Final = {
+HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Server": "paceline",  # and not of which versions it is made
 }
+# What a handler says of a request that is over when its client has gone, as a stream is.
+ENDS_WITH_CLIENT: Final = web.RequestKey("ends_with_client", bool)
 _UNAUTHORIZED: Final = 401
 _FIRST_PROBLEM: Final = 400  # below it there are successes and redirects
+_FIRST_BUG: Final = 500
 
 _REFUSALS_BY_STATUS = {
     404: Refusal.NOT_FOUND,
@@ -53,21 +59,25 @@ class Problems:
         """Turn what `handler` raises into the envelope; what begins is finished, come what may.
 
         A client that goes away in the middle must not leave half of its request done, so handlers
-        are shielded; the polling of Engine.IO alone has to notice.
+        are shielded; the polling of Engine.IO has to notice, and so do streams.
         """
         if request.path == _ENDPOINT:
-            return await handler(request)
+            return _with_headers(await handler(request))
         request_id = secrets.token_hex(8)
         # Every line that the handling writes says which request it was for.
         with structlog.contextvars.bound_contextvars(request_id=request_id):
+            work = asyncio.ensure_future(handler(request))
             try:
-                response = await asyncio.shield(asyncio.ensure_future(handler(request)))
+                response = await asyncio.shield(work)
+            except asyncio.CancelledError:
+                if request.get(ENDS_WITH_CLIENT):
+                    work.cancel()
+                raise
             except Exception as error:  # noqa: BLE001 - each kind has its answer
                 response = self._answer_to(error, request, request_id)
         if not response.prepared:
             response.headers["X-Request-Id"] = request_id
-            for name, value in _HEADERS.items():
-                response.headers.setdefault(name, value)
+            _with_headers(response)
             if request.path.startswith(_PRIVATE):
                 response.headers.setdefault("Cache-Control", "no-store")
         return response
@@ -109,6 +119,14 @@ class Problems:
         return refused
 
 
+def _with_headers(response: web.StreamResponse) -> web.StreamResponse:
+    """The same answer, which also says how it is to be taken."""
+    if not response.prepared:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+    return response
+
+
 def not_now(unavailable: BrokerUnavailable | StoreUnavailable) -> Refused:
     """The no that invites to try again."""
     return Refused(Refusal.UNAVAILABLE, retry_after_ms=unavailable.retry_after_ms)
@@ -121,6 +139,16 @@ def refusal_response(refused: Refused) -> web.Response:
         response.headers["Retry-After"] = str(math.ceil(refused.retry_after_ms / 1000))
     if refused.refusal.status == _UNAUTHORIZED:  # RFC 9110, section 15.5.2, asks for it
         response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def unreadable_response(status: int) -> web.Response:
+    """The envelope of a no to what is not HTTP, or more of it than is read; or of a bug with it."""
+    is_bug = status >= _FIRST_BUG
+    refusal = Refusal.INTERNAL if is_bug else _REFUSALS_BY_STATUS.get(status, Refusal.MALFORMED)
+    response = refusal_response(Refused(refusal))
+    response.set_status(status)
+    _with_headers(response)
     return response
 
 

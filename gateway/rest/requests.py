@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Final
 
 from aiohttp import web
@@ -10,11 +11,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.authentication import Authenticator, bearer_of
 from gateway.identity import Identity, Permission
+from protocol.operations import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_PATTERN
 from protocol.refusals import Refusal, Refused
 
-KEY_LIMIT_CHARACTERS: Final = 128
 BODY_TIMEOUT_SECONDS: Final = 10.0
 JSON: Final = "application/json"
+_is_key: Final = re.compile(IDEMPOTENCY_KEY_PATTERN.strip("^$")).fullmatch
 MERGE_PATCH: Final = "application/merge-patch+json"  # RFC 7396: what PATCH does here, by its name
 
 
@@ -39,15 +41,23 @@ async def body_bytes_of(request: web.Request, *media_types: str) -> bytes:
 
 def idempotency_key_of(request: web.Request) -> str | None:
     """What makes a repeated request happen once; raises `Refused` (MALFORMED)."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= KEY_LIMIT_CHARACTERS and key.isprintable()):
-        raise Refused(Refusal.MALFORMED, "Idempotency-Key is 1 to 128 printable characters.")
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is not None and not _is_key(key):
+        raise Refused(Refusal.MALFORMED, "Idempotency-Key is 1 to 128 printable ASCII characters.")
     return key
 
 
 async def identity_of(request: web.Request, authenticator: Authenticator) -> Identity:
     """Who is asking, as its `Authorization` proves; raises `Refused`."""
     return await authenticator.identify(bearer_of(request.headers.get("Authorization")))
+
+
+async def check_operator(request: web.Request, authenticator: Authenticator) -> Identity:
+    """The operator who is asking; raises `Refused` when it is somebody else."""
+    identity = await identity_of(request, authenticator)
+    if not identity.may(Permission.OPERATE):
+        raise Refused(Refusal.FORBIDDEN, "That takes an operator.")
+    return identity
 
 
 async def check_manager(request: web.Request, authenticator: Authenticator) -> Identity:

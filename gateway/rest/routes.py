@@ -13,7 +13,11 @@ from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.proofs import ProofsResource
 from gateway.rest.sessions import SessionsResource
+from gateway.rest.sign_in import SignInResource
+from gateway.rest.snapshots import SnapshotsResource
+from gateway.rest.streaming import StreamingResource
 from gateway.rest.users import UsersResource
+from gateway.rest.workers import WorkersResource
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,12 +25,16 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
 
     health: HealthResource
     events: EventsResource
+    snapshots: SnapshotsResource
+    streaming: StreamingResource
     members: MembersResource
     users: UsersResource
     me: MeResource
     sessions: SessionsResource
     proofs: ProofsResource
+    sign_in: SignInResource
     keys: KeysResource
+    workers: WorkersResource
     documents: DocumentsResource
 
 
@@ -37,6 +45,9 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.get("/openapi.json", to.documents.openapi),
         web.get("/docs", to.documents.docs),
         web.post("/api/rooms/{roomId}/events", to.events.post),
+        web.get("/api/rooms/{roomId}/events", to.streaming.get, allow_head=False),
+        web.get("/api/rooms/{roomId}/snapshot", to.snapshots.get),
+        web.post("/api/tickets", to.streaming.post_ticket),
         web.get("/api/rooms/{roomId}/members", to.members.list),
         web.delete("/api/rooms/{roomId}/members/{peerId}", to.members.remove),
         web.delete("/api/peers", to.members.dismiss),
@@ -56,14 +67,24 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.post("/api/sessions", to.sessions.post),
         web.get("/api/sessions", to.sessions.get_own),
         web.post("/api/sessions/refresh", to.sessions.refresh),
+        web.post("/api/sessions/exchange", to.sign_in.exchange),
         web.delete("/api/sessions/current", to.sessions.delete_current),
-        web.delete("/api/sessions/{sessionId:(?!current$|refresh$)[^/]+}", to.sessions.delete),
         web.post("/api/verifications", to.proofs.verify),
         web.post("/api/password-resets", to.proofs.ask_reset),
         web.post("/api/password-resets/confirm", to.proofs.reset),
+        web.delete(
+            "/api/sessions/{sessionId:(?!current$|refresh$|exchange$)[^/]+}", to.sessions.delete
+        ),
+        # A provider's answer counts once, so nobody may look at it with HEAD beforehand.
+        web.get("/api/sign-in", to.sign_in.list),
+        web.get("/api/sign-in/{provider}", to.sign_in.begin, allow_head=False),
+        web.get("/api/sign-in/{provider}/callback", to.sign_in.callback, allow_head=False),
+        web.get("/api/sign-in/{provider}/sign-out", to.sign_in.sign_out, allow_head=False),
         web.get("/api/keys", to.keys.get_all),
         web.post("/api/keys", to.keys.post),
         web.get("/api/keys/{keyId}", to.keys.get),
         web.delete("/api/keys/{keyId}", to.keys.delete),
         web.post("/api/keys/{keyId}/rotate", to.keys.rotate),
+        web.get("/api/workers", to.workers.list),
+        web.post("/api/workers/{workerId}/drain", to.workers.drain),
     ]

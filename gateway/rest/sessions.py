@@ -38,12 +38,12 @@ class SessionsResource:
         """Sign in."""
         body = body_of(await body_bytes_of(request), SignIn)
         signed_in = await self._sessions.sign_in(body.email, body.password, self._origin(request))
-        return _tokens_response(signed_in, 201)
+        return tokens_response(signed_in, 201)
 
     async def refresh(self, request: web.Request) -> web.Response:
         """Exchange a refresh token for new tokens."""
         body = body_of(await body_bytes_of(request), Refresh)
-        return _tokens_response(await self._sessions.refresh(body.refresh_token), 200)
+        return tokens_response(await self._sessions.refresh(body.refresh_token), 200)
 
     async def get_own(self, request: web.Request) -> web.Response:
         """One's own sessions."""
@@ -110,7 +110,8 @@ class SessionsResource:
         return Origin(address, request.headers.get("User-Agent", ""))
 
 
-def _tokens_response(signed_in: SignedIn, status: int) -> web.Response:
+def tokens_response(signed_in: SignedIn, status: int) -> web.Response:
+    """The answer to somebody who has proved who they are."""
     tokens = Tokens(
         access_token=signed_in.access_token,
         expires_in_seconds=signed_in.expires_in_seconds,

@@ -151,6 +151,8 @@ class Journal:
             draft.op,
             draft.attachments,
             draft.names,
+            draft.accepted_us,
+            draft.trace,
         )
         history = self._history
         history.append(publication)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.rooms.places import CURSORS, Places
@@ -43,6 +43,7 @@ class Peer:
         "id",
         "identity",
         "is_taken_over",
+        "stays_apart",
         "subscriptions",
         "ticket",
         "trail",
@@ -56,6 +57,7 @@ class Peer:
         self.has_cursors = False  # whether it is told with each event where it stands in its room
         self.has_offsets = False  # whether it is told where it stands in all its rooms
         self.ticket: Ticket | None = None
+        self.stays_apart = False  # whether it is sent everything by itself, in a form of its own
         self.is_taken_over = False  # whether another connection goes on as this peer
         self.subscriptions: dict[str, Subscription] = {}
         self.audience: Audience | None = None
@@ -118,15 +120,16 @@ class RoomReaders:
     """One room as this worker sees it: who is live in it, who is still catching up.
 
     `place` is that of the last publication that was delivered to this worker; `is_placed` is false
-    until there was one, and from an interruption to the next one.
+    until there was one, and from an interruption to the next one. `count` is how many read it.
     """
 
-    __slots__ = ("audiences", "catching_up", "is_placed", "place", "room")
+    __slots__ = ("audiences", "catching_up", "count", "is_placed", "place", "room")
 
     def __init__(self, room: str) -> None:
         self.room = room
         self.audiences: dict[Audience, None] = {}
         self.catching_up: dict[Peer, Subscription] = {}
+        self.count = 0
         self.place: Cursor | Publication = _NOWHERE
         self.is_placed = False
 
@@ -148,6 +151,11 @@ class Membership:
         self.peers: dict[str, Peer] = {}
         self.rooms: dict[str, RoomReaders] = {}
         self._audiences: dict[tuple[frozenset[str], Hashable], Audience] = {}
+
+    @property
+    def audiences(self) -> Collection[Audience]:
+        """Every audience; between them they have each peer that is live in any room, once."""
+        return self._audiences.values()
 
     def add(self, peer: Peer) -> None:
         """Know a peer."""
@@ -176,6 +184,7 @@ class Membership:
         if readers is None:
             readers = self.rooms[room] = RoomReaders(room)
         readers.catching_up[peer] = subscription
+        readers.count += 1
         if peer.has_offsets:
             self._seat(peer, self._rooms_of(peer))
         return subscription
@@ -245,6 +254,7 @@ class Membership:
         subscription.is_over = True
         readers = self.rooms[subscription.room]
         readers.catching_up.pop(subscription.peer, None)
+        readers.count -= 1
         if not readers.audiences and not readers.catching_up:
             del self.rooms[subscription.room]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.rooms.publication import Op
 from gateway.rooms.snapshot import conflated
@@ -18,8 +18,16 @@ _ENTRY_OVERHEAD_BYTES = 200
 ANSWERS_LIMIT_BYTES = 4 * 1024 * 1024
 
 
+class Waited(NamedTuple):
+    """A packet on its way at last. `accepted_us` is 0 for what nobody times."""
+
+    packet: bytes
+    attachments: tuple[bytes, ...] = ()
+    accepted_us: int = 0
+
+
 class _Entry:
-    __slots__ = ("attachments", "is_answer", "key", "names", "packet", "trail")
+    __slots__ = ("accepted_us", "attachments", "is_answer", "key", "names", "packet", "trail")
 
     def __init__(
         self,
@@ -27,11 +35,13 @@ class _Entry:
         key: tuple[str, str] | None = None,
         trail: bytes = b"",
         attachments: tuple[bytes, ...] = (),
+        accepted_us: int = 0,
     ) -> None:
         self.packet = packet
         self.key = key
         self.trail = trail
         self.attachments = attachments
+        self.accepted_us = accepted_us
         self.names: tuple[str, ...] | None = None
         self.is_answer = False
 
@@ -72,21 +82,30 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, publication: Publication, trail: bytes = b"") -> bool:
-        """Queue a publication; False when more is waiting for the peer than is allowed."""
+    def put(self, publication: Publication, trail: bytes = b"", *, is_timed: bool = True) -> bool:
+        """Queue a publication; False when more is waiting for the peer than is allowed.
+
+        One that takes the place of another goes out as old as it is itself: what was replaced is
+        never delivered.
+        """
+        accepted_us = publication.accepted_us if is_timed else 0
         if publication.key is None or publication.op is Op.NONE:
             if not publication.epoch:
                 self.seal()  # a notice that continuity is lost: nothing may overtake it
-            return self._append(_Entry(publication.packet, None, trail, publication.attachments))
+            return self._append(
+                _Entry(publication.packet, None, trail, publication.attachments, accepted_us)
+            )
         key = (publication.room, publication.key)
         if publication.op is Op.REMOVE:
             self._updates.pop(key, None)
-            return self._append(_Entry(publication.packet, None, trail))
+            return self._append(_Entry(publication.packet, None, trail, (), accepted_us))
         waiting = self._updates.get(key)
         if waiting is None:
-            entry = self._updates[key] = _Entry(publication.packet, key, trail)
+            entry = _Entry(publication.packet, key, trail, (), accepted_us)
+            self._updates[key] = entry
             entry.names = publication.names
             return self._append(entry)
+        waiting.accepted_us = accepted_us
         return self._replace(waiting, publication)
 
     def seal(self) -> None:
@@ -111,12 +130,16 @@ class Outbox:
         self._answers_bytes += entry.size_bytes
         return True
 
-    def take(self, limit_bytes: int) -> list[tuple[bytes, tuple[bytes, ...]]]:
-        """Remove and return what is at the front: at least one packet, and about `limit_bytes`.
+    def take(self, limit_bytes: int) -> list[Waited]:
+        """Remove and return what is at the front: at least one packet, and about `limit_bytes`."""
+        return [
+            Waited(codec.with_arguments(packet, trail), attachments, accepted_us)
+            for packet, trail, attachments, accepted_us in self.take_apart(limit_bytes)
+        ]
 
-        Each comes with its attachments.
-        """
-        packets: list[tuple[bytes, tuple[bytes, ...]]] = []
+    def take_apart(self, limit_bytes: int) -> list[tuple[bytes, bytes, tuple[bytes, ...], int]]:
+        """The same, but with what stands behind each packet still apart from it."""
+        taken: list[tuple[bytes, bytes, tuple[bytes, ...], int]] = []
         taken_bytes = 0
         while self._entries and taken_bytes < limit_bytes:
             entry = self._entries.popleft()
@@ -126,10 +149,9 @@ class Outbox:
                 self.size_bytes -= entry.size_bytes
             if entry.key is not None and self._updates.get(entry.key) is entry:
                 del self._updates[entry.key]
-            packet = codec.with_arguments(entry.packet, entry.trail)
-            packets.append((packet, entry.attachments))
-            taken_bytes += len(packet) + sum(map(len, entry.attachments))
-        return packets
+            taken.append((entry.packet, entry.trail, entry.attachments, entry.accepted_us))
+            taken_bytes += len(entry.packet) + sum(map(len, entry.attachments))
+        return taken
 
     def _append(self, entry: _Entry) -> bool:
         self._entries.append(entry)

@@ -46,7 +46,9 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     the moment of acceptance. `names` are the fields that it sets, None when it clears any.
     `idempotency_key` is already scoped to its sender. `attachments` are what the packet's
     placeholders stand for; an event with any has no last value, which is JSON. `payload` is what
-    an UPSERT patches the last value with.
+    an UPSERT patches the last value with. `accepted_us` is when it came in at a door, by the wall
+    clock of that worker in microseconds; 0 for what the gateway says of itself. `trace` is the
+    W3C `traceparent` of one that is followed on its way, which few are.
     """
 
     room: str
@@ -60,13 +62,16 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     names: tuple[str, ...] | None = None
     attachments: tuple[bytes, ...] = ()
     payload: bytes = b""
+    accepted_us: int = 0
+    trace: str = ""
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False):
     """An event that was accepted: the `offset`-th of its room in `epoch`, the same for everyone.
 
     `names` are those of its draft, where they are known: with them an update that makes an older
-    one void is told without reading either.
+    one void is told without reading either. `accepted_us` and `trace` are
+    those of its draft.
     """
 
     room: str
@@ -80,6 +85,8 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     op: Op = Op.NONE
     attachments: tuple[bytes, ...] = ()
     names: tuple[str, ...] | None = None
+    accepted_us: int = 0
+    trace: str = ""
 
     @property
     def cursor(self) -> Cursor:
@@ -102,22 +109,32 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 def draft_of_update(
     update: events.BikeUpdate,
     author: str | None,
-    now_ms: int,
+    accepted_us: int,
     idempotency_key: str | None = None,
     attachments: tuple[bytes, ...] = (),
 ) -> Draft:
     """Turn a bike-update into what its room will be told: `bike-updated` or `bike-removed`."""
     if attachments:
         return draft_of_event(
-            update.room_id, "bike-updated", update.payload, author, idempotency_key, attachments
+            update.room_id,
+            "bike-updated",
+            update.payload,
+            author,
+            idempotency_key,
+            attachments,
+            accepted_us,
         )
     time_ms = update.time_ms
-    if time_ms is not None and time_ms > now_ms + FUTURE_LIMIT_MS:
-        time_ms = now_ms
+    if time_ms is not None:
+        now_ms = accepted_us // 1000
+        if time_ms > now_ms + FUTURE_LIMIT_MS:
+            time_ms = now_ms
     if update.removes:
         assert update.key is not None
         removal = removal_of(update.room_id, update.key, "removed", author, time_ms)
-        return msgspec.structs.replace(removal, idempotency_key=idempotency_key)
+        return msgspec.structs.replace(
+            removal, idempotency_key=idempotency_key, accepted_us=accepted_us
+        )
     return Draft(
         update.room_id,
         "bike-updated",
@@ -130,6 +147,7 @@ def draft_of_update(
         update.names,
         (),
         update.payload,
+        accepted_us,
     )
 
 
@@ -153,6 +171,7 @@ def draft_of_event(  # noqa: PLR0913, PLR0917 - one fact each about the event
     author: str | None = None,
     idempotency_key: str | None = None,
     attachments: tuple[bytes, ...] = (),
+    accepted_us: int = 0,
 ) -> Draft:
     """Any other event: relayed, kept in history, without a last value."""
     packet = codec.packet_of(name, body, len(attachments))
@@ -163,4 +182,5 @@ def draft_of_event(  # noqa: PLR0913, PLR0917 - one fact each about the event
         author,
         idempotency_key=idempotency_key,
         attachments=attachments,
+        accepted_us=accepted_us,
     )

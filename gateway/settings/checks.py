@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from ipaddress import ip_network
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -12,12 +13,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from gateway.settings.mail_server import is_sender, mail_server_of
 from gateway.settings.redis_url import address_of
-from gateway.settings.values import Values, is_loopback
+from gateway.settings.urls import is_loopback, is_safe_url
+from gateway.settings.values import Values
 from gateway.settings.variables import meant_by, variable_of
 from gateway.settings.webhooks import problems_of_webhooks
 from protocol.rooms import is_room_name
 
 PORT_LAST = 65_535
+# No random secret of that length has so few; what people type to fill a field has.
+_SECRET_CHARACTERS_LEAST = 8
 SECRET_MINIMUM_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 is as long as its hash
 
 
@@ -37,16 +41,21 @@ def _keys(settings: Values) -> Iterator[str]:
             " PACELINE_JWT_PUBLIC_KEY or PACELINE_JWKS_URL."
         )
     if not settings.is_development:
-        yield from _short_secrets(settings)
+        yield from _weak_secrets(settings)
 
 
-def _short_secrets(settings: Values) -> Iterator[str]:
+def _weak_secrets(settings: Values) -> Iterator[str]:
     for number, secret in enumerate(settings.jwt_secrets, 1):
         length_bytes = len(secret.encode())
         if length_bytes < SECRET_MINIMUM_BYTES:
             yield (
                 f"PACELINE_JWT_SECRET: secret number {number} has {length_bytes} bytes;"
                 f" {SECRET_MINIMUM_BYTES} are needed (openssl rand -hex 32)."
+            )
+        elif len(set(secret)) < _SECRET_CHARACTERS_LEAST:
+            yield (
+                f"PACELINE_JWT_SECRET: secret number {number} is a few characters over and over;"
+                " take a random one (openssl rand -hex 32)."
             )
 
 
@@ -88,7 +97,9 @@ _URLS = (
 
 
 # The host becomes part of a Content-Security-Policy, so it is a plain one.
-_TILES_URL = r"(?=.*\{z\})(?=.*\{x\})(?=.*\{y\})https?://[A-Za-z0-9.-]+(:\d{1,5})?/[^\s\"'<>;,]*"
+_URL = r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/[^\s\"'<>;,]*"
+_TILES_URL = rf"(?=.*\{{z\}})(?=.*\{{x\}})(?=.*\{{y\}}){_URL}"
+_PMTILES = b"PMTiles\x03"  # how such a file begins, in its version 3
 
 
 def _urls(settings: Values) -> Iterator[str]:
@@ -108,10 +119,33 @@ def _urls(settings: Values) -> Iterator[str]:
             yield f"PACELINE_ALLOWED_ORIGINS has {origin!r}: write it as https://maps.example."
 
 
+def _sign_in(settings: Values) -> Iterator[str]:
+    url = settings.public_url
+    if url is not None and not (is_safe_url(url) and re.fullmatch(r"\w+://[^/?]+", url)):
+        yield "PACELINE_PUBLIC_URL is not a URL such as https://maps.example, without a path."
+    if not settings.providers:
+        return
+    if url is None:
+        yield "a [[provider]] needs PACELINE_PUBLIC_URL: it sends browsers back to there."
+    if not settings.jwt_secrets and not settings.is_development:
+        yield "a [[provider]] needs PACELINE_JWT_SECRET: sessions are signed with it."
+
+
+def _is_pmtiles(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PMTILES)) == _PMTILES
+    except OSError:
+        return False
+
+
 def _map(settings: Values) -> Iterator[str]:
     url = settings.map_tiles_url
     if url is not None and not re.fullmatch(_TILES_URL, url):
         yield "PACELINE_MAP_TILES_URL is not a URL such as https://tiles.example/{z}/{x}/{y}.png."
+    archive = settings.map_pmtiles
+    if archive is not None and not re.fullmatch(_URL, archive) and not _is_pmtiles(Path(archive)):
+        yield f"PACELINE_MAP_PMTILES is neither a URL nor a PMTiles file of version 3: {archive}."
     if settings.map_room is not None and not is_room_name(settings.map_room):
         yield "PACELINE_MAP_ROOM is no name of a room: 1 to 200 printable characters."
 
@@ -197,6 +231,7 @@ _CHECKS = (
     _algorithms,
     _public_key,
     _urls,
+    _sign_in,
     _map,
     _addresses,
     _ports,
@@ -223,7 +258,7 @@ def _development(settings: Values) -> Iterator[str]:
     yield "Development mode: a peer without a token is a rider. Not for the open network."
     if settings.is_public_development:
         yield f"Development mode is reachable from other machines: HOST is {settings.host}."
-    yield from _short_secrets(settings)
+    yield from _weak_secrets(settings)
 
 
 def _loose_tokens(settings: Values) -> Iterator[str]:

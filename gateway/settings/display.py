@@ -11,7 +11,7 @@ from gateway.settings.variables import FIELDS, SECRET, variable_of
 
 def describe(settings: Values) -> list[tuple[str, str, str]]:
     """What is in force: (variable, value with secrets masked, "default" or "environment")."""
-    return [
+    rows = [
         (
             variable_of(name),
             _shown(name, getattr(settings, name)) + _webhooks_of(settings, name),
@@ -19,6 +19,8 @@ def describe(settings: Values) -> list[tuple[str, str, str]]:
         )
         for name in FIELDS
     ]
+    rows += [(f"[[provider]] {each.name}", each.shown(), "file") for each in settings.providers]
+    return rows
 
 
 def _webhooks_of(settings: Values, name: str) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from gateway.settings.values import is_loopback
+from gateway.settings.urls import is_loopback
 
 _WAYS: dict[str, tuple[Literal["tls", "starttls", "plain"], int]] = {
     "smtps": ("tls", 465),

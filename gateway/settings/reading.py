@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from gateway.settings.providers import ProviderReading, orphans_of
 from gateway.settings.values import RoomKind
 from gateway.settings.variables import FIELDS, FROM_FILE, variable_of
 from gateway.settings.webhooks import Webhook
@@ -32,6 +33,8 @@ class Reading:
             text = self._text(name)
             if text:
                 self._read_into(values, name, text)
+        if not self.problems:  # what cannot be read has no name that a secret could belong to
+            self.problems.extend(orphans_of(self._environ, values.get("providers", ())))
         return values
 
     def _text(self, name: str) -> str:
@@ -76,6 +79,7 @@ class Reading:
         except tomllib.TOMLDecodeError as error:
             self.problems.append(f"PACELINE_CONFIG: {path} is not TOML: {error}.")
             return {"room_kinds": ()}
+        providers = ProviderReading(self._environ, self._file)
         values = {
             "room_kinds": self._entries(path, "room", tables.pop("room", []), RoomKind, "pattern"),
             "webhooks": tuple(
@@ -84,10 +88,13 @@ class Reading:
                     path, "webhook", tables.pop("webhook", []), Webhook, "name"
                 )
             ),
+            "providers": providers.providers(tables.pop("provider", [])),
         }
+        self.problems.extend(providers.problems)
         for key in tables:
             self.problems.append(
-                f"PACELINE_CONFIG: {path} has {key!r}; it may have [[room]] and [[webhook]] only."
+                f"PACELINE_CONFIG: {path} has {key!r}; it may have [[room]], [[webhook]] and"
+                " [[provider]] only."
             )
         return values
 

@@ -6,12 +6,14 @@ carries the unit.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from gateway.settings.providers import Provider
+from gateway.settings.urls import is_loopback
 from gateway.settings.webhooks import Webhook
 from protocol.rooms import matches
 
@@ -69,6 +71,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     mail_verification_url: str | None = None  # with {token}
     mail_reset_url: str | None = None
     workers: Annotated[int, Meta(ge=1, le=1024)] = 1  # processes on this host
+    public_url: str | None = None  # where browsers find the gateway
     advertise_url: str | None = None  # where workers of other hosts find this one
     run_directory: str | None = None  # where workers of this host find each other
     metrics_port: Port = 0  # of the first worker; each other one has the next. 0: none
@@ -84,6 +87,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     token_warning_seconds: Seconds = 60.0
     access_token_seconds: Seconds = 600.0  # of those who sign in here
     session_seconds: Annotated[float, Meta(ge=60, le=365 * _DAY_SECONDS)] = 30 * _DAY_SECONDS
+    session_most_seconds: Annotated[float, Meta(ge=60, le=3650 * _DAY_SECONDS)] = 90 * _DAY_SECONDS
 
     allowed_origins: tuple[str, ...] = ()  # empty: the same origin only
     trusted_proxies: tuple[str, ...] = ()  # networks, such as 10.0.0.0/8
@@ -121,10 +125,12 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
 
     map_room: Annotated[str, Meta(max_length=200)] | None = None  # where the page at / begins
     map_tiles_url: str | None = None  # with {z}, {x} and {y}; without: Natural Earth's land alone
+    map_pmtiles: str | None = None  # a path, or a URL: streets in one file
     map_attribution: Annotated[str, Meta(max_length=500)] | None = None
 
     room_kinds: tuple[RoomKind, ...] = ()  # the first that matches; "*" is always the last
     webhooks: tuple[Webhook, ...] = ()
+    providers: tuple[Provider, ...] = ()  # whom people may sign in with
     given: frozenset[str] = frozenset()  # the fields that the environment set
     unknown_variables: tuple[str, ...] = ()
     _kind_by_room: dict[str, RoomKind] = msgspec.field(default_factory=dict)
@@ -179,13 +185,11 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
         return self.run_jobs == "always" or (self.run_jobs == "auto" and is_alone)
 
     @property
+    def is_seen_over_https(self) -> bool:
+        """Whether browsers come over https; plain http is for this machine alone."""
+        return self.public_url is None or self.public_url.startswith("https:")
+
+    @property
     def is_public_development(self) -> bool:
         """Whether other machines can reach a gateway that asks nobody for a token."""
         return self.is_development and not is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from gateway.settings.providers import secret_variables
 from gateway.settings.values import Values
 
 _NAMES_OF_THEIR_OWN = {
@@ -25,7 +26,7 @@ FROM_FILE = {*SECRET, "jwt_public_key"}
 FIELDS = {
     field.name: field
     for field in msgspec.structs.fields(Values)
-    if field.name not in {"webhooks", "given", "unknown_variables", "_kind_by_room"}
+    if field.name not in {"webhooks", "providers", "given", "unknown_variables", "_kind_by_room"}
 }
 
 
@@ -46,7 +47,8 @@ _FROM_KUBERNETES = re.compile(
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Variables that carry our prefix and set nothing."""
-    ours = (name for name in environ if name.startswith("PACELINE_") and name not in _VARIABLES)
+    known = {*_VARIABLES, *secret_variables(environ)}
+    ours = (name for name in environ if name.startswith("PACELINE_") and name not in known)
     return sorted(name for name in ours if not _is_from_kubernetes(name, environ[name]))
 
 

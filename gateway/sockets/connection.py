@@ -34,6 +34,9 @@ TRANSPORT_FAILED: Final = "transport error"
 PING_TIMEOUT: Final = "ping timeout"
 PARSE_ERROR: Final = "parse error"
 SERVER_LEFT: Final = "server disconnect"
+# python-engineio's clients never come back to a server that says "close" on polling. After all
+# that is nobody's fault they are to: the next poll is answered 400, which every client retries.
+_FOR_GOOD: Final = frozenset({PARSE_ERROR, TRANSPORT_CLOSED, TRANSPORT_FAILED})
 
 
 class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no types
@@ -108,7 +111,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         elif pollbox is not None:
             if reason is SERVER_LEFT and not pollbox.is_polled:
                 self.engine.keep_last_words(self.sid, pollbox)
-            pollbox.close(NOOP if reason is CLIENT_LEFT else CLOSE)
+            pollbox.close(CLOSE if reason in _FOR_GOOD else NOOP)
 
     def finish(self, last: Farewell) -> None:
         """Nobody knows the session any more; `last` is what still has to be done for it."""

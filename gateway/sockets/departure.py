@@ -6,8 +6,9 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from gateway.sockets.session import Session
 from protocol.refusals import Goodbye
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from gateway.rooms.membership import Peer
     from gateway.sockets.lanes import Lanes
-    from gateway.sockets.session import Session
 
 Leaver = TypeVar("Leaver")
 
@@ -60,7 +60,7 @@ async def send_off(peers: Mapping[str, Peer], lanes: Lanes, spread_seconds: floa
     """
 
     def staying() -> list[Session]:
-        sessions = [cast("Session", peer) for peer in peers.values()]
+        sessions = [peer for peer in peers.values() if isinstance(peer, Session)]
         return [session for session in sessions if not session.connection.closed]
 
     def see_off(session: Session) -> None:

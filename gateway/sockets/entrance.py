@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import msgspec
 import structlog
@@ -30,14 +30,26 @@ ENTRIES_LIMIT: Final = 20  # of one connection
 RETURNS_AT_ONCE: Final = 16
 
 
+# The official client of Java and Kotlin can say texts alone in its auth.
+_Wish = bool | Literal["true", "false"]
+
+
 class _Credentials(msgspec.Struct, frozen=True):
     """What a client says of itself in CONNECT; whatever else it says is its own."""
 
     token: str | None = None
-    cursors: bool = False  # whether each event is to say where its reader stands
-    recover: bool = False  # whether it wants to be the same peer when it comes back
+    cursors: _Wish = False  # whether each event is to say where its reader stands
+    recover: _Wish = False  # whether it wants to be the same peer when it comes back
     pid: Any = None  # what it comes back with; without `recover` it may mean anything
     offset: Any = None
+
+    @property
+    def wants_cursors(self) -> bool:
+        return self.cursors in {True, "true"}
+
+    @property
+    def wants_recovery(self) -> bool:
+        return self.recover in {True, "true"}
 
 
 class Host(Protocol):
@@ -119,7 +131,7 @@ class Entrance:
         connection.peer = session
 
     def _comes_back(self, credentials: _Credentials) -> bool:
-        return credentials.recover and credentials.pid is not None and self._recovery.is_on
+        return credentials.wants_recovery and credentials.pid is not None and self._recovery.is_on
 
     async def _enter_later(
         self, connection: Connection, token: str | None, credentials: _Credentials
@@ -160,9 +172,9 @@ class Entrance:
             self._turn_away(connection, refused)
             return
         session = Session(connection.engine.generate_id(), identity, connection)
-        session.has_cursors = credentials.cursors
+        session.has_cursors = credentials.wants_cursors
         connection.peer = session
-        is_to_return = credentials.recover and self._recovery.is_on
+        is_to_return = credentials.wants_recovery and self._recovery.is_on
         self._host.let_in(session, self._recovery.issue(session) if is_to_return else None)
 
     async def _admit_again(
@@ -174,7 +186,7 @@ class Entrance:
         if returning is None:
             return False
         session = Session(returning.peer_id, returning.identity, connection)
-        session.has_cursors = credentials.cursors
+        session.has_cursors = credentials.wants_cursors
         recovery.resume(session, returning)
         refused = self._count_in(session.identity.subject)
         result = "abandoned" if refused else await self._return(session, returning)

@@ -6,7 +6,8 @@ Versions are pinned exactly in `pyproject.toml`, and each name has a test in
 aiohttp 3.14
     _websocket.reader.WebSocketReader, WebSocketDataQueue   the compiled frame reader
     web_protocol.RequestHandler._task_handler, ._message_tail, ._messages, ._request_count,
-    .connection_lost
+    .connection_lost, .handle_error
+    web_server.Server._loop, ._kwargs
 python-engineio 4.15
     base_socket.BaseSocket, async_server.AsyncServer._trigger_event
 python-socketio 5.18
@@ -18,6 +19,7 @@ python-socketio 5.18
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from aiohttp import WSMsgType, web
@@ -87,6 +89,34 @@ class TakenOver(web.Response):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing to write."""
+
+
+class _Handler(RequestHandler):
+    """aiohttp answers what it cannot read by itself, in plain text."""
+
+    __slots__ = ("_unreadable",)
+
+    def __init__(self, server: web.Server, unreadable: Callable[[int], web.Response]) -> None:
+        super().__init__(server, loop=server._loop, **server._kwargs)  # noqa: SLF001 - this module's purpose
+        self._unreadable = unreadable
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer in our own way; that it is noted, and the connection closed, is aiohttp's."""
+        super().handle_error(request, status, exc, message)
+        response = self._unreadable(status)
+        response.force_close()
+        return response
+
+
+def handler_of(server: web.Server, unreadable: Callable[[int], web.Response]) -> RequestHandler:
+    """What the server makes for a new connection, but that `unreadable` answers for each status."""
+    return _Handler(server, unreadable)
 
 
 def take_over(request: web.Request) -> tuple[asyncio.Transport, bytes]:

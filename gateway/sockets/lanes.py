@@ -16,7 +16,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
-from gateway.rooms.outbox import Outbox
+from gateway.reports.goodbyes import RecentGoodbyes
+from gateway.rooms.outbox import Outbox, Waited
 from gateway.sockets import frames, packets
 from gateway.sockets.rounds import PEERS_PER_TURN, Batch, Item, Round, Rounds
 from protocol import codec, events
@@ -40,12 +41,15 @@ class Lanes:
         self._outbox_limit_bytes = outbox_limit_bytes
         self._high_water_bytes = high_water_bytes
         self._metrics = metrics
+        self._note_fast = metrics.delivery_seconds["fast"].note
+        self._note_slow = metrics.delivery_seconds["slow"].note
         self._membership: Membership | None = None
         self._touched: list[Audience] = []  # those with a batch that has not begun to wait
         self._gathered = 0  # how many publications for them, those for several counted for each
-        self._rounds = Rounds(self._give, self._go_on)
+        self._rounds = Rounds(self._give, self._note_written, self._go_on)
         self._flush_handle: asyncio.Handle | None = None
         self._next_flush_seconds = 0.0
+        self.goodbyes = RecentGoodbyes()
 
     def serve(self, membership: Membership) -> None:
         """Know who reads what; called once, before the first delivery."""
@@ -73,9 +77,9 @@ class Lanes:
 
     def _schedule_flush(self) -> None:
         loop = asyncio.get_running_loop()
-        wait_seconds = self._next_flush_seconds - loop.time()
-        if wait_seconds > 0:
-            self._flush_handle = loop.call_later(wait_seconds, self.flush)
+        due_seconds = self._next_flush_seconds
+        if due_seconds and due_seconds > loop.time():
+            self._flush_handle = loop.call_at(due_seconds, self.flush)
         else:
             self._flush_handle = loop.call_soon(self.flush)
 
@@ -89,7 +93,8 @@ class Lanes:
             packet = codec.with_arguments(publication.packet, trail)
             session.connection.send_event(packet, publication.attachments)
         else:
-            self._put(session, [(publication, b"", trail)])
+            # It may be news of long ago, which the peer has missed: how late it is says nothing.
+            self._put(session, [(publication, b"", trail)], is_timed=False)
 
     def answer(self, session: Session, packet: bytes, *, is_place: bool = False) -> None:
         """Send an answer after all that waits; `is_place` when it says where the peer stands."""
@@ -132,6 +137,9 @@ class Lanes:
                 self._write(audience)
             else:
                 self._begin_round(audience)
+        if gathered == len(touched):  # none found another to travel with
+            self._next_flush_seconds = 0.0
+            return
         spent_seconds = time.perf_counter() - started
         share_joined = 1 - len(touched) / gathered
         wait_seconds = min(spent_seconds * WINDOW_FACTOR * share_joined, WINDOW_LIMIT_SECONDS)
@@ -148,6 +156,7 @@ class Lanes:
             session.may_return = False
             session.connection.send_message(packets.disconnect_packet())
         self._metrics.note_goodbye(goodbye)
+        self.goodbyes.note(goodbye, peer.identity.subject)
         session.connection.close()
 
     # ---- from the connections
@@ -168,13 +177,17 @@ class Lanes:
         assert self._membership is not None
         outbox, connection = session.outbox, session.connection
         if connection.link is None:
-            for packet, attachments in outbox.take(self._high_water_bytes) if outbox else ():
-                connection.send_event(packet, attachments)
+            if outbox:
+                waited = outbox.take(self._high_water_bytes)
+                for packet, attachments, _ in waited:
+                    connection.send_event(packet, attachments)
+                self._note_waited(waited)
             return
         link = connection.link
         while outbox and not link.is_paused:
-            waiting = outbox.take(self._high_water_bytes)
-            link.write(b"".join([frames.event_frames(*parts) for parts in waiting]))
+            waited = outbox.take(self._high_water_bytes)
+            link.write(b"".join([frames.event_frames(*parts[:2]) for parts in waited]))
+            self._note_waited(waited)
         if not link.is_paused and session.write is None:
             session.outbox = None
             self._membership.change_lane(session, link.transport.write)
@@ -194,7 +207,7 @@ class Lanes:
         if author is not None and author.audience is audience:
             writes = list(writes)
             writes.remove(author.write)  # type: ignore[arg-type] # it has one, as nobody is slow
-        self._write_all(writes, frame, 1)
+        self._write_all(writes, frame, batch)
 
     def _write_joined(self, audience: Audience, batch: Batch) -> None:
         data = b"".join([frame for _, frame, _ in batch])
@@ -204,7 +217,7 @@ class Lanes:
         writes: Sequence[Write] = audience.writes()
         if authors:
             writes = [write for peer, write in audience.fast.items() if peer not in authors]
-        self._write_all(writes, data, len(batch))
+        self._write_all(writes, data, batch)
         if len(batch) > 1:
             for peer in authors:
                 self._give_to_author(peer, batch)
@@ -212,15 +225,31 @@ class Lanes:
             if peer not in authors:
                 self._put(cast("Session", peer), batch)
 
-    def _write_all(self, writes: Sequence[Write], data: bytes, publications: int) -> None:
+    def _write_all(self, writes: Sequence[Write], data: bytes, batch: Batch) -> None:
         for write in writes:
             try:
                 write(data)
             except RuntimeError:
                 continue  # its transport has just closed; the others are not to suffer for it
-        count, metrics = len(writes), self._metrics
-        metrics.deliveries_fast += count * publications
-        metrics.bytes_sent += count * len(data)
+        self._note_written(len(writes), batch, data)
+
+    def _note_written(self, peers: int, batch: Batch, data: bytes) -> None:
+        """Count a batch that so many peers have, all at once: what that costs is not theirs."""
+        if not peers:
+            return
+        metrics = self._metrics
+        metrics.deliveries_fast += peers * len(batch)
+        metrics.bytes_sent += peers * len(data)
+        now_us = time.time_ns() // 1000
+        for publication, _, _ in batch:
+            if accepted_us := publication.accepted_us:
+                self._note_fast(now_us - accepted_us, peers)
+
+    def _note_waited(self, waited: Sequence[Waited]) -> None:
+        now_us = time.time_ns() // 1000
+        for _, _, accepted_us in waited:
+            if accepted_us:
+                self._note_slow(now_us - accepted_us)
 
     def _begin_round(self, audience: Audience) -> None:
         """Let an audience's batch go out bit by bit; its authors have the rest of it first."""
@@ -232,17 +261,16 @@ class Lanes:
             self._give_to_author(peer, batch)
         self._rounds.begin(Round(audience, batch, data, authors))
 
-    def _give(self, peer: Peer, batch: Batch, data: bytes) -> None:
-        """Hand one peer a batch, whose frames are `data`, in the lane where it is by now."""
+    def _give(self, peer: Peer, batch: Batch, data: bytes) -> bool:
+        """Hand one peer a batch, whose frames are `data`; False when it is not written now."""
         if peer.write is None:
             self._put(cast("Session", peer), batch)
-            return
+            return False
         try:
             peer.write(data)
         except RuntimeError:
-            return  # as in `_write_all`
-        self._metrics.deliveries_fast += len(batch)
-        self._metrics.bytes_sent += len(data)
+            return False  # as in `_write_all`
+        return True
 
     def _go_on(self, audience: Audience) -> None:
         """The rounds of an audience are over; what has gathered meanwhile may follow."""
@@ -263,14 +291,16 @@ class Lanes:
     def _give_to_author(self, peer: Peer, batch: Batch) -> None:
         others = [item for item in batch if item[0].author != peer.id]
         if others:
-            self._give(peer, others, b"".join([frame for _, frame, _ in others]))
+            data = b"".join([frame for _, frame, _ in others])
+            if self._give(peer, others, data):
+                self._note_written(1, others, data)
 
-    def _put(self, session: Session, batch: Batch) -> None:
+    def _put(self, session: Session, batch: Batch, *, is_timed: bool = True) -> None:
         outbox = session.outbox
         if outbox is None or session.connection.closed:
             return
         for publication, _, trail in batch:
-            if not outbox.put(publication, trail):
+            if not outbox.put(publication, trail, is_timed=is_timed):
                 self.dismiss(session, Goodbye.TOO_SLOW)
                 return
         self._metrics.deliveries_slow += len(batch)

@@ -46,13 +46,18 @@ class Round:
 class Rounds:
     """The rounds under way, the oldest first; `give` hands one peer its share of one round.
 
+    It says whether that was written at once; `note` is told how often it was, a turn at a time.
     `done` is told of an audience when the last round that it had under way is over.
     """
 
     def __init__(
-        self, give: Callable[[Peer, Batch, bytes], None], done: Callable[[Audience], None]
+        self,
+        give: Callable[[Peer, Batch, bytes], bool],
+        note: Callable[[int, Batch, bytes], None],
+        done: Callable[[Audience], None],
     ) -> None:
         self._give = give
+        self._note = note
         self._done = done
         self._rounds: collections.deque[Round] = collections.deque()
         self._handle: asyncio.Handle | None = None
@@ -77,7 +82,8 @@ class Rounds:
         for each in tuple(self._rounds):
             if peer in each.waiting:
                 del each.waiting[peer]
-                self._give(peer, each.batch, each.data)
+                if self._give(peer, each.batch, each.data):
+                    self._note(1, each.batch, each.data)
 
     def _go_on(self) -> None:
         self._handle = None
@@ -90,10 +96,12 @@ class Rounds:
     def _give_some(self, left: int) -> None:
         while left and self._rounds:
             each = self._rounds[0]
+            written = 0
             while left and each.waiting:
                 peer, _ = each.waiting.popitem()
-                self._give(peer, each.batch, each.data)
+                written += self._give(peer, each.batch, each.data)
                 left -= 1
+            self._note(written, each.batch, each.data)
             if not each.waiting:
                 self._rounds.popleft()
                 each.audience.rounds -= 1

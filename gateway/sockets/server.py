@@ -193,6 +193,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc] # python-socketio has 
             connection.fail("namespace")
         elif packet.packet_type == packets.DISCONNECT:
             await self._handle_disconnect(sid, packet.namespace, self.reason.CLIENT_DISCONNECT)
+            self._watch_idle(connection)
         elif packet.attachment_count:
             self._binary_packet[sid] = packet
         else:

@@ -22,13 +22,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.users import schema
 from gateway.users.database import Database
-from gateway.users.tables import api_keys, passwords, sessions, users, verifications
+from gateway.users.tables import (
+    api_keys,
+    external_identities,
+    passwords,
+    sessions,
+    users,
+    verifications,
+)
 
 _FORMAT: Final = 1
 # In this order each row finds what it refers to. Keys of creations are of a day, changes of the
 # workers of the moment, and jobs and tokens of mails are on their way: none means anything
 # elsewhere.
-_TABLES: Final = (users, passwords, sessions, api_keys, verifications)
+_TABLES: Final = (users, passwords, sessions, api_keys, external_identities, verifications)
 _ROWS_AT_ONCE: Final = 500
 
 

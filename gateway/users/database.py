@@ -34,12 +34,22 @@ LIMIT_SECONDS: Final = 2.0  # for one piece of work, and for a connection to do 
 RETRY_SECONDS: Final = 1.0
 _LOCK_SECONDS: Final = 1.5  # for SQLite's one writer to be done; it waits in a thread of its own
 _CONNECTIONS: Final = 10
+_GOODBYE_SECONDS: Final = 0.25  # for a server to hear that a connection is not needed any more
 # Mistakes of ours, not moods of the database: they must be seen as what they are.
 _BUGS: Final = (IntegrityError, ProgrammingError, DataError)
 
 
 class SchemaBehind(Exception):
     """The database lacks migrations."""
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg publishes no types
+    """A connection that is given up soon: SQLAlchemy waits two seconds for a line that is dead."""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's signature
+        await super().close(
+            timeout=_GOODBYE_SECONDS if timeout is None else min(timeout, _GOODBYE_SECONDS)
+        )
 
 
 class Database:
@@ -194,7 +204,11 @@ def _engine_of(url: URL) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=LIMIT_SECONDS,
         pool_pre_ping=True,  # a restarted server leaves connections behind that nobody answers
-        connect_args={"timeout": LIMIT_SECONDS, "command_timeout": LIMIT_SECONDS},
+        connect_args={
+            "timeout": LIMIT_SECONDS,
+            "command_timeout": LIMIT_SECONDS,
+            "connection_class": _Connection,
+        },
     )
 
 

@@ -18,6 +18,7 @@ class UserEvent(msgspec.Struct, frozen=True, kw_only=True):
     user: User  # as it is after that; of a deleted one, as it was last
     before: User | None = None  # of a changed one
     is_import: bool = False  # one of many
+    is_verified: bool = False  # somebody else has made sure of the address
     at_ms: int
 
 

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from gateway.users.user import User, id_of
+from gateway.users.user import User, id_of, is_user_id
 from protocol.sessions import SessionView
 
 # The oldest ones beyond it end: somebody with a password must not fill the store.
@@ -71,10 +71,16 @@ def new_session(
     )
 
 
-def next_turn(session: Session, now_ms: int, lifetime_ms: int) -> Session:
-    """The session after a refresh."""
+def is_session_id(text: str) -> bool:
+    """Whether a session may have such an id: it is made as the id of a user is."""
+    return is_user_id(text)
+
+
+def next_turn(session: Session, now_ms: int, lifetime_ms: int, most_ms: int) -> Session:
+    """The session after a refresh; it is over `most_ms` after it began, however often that is."""
+    end_ms = min(now_ms + lifetime_ms, session.created_at_ms + most_ms)
     return msgspec.structs.replace(
-        session, turn=session.turn + 1, used_at_ms=now_ms, expires_at_ms=now_ms + lifetime_ms
+        session, turn=session.turn + 1, used_at_ms=now_ms, expires_at_ms=end_ms
     )
 
 

@@ -21,7 +21,14 @@ from gateway.identity import (
 from gateway.rooms.pacing import network_of, too_fast
 from gateway.users.passwords import Passwords, check_password
 from gateway.users.patience import Patience
-from gateway.users.session import Origin, Session, SessionStore, new_session, next_turn
+from gateway.users.session import (
+    Origin,
+    Session,
+    SessionStore,
+    is_session_id,
+    new_session,
+    next_turn,
+)
 from gateway.users.standings import Standings
 from gateway.users.store import UserStore
 from gateway.users.user import ID_RANDOM_BYTES, User, folded
@@ -35,7 +42,8 @@ class SessionRules(msgspec.Struct, frozen=True):
     """How long what is given out is good for."""
 
     access_seconds: float
-    session_seconds: float
+    session_seconds: float  # without a refresh
+    session_most_seconds: float = 90 * 86_400.0  # in all, after which one signs in again
 
 
 class SignedIn(msgspec.Struct, frozen=True):
@@ -80,7 +88,7 @@ class Sessions:
         Nobody learns from a no, nor from the time it takes, whether there is such a user. Raises
         `Refused` (CREDENTIALS_WRONG, FORBIDDEN, TOO_FAST; NOT_FOUND without a signing key).
         """
-        self._check_signing()
+        self.check_signing()
         account = folded(email)
         self._take_try(account, origin)
         found = await self._store.credentials_of(email)
@@ -95,8 +103,20 @@ class Sessions:
         if self._passwords.is_outdated(password_hash):
             after = await self._passwords.hash(password)
             await self._store.replace_hash(user.id, password_hash, after)
+        return await self.begin(user, origin)
+
+    async def begin(
+        self, user: User, origin: Origin, lifetime_seconds: float | None = None
+    ) -> SignedIn:
+        """Begin a session of somebody who has proved who they are, here or elsewhere.
+
+        Unless it is refreshed it ends after `lifetime_seconds`, or what the rules say.
+        """
         randomness = secrets.token_bytes(ID_RANDOM_BYTES)
-        session = new_session(user.id, origin, _now_ms(), self._lifetime_ms, randomness)
+        lifetime_ms = (
+            self._lifetime_ms if lifetime_seconds is None else int(lifetime_seconds * 1000)
+        )
+        session = new_session(user.id, origin, _now_ms(), lifetime_ms, randomness)
         await self._store.open(session)
         await self._changed(user.id)
         logger.info("= signed in", user=user.id, session=session.id, address=origin.address)
@@ -115,7 +135,8 @@ class Sessions:
         user = await self._users.find_by_id(session.user_id)
         if user is None or user.disabled:
             raise Refused(Refusal.FORBIDDEN, "The account is disabled.")
-        after = next_turn(session, now_ms, self._lifetime_ms)
+        most_ms = int(self._rules.session_most_seconds * 1000)
+        after = next_turn(session, now_ms, self._lifetime_ms, most_ms)
         if claims.turn != session.turn or not await self._store.turn(session, after):
             await self._store.close(session.id, now_ms)
             await self._changed(user.id)
@@ -129,7 +150,7 @@ class Sessions:
 
     async def close(self, session_id: str, user_id: str | None = None) -> None:
         """End a session, of that user if one is given; raises `Refused` (NOT_FOUND)."""
-        session = await self._store.find(session_id, 0)
+        session = await self._store.find(session_id, 0) if is_session_id(session_id) else None
         if session is None or user_id not in {None, session.user_id}:
             raise Refused(Refusal.NOT_FOUND, "There is no such session.")
         await self._store.close(session_id, _now_ms())
@@ -175,7 +196,8 @@ class Sessions:
             logger.warning("! sign-in slowed down", address=origin.address)
             raise too_fast(wait_seconds)
 
-    def _check_signing(self) -> None:
+    def check_signing(self) -> None:
+        """Raise `Refused` (NOT_FOUND) where there is nothing to sign tokens with."""
         try:
             self._keys.signing_secret  # noqa: B018 - it raises when there is none
         except KeyUnusable:

@@ -86,7 +86,7 @@ class SqlUserStore:
         dialect = sqlite if self._database.is_sqlite else postgresql
         statement = (
             dialect.insert(users)
-            .values([_row_of(user) for user in people])
+            .values([row_of(user) for user in people])
             .on_conflict_do_nothing()
             .returning(users.c.id)
         )
@@ -98,7 +98,7 @@ class SqlUserStore:
         return kept
 
     async def _save(self, connection: AsyncConnection, user: User) -> None:
-        row = _row_of(user)
+        row = row_of(user)
         if user.version == 1:  # no worker has heard of it, so none has to be told
             await connection.execute(insert(users).values(row))
             await self._created(connection, user)
@@ -207,7 +207,8 @@ def _conditions_of(query: UserQuery) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _row_of(user: User) -> dict[str, Any]:
+def row_of(user: User) -> dict[str, Any]:
+    """The row in which a user is kept."""
     return {
         **msgspec.structs.asdict(user),
         "email_folded": folded(user.email),
@@ -229,8 +230,11 @@ def user_of(row: Row[Any]) -> User:
     return User(**row._mapping)  # noqa: SLF001 - the documented way, in spite of its name
 
 
-def _conflict_of(error: IntegrityError) -> EmailTaken | VersionStale:
+def is_about_email(error: IntegrityError) -> bool:
     """SQLite names the columns of what is unique, PostgreSQL the index."""
     text = str(error.orig)
-    is_email = "users_by_email" in text or "users.email_folded" in text
-    return EmailTaken() if is_email else VersionStale()
+    return "users_by_email" in text or "users.email_folded" in text
+
+
+def _conflict_of(error: IntegrityError) -> EmailTaken | VersionStale:
+    return EmailTaken() if is_about_email(error) else VersionStale()

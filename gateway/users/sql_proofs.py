@@ -70,6 +70,13 @@ class SqlProofStore:
             return (await connection.execute(statement)).rowcount
 
 
+async def note_verified(connection: AsyncConnection, user: User, now_ms: int) -> None:
+    """Verify the address of a user, when the transaction of the connection ends well."""
+    row = {"user_id": user.id, "email_folded": folded(user.email), "verified_at_ms": now_ms}
+    await connection.execute(delete(verifications).where(verifications.c.user_id == user.id))
+    await connection.execute(insert(verifications).values(row))
+
+
 async def _taken(
     connection: AsyncConnection, digest: str, purpose: Purpose, now_ms: int
 ) -> User | None:
@@ -83,9 +90,7 @@ async def _taken(
         return None
     others = (proofs.c.user_id == user.id) & (proofs.c.purpose == purpose)
     await connection.execute(delete(proofs).where(others))
-    row = {"user_id": user.id, "email_folded": folded(user.email), "verified_at_ms": now_ms}
-    await connection.execute(delete(verifications).where(verifications.c.user_id == user.id))
-    await connection.execute(insert(verifications).values(row))
+    await note_verified(connection, user, now_ms)
     await note_change(connection, user.id, now_ms)
     return user
 

@@ -22,6 +22,9 @@ from protocol.refusals import Goodbye, Refusal, Refused
 logger = structlog.get_logger(__name__)
 
 _SUBJECTS_AT_ONCE: Final = 8  # questions to the store
+# A no by what is remembered may be yesterday's: of a session or a key that another worker has made
+# since. It is looked into, but nobody can have the store asked more often than that.
+_LOOK_AGAIN_SECONDS: Final = 1.0
 
 # For each peer of the subjects: the goodbye that it gets, if any.
 Judge = Callable[[Container[str], Callable[[Identity], Goodbye | None]], list[str]]
@@ -45,6 +48,7 @@ class Standings:
         self._judge: Judge | None = None
         self._present: Callable[[], set[str]] = set
         self._doubtful: set[str] = set()  # believed by their tokens alone
+        self._looked_again: dict[str, float] = {}
 
     def judge_by(self, judge: Judge, present: Callable[[], set[str]]) -> None:
         """Whom to tell when somebody has to go; `present` are the subjects that are connected."""
@@ -88,7 +92,12 @@ class Standings:
         standing = self._cache.find(identity.subject)
         if standing is None:
             return False
-        check_standing(identity, standing)
+        try:
+            check_standing(identity, standing)
+        except Refused:
+            if self._may_look_again(identity.subject):
+                return False
+            raise
         return True
 
     async def check(self, identity: Identity) -> None:
@@ -100,7 +109,14 @@ class Standings:
         except StoreUnavailable:
             self._doubt({identity.subject})
             return
-        check_standing(identity, standing)
+        try:
+            check_standing(identity, standing)
+        except Refused:
+            fresh = await self._look_again(identity.subject)
+            if fresh is None:
+                raise
+            check_standing(identity, fresh)
+            self._cache.forget(identity.subject)  # who comes next loads it in the usual way
 
     def identity_of_key_now(self, presented: PresentedKey) -> Identity | None:
         """Who shows an API key; None when it takes a question to the store to know.
@@ -110,7 +126,12 @@ class Standings:
         standing = self._cache.find(presented.subject)
         if standing is None:
             return None
-        return identity_of_key(presented, standing.key, _now_ms())
+        try:
+            return identity_of_key(presented, standing.key, _now_ms())
+        except Refused:
+            if self._may_look_again(presented.subject):
+                return None
+            raise
 
     async def identity_of_key(self, presented: PresentedKey) -> Identity:
         """Who shows an API key; raises `Refused`: a key proves nothing by itself."""
@@ -119,7 +140,31 @@ class Standings:
         except StoreUnavailable as unavailable:
             retry_after_ms = unavailable.retry_after_ms
             raise Refused(Refusal.UNAVAILABLE, retry_after_ms=retry_after_ms) from unavailable
-        return identity_of_key(presented, standing.key, _now_ms())
+        try:
+            return identity_of_key(presented, standing.key, _now_ms())
+        except Refused:
+            fresh = await self._look_again(presented.subject)
+            if fresh is None:
+                raise
+            identity = identity_of_key(presented, fresh.key, _now_ms())
+            self._cache.forget(presented.subject)  # as above; a no is kept, in case the store goes
+            return identity
+
+    def _may_look_again(self, subject: str) -> bool:
+        looked_seconds = self._looked_again.get(subject, -_LOOK_AGAIN_SECONDS)
+        return time.monotonic() - looked_seconds >= _LOOK_AGAIN_SECONDS
+
+    async def _look_again(self, subject: str) -> Standing | None:
+        """What the store says by now; None when it was asked just now, or does not answer."""
+        if not self._may_look_again(subject):
+            return None
+        if len(self._looked_again) >= ENTRIES_LIMIT:
+            self._looked_again.clear()
+        self._looked_again[subject] = time.monotonic()
+        try:
+            return await self._load(subject)
+        except StoreUnavailable:
+            return None
 
     async def changed(self, subjects: set[str]) -> None:
         """Make a change count on this worker: what was known is forgotten, who has to go goes.

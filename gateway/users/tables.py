@@ -164,3 +164,24 @@ occupied_rooms = Table(
     Column("seen_at_ms", BigInteger, nullable=False),
     Index("occupied_rooms_by_age", "seen_at_ms"),
 )
+
+# Who somebody is elsewhere: the subject of an OpenID issuer (OpenID Connect Core, section 5.7).
+external_identities = Table(
+    "external_identities",
+    metadata,
+    Column("issuer", _Text, primary_key=True),
+    Column("subject", _Text, primary_key=True),
+    Column("user_id", _Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("used_at_ms", BigInteger, nullable=False),
+    Index("external_identities_by_user", "user_id"),
+)
+
+# Sign-ins at a provider that have ended: none of them ends twice, on whichever worker.
+spent_sign_ins = Table(
+    "spent_sign_ins",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Index("spent_sign_ins_by_end", "expires_at_ms"),
+)

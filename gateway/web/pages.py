@@ -1,7 +1,8 @@
-"""This module owns the URLs of the page: `/`, its files, and what it must know of this gateway."""
+"""This module owns the URLs of the pages, `/` and `/ops`: their files, what the map must know."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +16,15 @@ BUILT: Final = Path(__file__).resolve().parent / "built"
 # MapLibre draws icons from blobs and its style sheet has images in data: URLs.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self';"
-    " img-src 'self' data: blob:{tiles}; connect-src 'self'{tiles}; base-uri 'none';"
+    " img-src 'self' data: blob:{others}; connect-src 'self'{others}; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'"
 )
+# The operations page loads nothing but itself, and is not told where the reader is.
+_POLICY_OF_OPERATIONS: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_OPERATIONS: Final = "ops.html"
 _NOT_BUILT: Final = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -35,6 +42,7 @@ class PageConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
     room: str | None = None
     tiles_url: str | None = None
+    pmtiles_url: str | None = None
     attribution: str | None = None
 
 
@@ -44,18 +52,25 @@ class Pages:
     def __init__(self, config: PageConfig, folder: Path = BUILT) -> None:
         self._files = built_files(folder)
         self._config = msgspec.json.encode({"data": config})
-        origin = f" {origin_of(config.tiles_url)}" if config.tiles_url else ""
+        urls = (config.tiles_url, config.pmtiles_url)
+        others = {f" {origin_of(url)}" for url in urls if url and url.startswith("http")}
         self._headers = {
-            "Content-Security-Policy": _POLICY.format(tiles=origin),
+            "Content-Security-Policy": _POLICY.format(others="".join(sorted(others))),
             "Cross-Origin-Opener-Policy": "same-origin",
             "Permissions-Policy": "geolocation=(self), camera=(), microphone=()",
             "Referrer-Policy": "no-referrer",
+        }
+        self._headers_of_operations = {
+            **self._headers,
+            "Content-Security-Policy": _POLICY_OF_OPERATIONS,
+            "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
         }
 
     def routes(self) -> list[web.RouteDef]:
         """Every URL of the page."""
         return [
             web.get("/", self.index),
+            web.get("/ops", self.operations),
             web.get("/map.json", self.config),
             web.get("/icon.svg", self.file),
             web.get("/assets/{name}", self.file),
@@ -63,12 +78,19 @@ class Pages:
 
     async def index(self, request: web.Request) -> web.Response:
         """The page; where it was not built, how to get it."""
-        built = self._files.get(INDEX)
+        return self._page(INDEX, request, self._headers)
+
+    async def operations(self, request: web.Request) -> web.Response:
+        """The operations page; whoever may not operate gets no further than to its door."""
+        return self._page(_OPERATIONS, request, self._headers_of_operations)
+
+    def _page(self, name: str, request: web.Request, headers: Mapping[str, str]) -> web.Response:
+        built = self._files.get(name)
         if built is None:
             return web.Response(
-                status=503, text=_NOT_BUILT, content_type="text/html", headers=self._headers
+                status=503, text=_NOT_BUILT, content_type="text/html", headers=headers
             )
-        return built.response_to(request, self._headers)
+        return built.response_to(request, headers)
 
     async def file(self, request: web.Request) -> web.Response:
         """A file beside the page; only what was there at the start, whatever the path says."""

@@ -1,9 +1,8 @@
 """This module owns what a worker gets from its supervisor: sockets to listen at, a line to talk.
 
-The line is a pair of sockets. The worker says when it is ready, and when it accepts no more, and
-hears when it is to go. That
-the supervisor is gone is heard too, even when it was killed: then the line ends, and nobody stays
-behind.
+The line is a pair of sockets. The worker says when it is ready, that it still turns, and when it
+accepts no more, and hears when it is to go. That the supervisor is gone is heard too, even when it
+was killed: then the line ends, and nobody stays behind.
 """
 
 from __future__ import annotations
@@ -15,11 +14,14 @@ from typing import Final
 from gateway.workers.leaving import Leaving
 
 READY: Final = b"ready\n"
+ALIVE: Final = b"alive\n"
 CLOSED: Final = b"closed\n"
 LEAVE: Final = b"leave\n"
 LEAVE_UNANNOUNCED: Final = b"leave unannounced\n"  # nobody in front needs time to notice
 REPLACED: Final = b"replaced\n"
 HURRY: Final = b"hurry\n"
+
+ALIVE_EVERY_SECONDS: Final = 1.0
 
 
 class Berth:
@@ -30,7 +32,7 @@ class Berth:
         self.listeners = listeners
         self._line = line
         self._writer: asyncio.StreamWriter | None = None
-        self._hearing: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     def of_descriptors(cls, slot: int, listeners: list[int], line: int) -> Berth:
@@ -42,18 +44,30 @@ class Berth:
         """Tell the supervisor that this worker serves; from now on do what it says."""
         reader, self._writer = await asyncio.open_connection(sock=self._line)
         self._writer.write(READY)
-        self._hearing = asyncio.create_task(_hear(reader, self._writer, leaving))
+        self._tasks = [
+            asyncio.create_task(_hear(reader, self._writer, leaving)),
+            asyncio.create_task(self._say_that_it_turns()),
+        ]
 
     def report_closed(self) -> None:
         """Tell the supervisor that this worker accepts no more connections."""
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(CLOSED)
+        self._say(CLOSED)
 
     async def stop(self) -> None:
         """Hear no more."""
-        if self._hearing is not None:
-            self._hearing.cancel()
-            await asyncio.wait([self._hearing])
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _say_that_it_turns(self) -> None:
+        while True:
+            await asyncio.sleep(ALIVE_EVERY_SECONDS)
+            self._say(ALIVE)
+
+    def _say(self, line: bytes) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(line)
 
 
 async def _hear(

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.workers.berth import CLOSED, READY
+
+_LOOK_SECONDS: Final = 1.0
 
 
 class Program(NamedTuple):
@@ -31,6 +33,9 @@ class Child:
         self._reader = reader
         self._writer = writer
         self.started_seconds = asyncio.get_running_loop().time()
+        self._lines = 0  # how many it has said
+        self._ready, self._closed = asyncio.Event(), asyncio.Event()
+        self._hearing = asyncio.create_task(self._hear())
         self._ending = asyncio.create_task(self._end())
 
     @classmethod
@@ -66,16 +71,20 @@ class Child:
 
     async def is_ready(self, limit_seconds: float) -> bool:
         """Wait until it serves; False when it has ended instead, or taken too long."""
-        with contextlib.suppress(TimeoutError, OSError):
-            async with asyncio.timeout(limit_seconds):
-                return await self._reader.readline() == READY
-        return False
+        await self._until(self._ready, limit_seconds)
+        return self._ready.is_set()
 
     async def closed(self) -> None:
         """Wait until it accepts no more connections, or has ended."""
-        with contextlib.suppress(OSError):
-            while await self._reader.readline() not in {CLOSED, b""}:
-                pass
+        await self._until(self._closed)
+
+    async def _until(self, said: asyncio.Event, limit_seconds: float | None = None) -> None:
+        """Wait until it has said something, or will say nothing any more."""
+        waiting = asyncio.create_task(said.wait())
+        await asyncio.wait(
+            [waiting, self._hearing], timeout=limit_seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        waiting.cancel()
 
     def order(self, order: bytes) -> None:
         """Tell it something; it may have ended."""
@@ -85,6 +94,22 @@ class Child:
     async def ended(self) -> None:
         """Wait until it has ended."""
         await asyncio.shield(self._ending)
+
+    async def ended_or_stuck(self, limit_seconds: float) -> bool:
+        """Wait until it has ended; True when it serves and has said nothing for so long instead.
+
+        Counted in turns of our own: a machine that was asleep is no worker's fault.
+        """
+        heard, quiet_seconds = self._lines, 0.0
+        while quiet_seconds < limit_seconds:
+            await asyncio.wait([self._ending], timeout=_LOOK_SECONDS)
+            if self._ending.done():
+                return False
+            if self._lines == heard and self._ready.is_set():
+                quiet_seconds += _LOOK_SECONDS
+            else:
+                heard, quiet_seconds = self._lines, 0.0
+        return True
 
     async def ended_within(self, limit_seconds: float) -> None:
         """Wait until it has ended, by itself or by SIGKILL."""
@@ -98,6 +123,16 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
+    async def _hear(self) -> None:
+        with contextlib.suppress(OSError):
+            async for line in self._reader:
+                self._lines += 1
+                if line == READY:
+                    self._ready.set()
+                elif line == CLOSED:
+                    self._closed.set()
+
     async def _end(self) -> None:
         await self._process.wait()
         self._writer.close()
+        await self._hearing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Final
 
 import structlog
@@ -42,6 +43,11 @@ class Directory:
         if self._doubted_until.get(worker_id, 0.0) > asyncio.get_running_loop().time():
             return None
         return self._places.get(worker_id)
+
+    @property
+    def places(self) -> Collection[WorkerPlace]:
+        """Everybody whom the registry knew when it was asked last."""
+        return self._places.values()
 
     def doubt(self, worker_id: str) -> None:
         """A worker was not to be reached: others need not wait for it either, for a moment."""

@@ -150,6 +150,15 @@ class Neighbourhood:
         ]
         return Near(random.choice(places), self._note) if places else None  # noqa: S311 - no secret
 
+    async def everyone(self) -> list[WorkerPlace]:
+        """Every live worker that is known, this one among them."""
+        known: dict[str, WorkerPlace] = {}
+        if self._directory is not None:
+            await self._directory.look()
+            known.update((place.worker_id, place) for place in self._directory.places)
+        known.update((place.worker_id, place) for place in await self._near.all())
+        return list(known.values())
+
     @property
     def lines(self) -> list[Line]:
         """WebSockets of sessions of other hosts that are carried through this worker."""

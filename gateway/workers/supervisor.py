@@ -1,7 +1,8 @@
 """This module owns the workers of one host: it starts them, replaces them, and sees them off.
 
 It serves nobody itself. A worker that ends unasked is started again: at once, and after a growing
-pause when it does not live long. SIGTERM and SIGINT have all of them leave; SIGHUP replaces one
+pause when it does not live long. One that is stuck is ended: it serves nobody, and what comes to
+its sockets waits for its successor. SIGTERM and SIGINT have all of them leave; SIGHUP replaces one
 after the other, each by one that serves before it has to go.
 """
 
@@ -34,6 +35,7 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     """How long a worker may take, in seconds."""
 
     start: float = 60.0
+    silence: float = 30.0
     leave: float
 
 
@@ -114,7 +116,10 @@ class Supervisor:
         short_lives = 0
         while True:
             child = slot.children[-1]
-            await child.ended()
+            if await child.ended_or_stuck(self._times.silence):
+                logger.error("! worker is stuck", slot=slot.number, process=child.process_id)
+                child.kill()
+                await child.ended()
             async with slot.lock:  # while it is being replaced, its end is nobody's concern
                 if slot.children[-1] is not child:
                     continue  # it has been
@@ -122,8 +127,10 @@ class Supervisor:
                 life_seconds = loop.time() - child.started_seconds
                 short_lives = 0 if life_seconds > _LONG_LIFE_SECONDS else short_lives + 1
                 pause_seconds = pause_after(short_lives)
-                logger.error(
-                    "! worker ended",
+                # One that was asked to leave has done what it was to do.
+                log = logger.error if child.status else logger.info
+                log(
+                    "! worker ended" if child.status else "= worker left",
                     slot=slot.number,
                     process=child.process_id,
                     status=child.status,

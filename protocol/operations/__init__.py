@@ -6,8 +6,11 @@ Descriptions are made from it, and a test holds it against the table of URLs.
 from protocol.operations.operation import (
     HEADERS,
     IDEMPOTENCY_KEY,
+    IDEMPOTENCY_KEY_PATTERN,
     IF_MATCH,
     IF_NONE_MATCH,
+    JSON,
+    LAST_EVENT_ID,
     Operation,
     refusals_of,
 )
@@ -16,8 +19,11 @@ from protocol.operations.table import OPERATIONS, shapes
 __all__ = [
     "HEADERS",
     "IDEMPOTENCY_KEY",
+    "IDEMPOTENCY_KEY_PATTERN",
     "IF_MATCH",
     "IF_NONE_MATCH",
+    "JSON",
+    "LAST_EVENT_ID",
     "OPERATIONS",
     "Operation",
     "refusals_of",

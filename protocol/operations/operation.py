@@ -11,11 +11,17 @@ from protocol.refusals import Refusal
 IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+LAST_EVENT_ID: Final = "Last-Event-ID"
+JSON: Final = "application/json"
+GEOJSON: Final = "application/geo+json"
+EVENT_STREAM: Final = "text/event-stream"
 HEADERS: Final = {
     IF_MATCH: "The `ETag` of the version that is meant; another version is answered 412.",
     IF_NONE_MATCH: "The `ETag` of the version that is known; the same one is answered 304.",
-    IDEMPOTENCY_KEY: "1 to 128 printable characters; the same key again does nothing new.",
+    IDEMPOTENCY_KEY: "1 to 128 characters of ASCII; the same key again does nothing new.",
+    LAST_EVENT_ID: "The `id` of the last event that was read; it counts for more than `since`.",
 }
+IDEMPOTENCY_KEY_PATTERN: Final = "^[!-~]([ -~]{0,126}[!-~])?$"
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,11 +32,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     access: Literal["anybody", "token", "operator", "admin"] = "admin"
     body: type[msgspec.Struct] | None = None
-    may_be_many: bool = False  # whether the body may also be a list of such
+    other_bodies: tuple[str, ...] = ()  # media types of bodies that others have described
+    items_most: int = 0  # the body may also be a list of so many; each item is judged by itself
     parameters: type[msgspec.Struct] | None = None
     headers: tuple[str, ...] = ()
     status: int = 200
     answer: type[msgspec.Struct] | None = None
+    media_types: tuple[str, ...] = (JSON,)  # of the answer; all but JSON are told as text
     is_list: bool = False
     pages: type[msgspec.Struct] | None = None
     refusals: tuple[Refusal, ...] = ()
@@ -43,7 +51,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOT_FOUND: Final = (Refusal.NOT_FOUND,)
-CHANGED: Final = (Refusal.NOT_FOUND, Refusal.PRECONDITION_FAILED, Refusal.MALFORMED)
+CHANGED: Final = (Refusal.NOT_FOUND, Refusal.PRECONDITION_FAILED)
 TAKEN: Final = (*CHANGED, Refusal.EMAIL_TAKEN, Refusal.CONFLICT)
 SLOWED: Final = (Refusal.TOO_FAST,)
 USER: Final = "/api/users/{userId}"
@@ -51,12 +59,13 @@ USER: Final = "/api/users/{userId}"
 
 def refusals_of(operation: Operation) -> list[Refusal]:
     """Everything that may be answered instead, each once."""
-    found = [Refusal.UNAVAILABLE, *operation.refusals]
+    # Any request may be one that cannot be read: a URL or a header that is too long, for instance.
+    found = [Refusal.UNAVAILABLE, Refusal.MALFORMED, *operation.refusals]
     if operation.access != "anybody":
         found += [Refusal.UNAUTHENTICATED, Refusal.TOKEN_INVALID, Refusal.TOKEN_EXPIRED]
         found.append(Refusal.FORBIDDEN)  # a disabled account may do nothing at all
     if operation.body is not None:
-        found += [Refusal.MALFORMED, Refusal.TOO_LARGE, Refusal.UNSUPPORTED_MEDIA_TYPE]
+        found += [Refusal.TOO_LARGE, Refusal.UNSUPPORTED_MEDIA_TYPE]
     if operation.body is not None or operation.parameters is not None:
         found.append(Refusal.INVALID)
     if IDEMPOTENCY_KEY in operation.headers:

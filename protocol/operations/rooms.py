@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
+from protocol import cloudevents
 from protocol.events import Members, Published
 from protocol.members import Removed, Whom
 from protocol.operations.operation import (
+    EVENT_STREAM,
+    GEOJSON,
     IDEMPOTENCY_KEY,
+    IF_NONE_MATCH,
+    JSON,
+    LAST_EVENT_ID,
     Operation,
 )
-from protocol.publishing import Item
+from protocol.publishing import ITEMS_LIMIT, Item
 from protocol.refusals import Refusal
+from protocol.snapshots import RoomSnapshot, SnapshotQuery
+from protocol.streams import NewTicket, StreamQuery
 
 ROOMS: Final = (
     Operation(
@@ -20,10 +28,46 @@ ROOMS: Final = (
         summary="Publish one event into a room, or up to 1,000 of them.",
         access="token",
         body=Item,
-        may_be_many=True,
+        other_bodies=(cloudevents.STRUCTURED, cloudevents.BATCH),
+        items_most=ITEMS_LIMIT,
         headers=(IDEMPOTENCY_KEY,),
         answer=Published,
-        refusals=(Refusal.INVALID_ROOM, Refusal.FORBIDDEN, Refusal.TOO_FAST),
+        refusals=(
+            Refusal.INVALID_ROOM,
+            Refusal.RESERVED_EVENT,
+            Refusal.FORBIDDEN,
+            Refusal.TOO_FAST,
+        ),
+    ),
+    Operation(
+        method="GET",
+        path="/api/rooms/{roomId}/events",
+        summary="Read a room as Server-Sent Events: what was missed first, then what happens.",
+        access="token",
+        parameters=StreamQuery,
+        headers=(LAST_EVENT_ID,),
+        media_types=(EVENT_STREAM,),
+        refusals=(Refusal.INVALID_ROOM, Refusal.INVALID_CURSOR, Refusal.TOO_FAST),
+    ),
+    Operation(
+        method="GET",
+        path="/api/rooms/{roomId}/snapshot",
+        summary="A room's present state, as JSON or as GeoJSON.",
+        access="token",
+        parameters=SnapshotQuery,
+        headers=(IF_NONE_MATCH,),
+        answer=RoomSnapshot,
+        media_types=(JSON, GEOJSON),
+        refusals=(Refusal.INVALID_ROOM,),
+    ),
+    Operation(
+        method="POST",
+        path="/api/tickets",
+        summary="Trade a token for a ticket, which opens one stream without a header, once.",
+        access="token",
+        status=201,
+        answer=NewTicket,
+        refusals=(Refusal.TOO_FAST,),
     ),
     Operation(
         method="GET",

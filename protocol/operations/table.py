@@ -8,9 +8,11 @@ from protocol.operations.keys import KEYS
 from protocol.operations.proofs import PROOFS
 from protocol.operations.rooms import ROOMS
 from protocol.operations.sessions import SESSIONS
+from protocol.operations.sign_in import SIGN_IN
 from protocol.operations.users import USERS
+from protocol.operations.workers import WORKERS
 
-OPERATIONS: Final = (*ROOMS, *USERS, *SESSIONS, *PROOFS, *KEYS)
+OPERATIONS: Final = (*ROOMS, *USERS, *SESSIONS, *PROOFS, *SIGN_IN, *KEYS, *WORKERS)
 
 
 def shapes() -> list[Any]:

@@ -57,7 +57,8 @@ async function violations() {
   return found.map(({ id, impact, nodes }) => ({ id, impact, where: nodes.map(({ html }) => html.slice(0, 200)) }));
 }
 
-// Frames a second, and which share of a processor the page's own thread takes. The drawing is another process's.
+// Frames a second; which share of a processor the page's own thread takes; and how many ms of it one frame takes, in
+// the median. The drawing is another process's: here a processor, elsewhere a graphics card.
 async function measured(seconds) {
   const devtools = await context.newCDPSession(page);
   await devtools.send('Performance.enable', { timeDomain: 'threadTicks' });
@@ -67,12 +68,18 @@ async function measured(seconds) {
   };
   const before = await busy();
   const frames = await page.evaluate((ms) => new Promise((resolve) => {
-    let count = 0;
-    const count_one = () => { count += 1; };
-    paceline.map.on('render', count_one);
-    setTimeout(() => { paceline.map.off('render', count_one); resolve(count); }, ms);
+    const frames = [];
+    const original = globalThis.requestAnimationFrame;
+    globalThis.requestAnimationFrame = (draw) => original((time) => {
+      const start = performance.now();
+      draw(time);
+      frames.push(performance.now() - start);
+    });
+    setTimeout(() => { globalThis.requestAnimationFrame = original; resolve(frames); }, ms);
   }), seconds * 1000);
-  return { framesPerSecond: frames / seconds, busyShare: ((await busy()) - before) / seconds };
+  const busyShare = ((await busy()) - before) / seconds;
+  const frameMs = frames.sort((one, other) => one - other)[Math.floor(frames.length / 2)] ?? 0;
+  return { framesPerSecond: frames.length / seconds, busyShare, frameMs };
 }
 
 createInterface({ input: process.stdin })

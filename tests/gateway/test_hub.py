@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from msgspec import Raw
 
 from gateway.broker.contract import BrokerUnavailable
-from gateway.identity import Grants, Identity, Role
+from gateway.identity import Grants, Identity, Role, development_identity
 from gateway.rooms.publication import Op, Outcome, Receipt
 from protocol import codec, events
 from protocol.refusals import Refusal, Refused
@@ -35,6 +36,7 @@ class TestPublishing:
             assert publication.payload == text
             assert publication.op is Op.UPSERT
             assert publication.cursor == receipt.cursor
+            assert 0 <= time.time_ns() // 1000 - publication.accepted_us < 60e6
 
     async def test_a_publisher_need_not_be_in_the_room(self, house: House) -> None:
         ann, ben = house.welcome("ann"), house.welcome("ben")
@@ -91,6 +93,15 @@ class TestPublishing:
             house.hub.publish_event(identity, request, None, settled.append)
         outcomes = [each.outcome for each in settled if isinstance(each, Receipt)]
         assert outcomes == [Outcome.ACCEPTED, Outcome.ACCEPTED, Outcome.REPEATED]
+
+    async def test_without_a_token_a_key_holds_beyond_the_connection(self, house: House) -> None:
+        settled: list[Receipt | BrokerUnavailable] = []
+        request = events.Publish(ROOM, "cheer", idempotency_key="k")
+        for suffix in ("first", "second"):
+            identity = development_identity(suffix)
+            house.hub.publish_event(identity, request, None, settled.append)
+        outcomes = [each.outcome for each in settled if isinstance(each, Receipt)]
+        assert outcomes == [Outcome.ACCEPTED, Outcome.REPEATED]
 
 
 class TestPresence:

@@ -65,6 +65,16 @@ def test_the_worst_is_told_once(loop: _Loop) -> None:
     assert lag.take_seconds() == pytest.approx(0.03)
 
 
+def test_one_reader_does_not_take_from_another(loop: _Loop) -> None:
+    lag = LoopLag()
+    reading = lag.late_reading()
+    lag.start()
+    loop.wake_late(0.4)
+    assert lag.take_seconds() == pytest.approx(0.4)
+    assert reading.take_seconds() == pytest.approx(0.4)
+    assert reading.take_seconds() == 0
+
+
 def test_being_late_once_makes_nothing_late_after_it(loop: _Loop) -> None:
     lag = LoopLag()
     lag.start()

@@ -19,6 +19,7 @@ def test_numbers_counted_in_place_are_read_by_prometheus() -> None:
     metrics.deliveries_fast += 300
     metrics.deliveries_slow += 2
     metrics.bytes_sent += 4096
+    metrics.delivery_seconds["fast"].note(3_000, 300)
     metrics.note_publication("accepted")
     metrics.note_join("recovered")
     metrics.note_refusal(Refusal.FORBIDDEN)
@@ -27,7 +28,12 @@ def test_numbers_counted_in_place_are_read_by_prometheus() -> None:
     samples = samples_of(metrics)
     assert samples["paceline_deliveries_total['fast']"] == 300
     assert samples["paceline_deliveries_total['slow']"] == 2
-    assert samples["paceline_bytes_sent_total[]"] == 4096
+    assert samples["paceline_sent_bytes_total[]"] == 4096
+    assert samples["paceline_delivery_seconds_bucket['0.0025', 'fast']"] == 0
+    assert samples["paceline_delivery_seconds_bucket['0.005', 'fast']"] == 300
+    assert samples["paceline_delivery_seconds_count['fast']"] == 300
+    assert samples["paceline_delivery_seconds_sum['fast']"] == pytest.approx(0.9)
+    assert samples["paceline_delivery_seconds_count['slow']"] == 0
     assert samples["paceline_publications_total['accepted']"] == 1
     assert samples["paceline_joins_total['recovered']"] == 1
     assert samples["paceline_refusals_total['FORBIDDEN']"] == 1
@@ -92,12 +98,14 @@ def test_counters_are_counters_and_gauges_are_gauges() -> None:
         "paceline_turned_away": "counter",
         "paceline_handovers": "counter",
         "paceline_jobs": "counter",
-        "paceline_bytes_sent": "counter",
+        "paceline_sent_bytes": "counter",
         "paceline_log_lines_dropped": "counter",
+        "paceline_delivery_seconds": "histogram",
         "paceline_connections": "gauge",
         "paceline_peers": "gauge",
         "paceline_rooms": "gauge",
         "paceline_tasks": "gauge",
+        "paceline_build_info": "gauge",
     }
     assert "process_resident_memory_bytes" in kinds
 
@@ -119,3 +127,15 @@ def test_where_there_are_several_workers_each_number_says_whose_it_is() -> None:
     refused = [sample for sample in samples if sample.labels.get("code") == "TOO_FAST"]
     assert [sample.value for sample in refused] == [1]
     assert "process_cpu_seconds" in {family.name for family in families}
+
+
+def test_numbers_that_somebody_else_keeps_are_shown_by_label_and_kind() -> None:
+    metrics = Metrics()
+    metrics.gauge("check_passed", lambda: {"broker": 1, "store": 0})
+    metrics.gauge("account_cache_hits_total", lambda: 3)
+    samples = samples_of(metrics)
+
+    assert samples["paceline_check_passed['broker']"] == 1
+    assert samples["paceline_check_passed['store']"] == 0
+    assert samples["paceline_account_cache_hits_total[]"] == 3
+    assert "# TYPE paceline_account_cache_hits_total counter" in render(metrics)

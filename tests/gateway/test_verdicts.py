@@ -25,3 +25,16 @@ def test_those_of_the_subjects_go_who_are_given_a_goodbye() -> None:
     assert gone == ["peer 0", "peer 3"]
     assert sent_off == [("peer 0", Goodbye.REVOKED), ("peer 3", Goodbye.REVOKED)]
     assert verdicts.subjects() == {"ada", "bob"}
+
+
+def test_others_who_are_connected_are_judged_with_the_peers() -> None:
+    membership = Membership()
+    sent_off: list[str] = []
+    watcher = Peer("watcher", Identity("ada"))
+    verdicts = Verdicts(membership, lambda peer, _: sent_off.append(f"peer {peer.id}"))
+    verdicts.include(lambda: [watcher], lambda each, _: sent_off.append(f"other {each.id}"))
+    membership.add(Peer("one", Identity("ada")))
+
+    assert verdicts.judge({"ada"}, lambda _: Goodbye.DISABLED) == ["one", "watcher"]
+    assert sent_off == ["peer one", "other watcher"]
+    assert verdicts.subjects() == {"ada"}

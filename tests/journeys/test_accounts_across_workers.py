@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -60,10 +62,12 @@ async def signed_in(pair: Pair) -> Any:  # noqa: ANN401 - what signing in gives
     )
 
 
-async def seconds_until_closed(rider: raw_socket.RawSocket) -> tuple[float, str]:
-    """How long the socket lives on, and the last event that it gets."""
+async def seconds_until_closed(
+    rider: raw_socket.RawSocket, patience_seconds: float = 10.0
+) -> tuple[float, str]:
+    """How long the socket lives on, and the last event that it gets. Raises `TimeoutError`."""
     began, last = time.monotonic(), ""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patience_seconds):
         with contextlib.suppress(SocketClosed):
             while True:
                 last = await rider.event()
@@ -120,3 +124,30 @@ async def test_a_revoked_key_ends_and_a_rotated_one_asks_to_come_back(pair: Pair
         seconds, last = await seconds_until_closed(backend)
     assert seconds < 1.0
     assert '"code":3502' in last
+
+
+async def test_a_worker_that_lets_nobody_go_is_found(
+    tmp_path: Path, start_gateway: StartGateway, request: pytest.FixtureRequest
+) -> None:
+    """The control of all the above: it would not pass where one worker does nothing."""
+    environ = {"PACELINE_ENV": "production", "PACELINE_JWT_SECRET": SECRET}
+    environ["DATABASE_URL"] = f"sqlite:///{tmp_path / 'shared.db'}"
+    sound = await asyncio.to_thread(start_gateway, **environ)
+    merciful = [sys.executable, "-m", "tests.toolbox.flawed_gateway", "merciful", "0", "serve"]
+    flawed = GatewayProcess(tmp_path, command=merciful, **environ)
+    request.addfinalizer(flawed.kill)
+    await asyncio.to_thread(flawed.start)
+    pair = Pair(sound, flawed)
+    tokens = await signed_in(pair)
+    auth = json.dumps({"token": tokens["accessToken"]})
+    async with (
+        raw_socket.connected(sound.url, auth) as here,
+        raw_socket.connected(flawed.url, auth) as elsewhere,
+    ):
+        for rider in (here, elsewhere):
+            await rider.ask("join-room", '"paris"')
+        await pair.ask("PATCH", f"/api/users/{tokens['user']['id']}", {"disabled": True})
+
+        await seconds_until_closed(here)
+        with pytest.raises(TimeoutError):
+            await seconds_until_closed(elsewhere, 3.0)

@@ -110,6 +110,46 @@ async def test_a_bike_glides_from_one_report_to_the_next(
     assert max(later - earlier for earlier, later in pairwise(places)) < 2e-8
 
 
+async def test_a_tap_on_a_cluster_comes_nearer_until_it_comes_apart(
+    gateway: GatewayProcess, open_map: OpenMap
+) -> None:
+    await publish(gateway.url, "city:tap", parked_fleet(200))
+    async with open_map(gateway.url, "city:tap") as page:
+        await page.until(f"({COUNT})('parked') === 200")
+        await page.evaluate("void paceline.map.jumpTo({ zoom: 8 })")
+        at = await page.until(
+            "(([cluster]) => cluster && Object.values("
+            "paceline.map.project(cluster.geometry.coordinates)))"
+            "(paceline.map.queryRenderedFeatures({ layers: ['clusters'] }))"
+        )
+        await page.do(tap=at)
+        await page.until("paceline.map.getZoom() > 8.5 && !paceline.map.isMoving()")
+
+
+async def test_trails_are_drawn_on_demand_of_all_bikes_or_of_the_selected_one(
+    gateway: GatewayProcess, open_map: OpenMap
+) -> None:
+    room = "city:trails"
+    trails = "paceline.map.queryRenderedFeatures({ layers: ['trails'] }).length"
+    async with open_map(gateway.url, room) as page:
+        await page.until("paceline.room.state === 'live'")
+        for step in range(5):
+            ride = [riding(bike, 48.86 + bike * 2e-3 + step * 2e-4, 2.34) for bike in range(3)]
+            await publish(gateway.url, room, ride)
+        await page.until("paceline.room.bikes.size === 3")
+        await page.evaluate("void paceline.map.jumpTo({ zoom: 14, center: [2.34, 48.862] })")
+        before = await page.evaluate(trails)
+        await page.select("bike-1")
+        await page.until(f"[1, 2].includes({trails})")  # a line may go over two tiles
+        await page.do(press="Escape")
+        await page.until(f"{trails} === 0")
+        await page.do(click="#trails")
+        await page.until(f"{trails} >= 3")
+        pressed = await page.evaluate("document.querySelector('#trails').ariaPressed")
+
+    assert (before, pressed) == (0, "true")
+
+
 async def test_bikes_that_have_gone_silent_look_so(
     gateway: GatewayProcess, open_map: OpenMap
 ) -> None:

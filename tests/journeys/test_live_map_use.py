@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.journey, pytest.mark.browser]
 
 LARGE_FLEET = 5_000
 MEASURED_SECONDS = 6
+FRAMES_WANTED = 30
 PARTS_OF_A_SECOND = 10
 LAND = (0xF6, 0xF4, 0xEF)
 # One pixel, which a tile may be: the map stretches it.
@@ -253,7 +254,8 @@ async def test_a_large_fleet_leaves_the_page_time_for_thirty_frames_a_second(
     """5,000 bikes, a report of each every second.
 
     How many frames come of it depends on what draws them: here that is a processor shared with
-    everything else. What the page itself takes does not depend on that, and is what is asserted.
+    everything else. What the page itself takes does not depend on that, and is what is asserted:
+    what it takes for the reports, and for thirty frames.
     """
     room = "city:large"
     async with open_map(gateway.url, room) as page:
@@ -271,6 +273,8 @@ async def test_a_large_fleet_leaves_the_page_time_for_thirty_frames_a_second(
 
     assert measured["framesPerSecond"] > 1, "it went on drawing"
     assert measured["busyShare"] < 0.6, measured
+    for_frames_share = FRAMES_WANTED * measured["frameMs"] / 1000
+    assert measured["busyShare"] + for_frames_share < 0.8, measured
 
 
 async def _ride_forever(url: str, room: str) -> None:

@@ -1,12 +1,16 @@
 """The four-line program works unchanged: any official client, any transport, nothing configured."""
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
+import socketio
 
+from tests.conftest import StartGateway
 from tests.toolbox import programs
 from tests.toolbox.gateway_process import GatewayProcess
 from tests.toolbox.riders import Line, RiderProcess, wait_for_lines
@@ -85,6 +89,29 @@ def test_two_bare_clients_see_each_other_s_bikes_and_never_their_own(
         first = heard[0]["number"]
 
         assert heard == [said[number] for number in range(first, first + len(heard))]
+
+
+@pytest.mark.parametrize("transports", [["polling"], ["websocket"], ["polling", "websocket"]])
+def test_the_python_client_comes_back_after_a_restart(
+    start_gateway: StartGateway, transports: list[str]
+) -> None:
+    gateway = start_gateway(PACELINE_DRAIN_SECONDS="3")
+
+    async def scenario() -> None:
+        connections: asyncio.Queue[str] = asyncio.Queue()
+        async with aiohttp.ClientSession() as session, asyncio.timeout(TIMEOUT_SECONDS):
+            client = socketio.AsyncClient(
+                http_session=session, reconnection_delay=0.1, reconnection_delay_max=0.5
+            )
+            client.on("connect", lambda: connections.put_nowait(client.get_sid()))
+            await client.connect(gateway.url, transports=transports)
+            first = await connections.get()
+            await asyncio.to_thread(gateway.stop)
+            await asyncio.to_thread(gateway.start)
+            assert await connections.get() != first
+            await client.shutdown()
+
+    asyncio.run(scenario())  # it ends the tasks that the client leaves behind
 
 
 def _received_by(name: str, lines: list[Line]) -> list[Line]:

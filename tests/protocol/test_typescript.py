@@ -8,7 +8,9 @@ import msgspec
 
 from protocol.catalogue import CLIENT_EVENTS, CONTRACT_VERSION, SERVER_EVENTS, wire_shapes
 from protocol.refusals import Goodbye, Refusal
-from protocol.typescript import typescript_source
+from protocol.sessions import Tokens
+from protocol.typescript import rest_source, typescript_source
+from protocol.users import NewUser, UserChanges, UserListing, UserView
 from tests.toolbox import programs
 
 
@@ -37,9 +39,15 @@ def test_every_event_and_every_code_has_its_type() -> None:
         assert f"  | {goodbye.code}" in source
 
 
+SOURCES = [
+    *((typescript_source, shape) for shape in wire_shapes()),
+    *((rest_source, shape) for shape in (NewUser, UserChanges, UserListing, UserView, Tokens)),
+]
+
+
 def test_an_interface_has_the_fields_that_are_on_the_wire() -> None:
-    source = typescript_source()
-    for shape in wire_shapes():
+    for source_of, shape in SOURCES:
+        source = source_of()
         _, head, rest = source.partition(f"\nexport interface {shape.__name__} {{\n")
         assert head, shape
         fields = dict(re.findall(r"^  (\w+)(\??): ", rest.partition("\n}")[0], re.MULTILINE))

@@ -1,8 +1,8 @@
 """This module owns a gateway that breaks its promise on purpose, so that a judge can be tried.
 
 `python -m tests.toolbox.flawed_gateway FLAW EVERY serve`: one write to a member in EVERY goes
-wrong; or with the flaw "forever", a room that begins anew in Redis does so in the same epoch. It is
-the gateway itself but for that.
+wrong; or with the flaw "forever", a room that begins anew in Redis does so in the same epoch; with
+"merciful", nobody who is shut out has to go. It is the gateway itself but for that.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final
 from gateway.broker.redis.rooms import SCRIPTS
 from gateway.cli import run
 from gateway.rooms.membership import Membership, Peer
+from gateway.verdicts import Verdicts
 
 _NAME_OF_EPOCH: Final = re.compile(r"redis\.sha1hex\(table\.concat\(\{[^}]*\}, ' '\)\)")
 Write = Callable[[bytes], None]
@@ -87,9 +88,20 @@ def break_epochs() -> None:
         script.digest = hashlib.sha1(script.source.encode(), usedforsecurity=False).hexdigest()
 
 
+def break_verdicts() -> None:
+    """Have what becomes of an account mean nothing for its live sockets from now on."""
+
+    def merciful(*_: object) -> list[str]:
+        return []
+
+    Verdicts.judge = merciful  # type: ignore[assignment, method-assign] # as above
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "forever":
         break_epochs()
+    elif sys.argv[1] == "merciful":
+        break_verdicts()
     else:
         break_writes(sys.argv[1], int(sys.argv[2]))
     sys.exit(run(sys.argv[3:], os.environ))

@@ -57,6 +57,10 @@ class GatewayProcess:
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
+    def set(self, **settings: str) -> None:
+        """Settings beside those there are, or in their place, for the next start."""
+        self._settings |= settings
+
     def start(self) -> None:
         """Return when it listens; move to another port if somebody took this one before.
 
@@ -90,6 +94,10 @@ class GatewayProcess:
             time.sleep(0.02)
         self.kill()
         return False
+
+    def change(self, **settings: str) -> None:
+        """Other settings, from the next start on."""
+        self._settings |= settings
 
     def stop(self) -> int:
         """SIGTERM, and wait for the drain: its exit status, 0 when it went politely."""

@@ -94,6 +94,10 @@ def _faketime() -> None:
     _debian(programs.faketime, "libfaketime")
 
 
+def _promtool() -> None:
+    _debian(programs.promtool, "prometheus")
+
+
 def _debian(program: Callable[[], object], package: str) -> None:
     if not _is_found(program) and _may_apt():
         _apt(package)
@@ -145,6 +149,7 @@ STEPS = (
     _caddy,
     _ip,
     _faketime,
+    _promtool,
 )
 
 

@@ -85,6 +85,14 @@ def faketime() -> Path:
     return found
 
 
+def promtool() -> Path:
+    """What checks rules and metrics for Prometheus; `PROMTOOL` wins; raises `ProgramMissing`."""
+    found = _find("PROMTOOL", "promtool")
+    if found is None:
+        raise ProgramMissing("No promtool. Install it (Debian: apt-get install prometheus).")
+    return found
+
+
 def chromium() -> Path:
     """`CHROMIUM` in the environment wins; raises `ProgramMissing`."""
     found = _find("CHROMIUM", "chromium", "chromium-browser", "google-chrome")

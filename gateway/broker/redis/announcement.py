@@ -26,6 +26,8 @@ class Meta(msgspec.Struct, array_like=True, frozen=True, gc=False):
     author: str | None = None
     names: str = ""
     attachments: tuple[bytes, ...] = ()
+    accepted_us: int = 0
+    trace: Annotated[str, msgspec.Meta(max_length=55)] = ""
 
 
 class AnnouncementInvalid(ValueError):
@@ -40,8 +42,16 @@ _OPS: Final = (Op.NONE, Op.UPSERT, Op.REMOVE)
 
 def meta_of(draft: Draft, names: str) -> bytes:
     """The part that goes before the packet; `names` is the digest of the fields that it sets."""
-    fields = (draft.event, int(draft.op), draft.key, draft.author, names)
-    return _encode_meta((*fields, draft.attachments) if draft.attachments else fields)
+    fields = (
+        draft.event,
+        int(draft.op),
+        draft.key,
+        draft.author,
+        names,
+        draft.attachments,
+        draft.accepted_us,
+    )
+    return _encode_meta((*fields, draft.trace) if draft.trace else fields)
 
 
 def read(room: str, data: bytes) -> tuple[int, Publication]:
@@ -64,6 +74,8 @@ def read(room: str, data: bytes) -> tuple[int, Publication]:
             meta.attachments,
             # Equal digests are equal names, and nobody asks which names they are.
             (meta.names,) if meta.names else None,
+            meta.accepted_us,
+            meta.trace,
         )
         return int(before), publication
     except (ValueError, IndexError, msgspec.MsgspecError) as error:

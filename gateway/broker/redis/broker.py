@@ -2,7 +2,7 @@
 
 publish   -> publisher.py   one script call, pipelined     publish.lua
 follow    -> followings.py  channel, order, holes          read.lua, turn.lua, expire.lua
-history,
+history   -> histories.py   the tails of followed rooms    read.lua
 snapshot  -> reads.py       shared by all who ask          read.lua, snapshot.lua, keep.lua
 enter     -> presence.py    members, dead workers          enter.lua, leave.lua
 
@@ -22,6 +22,7 @@ import structlog
 from gateway.broker.contract import BrokerUnavailable, Deliver, History, Settle, Snapshot
 from gateway.broker.redis import sessions
 from gateway.broker.redis.followings import Followings
+from gateway.broker.redis.histories import Histories
 from gateway.broker.redis.intercom import RedisIntercom
 from gateway.broker.redis.presence import ALIVE_SECONDS, Presence
 from gateway.broker.redis.publisher import Publisher
@@ -36,6 +37,7 @@ from gateway.settings import RoomKind
 from gateway.settings.redis_url import RedisAddress
 from protocol.cursor import Cursor
 from protocol.events import Member, MemberLeft
+from protocol.reports import BrokerPulse
 
 logger = structlog.get_logger(__name__)
 
@@ -70,6 +72,7 @@ class RedisBroker:
         self._reads = Reads(self.redis, self._rooms)
         self._publisher = Publisher(self.redis, self._rooms)
         self._followings = Followings(self.redis, self._rooms, self._reads, self.intercom.heard)
+        self._histories = Histories(self._reads, self._followings)
         self._presence = Presence(
             self.redis,
             self._rooms,
@@ -132,13 +135,8 @@ class RedisBroker:
 
     async def history(self, room: str, since: Cursor) -> History | None:
         """Everything after `since`, or None."""
-        known = self._rooms[room]
         async with _translated():
-            log = await self._reads.log(known, since.offset)
-        entries = log.after(since, known)
-        if entries is None:
-            return None
-        return History(log.head, [publication for _, publication in entries])
+            return await self._histories.history(self._rooms[room], since)
 
     async def snapshot(self, room: str) -> Snapshot:
         """The room's last values and their place."""
@@ -163,7 +161,17 @@ class RedisBroker:
     async def ping(self) -> None:
         """Return when a message has made its way through Redis within the last seconds."""
         if not self.redis.is_healthy:
-            raise BrokerUnavailable
+            raise BrokerUnavailable(reason=_trouble_of(self.redis.shards))
+
+    def pulse(self) -> BrokerPulse:
+        """How this worker and Redis stand with each other."""
+        shards = self.redis.shards
+        return BrokerPulse(
+            kind="redis",
+            is_well=self.redis.is_healthy,
+            silent_seconds=max((shard.silence_seconds for shard in shards), default=None),
+            waiting=sum(shard.waiting for shard in shards),
+        )
 
     # ---- from the connections
 
@@ -219,6 +227,14 @@ class RedisBroker:
                 await work()  # type: ignore[misc]
             except (RedisAway, RedisRefused) as error:
                 logger.debug("! not looked after", why=str(error))
+
+
+def _trouble_of(shards: Sequence[Shard]) -> str:
+    silent = [shard for shard in shards if not shard.is_healthy]
+    if not silent:
+        return "no master is known" if not shards else "not every slot has a master"
+    seconds = max(shard.silence_seconds for shard in silent)
+    return f"{len(silent)} of {len(shards)} Redis masters not heard for {seconds:.1f} s"
 
 
 @contextlib.asynccontextmanager

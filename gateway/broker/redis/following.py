@@ -12,6 +12,7 @@ from gateway.broker.contract import Delivery
 from gateway.broker.feed import Feed, Verdict
 from gateway.broker.redis.reads import Entry
 from gateway.broker.redis.rooms import RedisRoom
+from gateway.broker.redis.tail import Tail
 from gateway.redis.shard import Shard
 from protocol.cursor import Cursor
 
@@ -21,7 +22,7 @@ HELD_LIMIT: Final = 10_000
 class Following:
     """One room that is followed. `feed` is None until it is known where to begin."""
 
-    __slots__ = ("_held_limit", "feed", "held", "is_filling", "is_over", "room", "shard")
+    __slots__ = ("_held_limit", "feed", "held", "is_filling", "is_over", "room", "shard", "tail")
 
     def __init__(self, room: RedisRoom, held_limit: int) -> None:
         self.room = room
@@ -29,6 +30,7 @@ class Following:
         self.shard: Shard | None = None  # where it is subscribed
         self.feed: Feed | None = None
         self.held: list[Entry] | None = []
+        self.tail: Tail | None = None  # only of what is live
         self.is_filling = False
         self.is_over = False
 
@@ -45,10 +47,19 @@ class Following:
             self.held.clear()
         self.held.append(entry)
 
-    def stop(self) -> None:
-        """Deliver nothing more before the log was read."""
+    def stop(self, *first: Entry) -> None:
+        """Deliver nothing more before the log was read; `first` is what came behind a hole."""
+        self.tail = None
         if self.held is None:
-            self.held = []
+            self.held = [*first]
+
+    def lengthen_tail(self, entry: Entry, now_seconds: float) -> None:
+        """Keep what has just been delivered, as long as anybody asks for such."""
+        assert self.tail is not None, "whoever calls has looked"
+        if self.tail.is_wanted(now_seconds):
+            self.tail.append(entry, now_seconds)
+        else:
+            self.tail = None
 
     def release(self) -> list[Delivery]:
         """What is held and comes next, which is then delivered; live unless there is a hole."""

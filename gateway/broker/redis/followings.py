@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
@@ -86,6 +87,10 @@ class Followings:
     async def follow(self, room: RedisRoom) -> Cursor:
         """Begin deliveries; return the place after which they go on."""
         following = self._by_channel.get(room.channel)
+        place = None if following is None else following.idle_place
+        return await self._begin(room, following) if place is None else place
+
+    async def _begin(self, room: RedisRoom, following: Following | None) -> Cursor:
         is_new = following is None
         if following is None:
             following = self._by_channel[room.channel] = Following(room, self._held_limit)
@@ -146,8 +151,10 @@ class Followings:
             verdict = feed.take(publication, before)
             if verdict is Verdict.NEXT:
                 deliveries.append(publication)
+                if following.tail is not None:
+                    following.lengthen_tail((before, publication), time.monotonic())
             elif verdict is not Verdict.OLD:
-                following.held = [(before, publication)]
+                following.stop((before, publication))
                 self._fill(following)
         self._hand_over(deliveries)
 

@@ -43,6 +43,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1_500,
+    rolldownOptions: { input: ["index.html", "ops.html"].map((name) => fileURLToPath(new URL(name, import.meta.url))) },
   },
   plugins: [compressedTwins()],
 });

@@ -6,10 +6,8 @@ import { Listeners, type Unsubscribe } from "./listeners.js";
 import { Outbox, type Send, type Taken } from "./outbox.js";
 import { dataOf, Refused } from "./refused.js";
 import { Room } from "./room.js";
+import type { TokenSource } from "./token.js";
 import type { Wire } from "./wire.js";
-
-/** A token, or how to get a fresh one: it is asked again for each connection, and before a token expires. */
-export type TokenSource = string | (() => string | Promise<string>);
 
 /** `closed`: by us, by an operator, or because the token is refused; it does not come back by itself. */
 export type ConnectionState = "connecting" | "connected" | "offline" | "closed";

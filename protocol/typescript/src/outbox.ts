@@ -1,6 +1,7 @@
 // What is published and not yet answered: it is sent in order, again after a gap, and taken once.
 
 import type { Answer, Published } from "../events.js";
+import { newKey } from "./key.js";
 import { Refused } from "./refused.js";
 
 /** Sends one publication; rejects when no answer has come. */
@@ -131,10 +132,4 @@ export class Outbox {
 function takenOf(answer: { data: Published; meta?: Record<string, unknown> }): Taken {
   const outcome = answer.meta?.["outcome"];
   return { published: answer.data, isNews: outcome !== "stale" && outcome !== "duplicate" };
-}
-
-/** 96 random bits; `crypto.randomUUID` is there in secure contexts only. */
-function newKey(): string {
-  const words = crypto.getRandomValues(new Uint32Array(3));
-  return Array.from(words, (word) => word.toString(16).padStart(8, "0")).join("");
 }

@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+import msgspec
 import pytest
 
 from gateway.broker.contract import BrokerUnavailable
@@ -38,6 +39,22 @@ ODD_ROOMS = [
 
 class TestOneOrder:
     """Guarantee 1."""
+
+    async def test_every_worker_knows_when_a_publication_was_accepted_and_its_trace(
+        self, make_worker: MakeWorker
+    ) -> None:
+        workers = [await make_worker() for _ in range(2)]
+        for worker in workers:
+            await worker.broker.follow(ROOM)
+        trace = f"00-{'a' * 32}-{'b' * 16}-01"
+        draft = msgspec.structs.replace(
+            update("b1"), accepted_us=1_790_000_000_123_456, trace=trace
+        )
+        await workers[0].publish(draft)
+        for worker in workers:
+            (publication,) = await worker.delivered_up_to_now()
+            assert publication.accepted_us == draft.accepted_us
+            assert publication.trace == trace
 
     async def test_all_followers_get_all_publications_of_many_publishers_in_one_order(
         self, make_worker: MakeWorker

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gateway.cli import run
@@ -25,6 +27,26 @@ def test_what_is_in_force_is_shown_without_its_secrets(capsys: Captured) -> None
     assert rows["PACELINE_DRAIN_SECONDS"] == ["20.0", "(default)"]
     assert rows["PACELINE_JWT_SECRET"] == ["********", "(environment)"]
     assert SECRET not in out
+    assert "hunter2" not in out
+
+
+def test_providers_are_shown_without_their_secrets(capsys: Captured, tmp_path: Path) -> None:
+    config, secret = tmp_path / "paceline.toml", tmp_path / "secret"
+    secret.write_text("hunter2")
+    config.write_text(
+        "[[provider]]\nname = 'work'\nissuer = 'https://id.example'\nclient_id = 'paceline'\n"
+    )
+    environ = PRODUCTION | {
+        "PACELINE_CONFIG": str(config),
+        "PACELINE_PUBLIC_URL": "https://maps.example",
+        "PACELINE_CLIENT_SECRET_WORK_FILE": str(secret),
+    }
+
+    assert run(["config", "check"], environ) == 0
+
+    out = capsys.readouterr().out
+    assert "[[provider]] work" in out
+    assert "https://id.example, client paceline, secret ********  (file)" in out
     assert "hunter2" not in out
 
 

@@ -171,6 +171,7 @@ def test_mails_are_owed_to_new_addresses_alone() -> None:
     assert owed(name="created", user=user) == 1
     assert owed(name="changed", user=moved, before=user) == 1
     assert owed(name="created", user=user, is_import=True) == 0
+    assert owed(name="created", user=user, is_verified=True) == 0
     assert owed(name="created", user=disabled) == 0
     assert owed(name="changed", user=renamed, before=user) == 0
     assert owed(name="deleted", user=user) == 0

@@ -13,7 +13,7 @@ import pytest
 import socketio
 import structlog
 
-from gateway.logs import configure
+from gateway.logs import configure, let_go
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.4pcPyMD09olPSyXnrXCjTw"
 PASSWORD = "hunter2"  # by name: a traceback shows source lines
@@ -206,6 +206,13 @@ def test_a_full_disk_costs_lines_and_nothing_else() -> None:
     assert len(dropped) == 1000
     with contextlib.suppress(OSError):
         full.close()
+
+
+def test_what_could_not_be_written_is_given_up_at_the_end() -> None:
+    full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - closed below
+    full.write("line")
+    let_go(full)
+    full.close()
 
 
 def test_after_a_disk_was_full_lines_are_written_again() -> None:

@@ -19,11 +19,16 @@ from yarl import URL
 from gateway.authentication import Authenticator
 from gateway.broker.contract import Broker, Delivery
 from gateway.broker.memory import MemoryBroker, MemoryRooms
+from gateway.broker.memory_lockers import MemoryLockers
 from gateway.broker.memory_sessions import MemoryIntercom
+from gateway.drains import Drains
 from gateway.hub import Hub
 from gateway.identity import Grants, KeySet, Role, sign_token
 from gateway.logs import Offences
 from gateway.metrics import Metrics
+from gateway.openid.arrivals import Arrivals
+from gateway.openid.sign_ins import SignIns
+from gateway.peers import PeersByDoor
 from gateway.removals import Removals
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
@@ -36,7 +41,14 @@ from gateway.rest.problems import Problems
 from gateway.rest.proofs import ProofsResource
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
+from gateway.rest.sign_in import SignInResource
+from gateway.rest.snapshots import SnapshotsResource
+from gateway.rest.streaming import StreamingResource
+from gateway.rest.streams import Streams
+from gateway.rest.tickets import Tickets
 from gateway.rest.users import UsersResource
+from gateway.rest.workers import WorkersResource
+from gateway.rooms.pacing import Pacing
 from gateway.rooms.publication import Publication
 from gateway.settings import Settings
 from gateway.sockets.lanes import Lanes
@@ -49,14 +61,25 @@ from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
+from gateway.users.sql_external import SqlExternalStore
 from gateway.users.sql_jobs import SqlJobStore
 from gateway.users.sql_proofs import SqlProofStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.standings import Standings
+from gateway.verdicts import Verdicts
+from protocol.workers import WorkerView
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 DEVELOPMENT = {"PACELINE_ENV": "development"}
 PRODUCTION = {"PACELINE_JWT_SECRET": SECRET}
+WORKER = WorkerView(
+    worker_id="abc123",
+    host_id="here",
+    process_id=1,
+    started_at_ms=1_700_000_000_000,
+    version="1",
+    is_leaving=False,
+)
 
 Client = TestClient[web.Request, web.Application]
 BrokerOf = Callable[[MemoryRooms], Broker]
@@ -94,6 +117,9 @@ class Door:
     heard: list[Publication]
     database: Database
     hub: Hub
+    drained: list[str]
+    streams: Streams
+    accounts: Accounts
 
     async def post(
         self, room: str, body: object, headers: dict[str, str] | None = None
@@ -123,7 +149,9 @@ class Door:
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
         url = URL(path, encoded=True)
-        async with self.client.request(method, url, headers=headers, data=data) as response:
+        async with self.client.request(
+            method, url, headers=headers, data=data, allow_redirects=False
+        ) as response:
             raw = await response.read()
             return Answer(response.status, json.loads(raw) if raw else None, response.headers)
 
@@ -139,7 +167,7 @@ OpenDoor = Callable[..., Awaitable[Door]]
 @pytest.fixture
 async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncIterator[OpenDoor]:
     """What opens a door under some settings, and all of them are closed after the test."""
-    started: list[MemoryBroker | Hub | Standings | ApiKeys | Database] = []
+    started: list[MemoryBroker | Hub | Standings | ApiKeys | Database | SignIns] = []
     stopping: list[Callable[[], None]] = []
 
     async def open_(environ: dict[str, str], broker_of: BrokerOf = MemoryBroker) -> Door:
@@ -148,7 +176,9 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         metrics, rooms = Metrics(), MemoryRooms(settings.kind_of)
         broker = broker_of(rooms)
         lanes = Lanes(settings.outbox_limit_bytes, settings.write_high_water_bytes, metrics)
-        hub = Hub(settings, broker, lanes)
+        streams = Streams(settings, metrics)
+        peers = PeersByDoor(lanes, streams)
+        hub = Hub(settings, broker, peers)
         lanes.serve(hub.membership)
         await hub.start()
         other_worker = MemoryBroker(rooms)
@@ -167,9 +197,10 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
         keys = SqlKeyStore(database)
         standings = Standings(users, kept_sessions, keys, SqlChangeStore(database))
         await standings.start()
-        started.append(standings)
         api_keys = ApiKeys(keys, standings)
-        started.append(api_keys)
+        started.extend([standings, api_keys])
+        verdicts = Verdicts(hub.membership, peers.dismiss)
+        standings.judge_by(verdicts.judge, verdicts.subjects)
         authenticator = Authenticator(settings, standings, api_keys.note_use)
         accounts = Accounts(users, standings)
         passwords = Passwords()
@@ -190,19 +221,56 @@ async def open_door(aiohttp_client: AiohttpClient, tmp_path: Path) -> AsyncItera
             standings,
             sends_mail=settings.sends_mail,
         )
+        external = SqlExternalStore(database)
+        arrivals = Arrivals(users, external, accounts)
+        sign_ins = SignIns(settings, authenticator.keys, sessions, arrivals, external)
+        await sign_ins.start()
+        started.append(sign_ins)
+        drained: list[str] = []
+        drains = Drains(WORKER.worker_id, MemoryIntercom({}), lambda: drained.append("this one"))
         resources = Resources(
             health=health,
             events=EventsResource(hub, authenticator, metrics),
+            snapshots=SnapshotsResource(hub, authenticator),
+            streaming=StreamingResource(
+                settings,
+                hub,
+                authenticator,
+                streams,
+                Tickets(MemoryLockers(time.monotonic), authenticator),
+                Pacing(settings),
+                metrics,
+            ),
             members=MembersResource(hub, authenticator, Removals(hub, MemoryIntercom({}))),
             users=UsersResource(accounts, authenticator),
             me=MeResource(accounts, authenticator),
             keys=KeysResource(api_keys, authenticator),
+            workers=WorkersResource(_one_worker, drains, authenticator),
             documents=DocumentsResource(),
+            sign_in=SignInResource(
+                sign_ins,
+                sessions,
+                settings.trusted_networks,
+                metrics,
+                is_secure=settings.is_seen_over_https,
+            ),
             sessions=SessionsResource(sessions, accounts, authenticator, settings.trusted_networks),
             proofs=ProofsResource(proving, accounts, authenticator, settings.trusted_networks),
         )
         app.add_routes(routes_of(resources))
-        return Door(await aiohttp_client(app), metrics, health, other_worker, heard, database, hub)
+        client = await aiohttp_client(app)
+        return Door(
+            client,
+            metrics,
+            health,
+            other_worker,
+            heard,
+            database,
+            hub,
+            drained,
+            streams,
+            accounts,
+        )
 
     yield open_
     for part in reversed(started):
@@ -234,6 +302,10 @@ def bearer(
         grants=Grants(**grants),
     )
     return f"Bearer {token}"
+
+
+async def _one_worker() -> list[WorkerView]:
+    return [WORKER]
 
 
 def _keep(heard: list[Publication], deliveries: Sequence[Delivery]) -> None:

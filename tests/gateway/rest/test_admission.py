@@ -17,7 +17,8 @@ from gateway.logs import Offences
 from gateway.metrics import Metrics
 from gateway.rest import admission
 from gateway.rest.admission import Admission, AdmissionLimits, limits_of, raise_descriptor_limit
-from gateway.sockets.internals import TakenOver, has_asked, take_over
+from gateway.rest.problems import unreadable_response
+from gateway.sockets.internals import TakenOver, handler_of, has_asked, take_over
 
 TIMEOUT_SECONDS = 0.2
 SOON_SECONDS = 5.0
@@ -62,9 +63,17 @@ async def door_with(limits: AdmissionLimits) -> AsyncIterator[Door]:
     )
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
-    assert runner.server is not None
+    server = runner.server
+    assert server is not None
     metrics = Metrics()
-    entrance = Admission(runner.server, has_asked, limits, metrics, Offences())
+    entrance = Admission(
+        server,
+        lambda: handler_of(server, unreadable_response),
+        has_asked,
+        limits,
+        metrics,
+        Offences(),
+    )
     listener = await asyncio.get_running_loop().create_server(entrance, "127.0.0.1", 0)
     entrance.start()
     door = Door(listener.sockets[0].getsockname()[1], metrics, entrance)

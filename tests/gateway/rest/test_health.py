@@ -9,14 +9,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.broker.contract import BrokerUnavailable
 from gateway.broker.memory import MemoryBroker
-from gateway.rest import health
+from gateway.rest import readiness
 from tests.gateway.rest.conftest import DEVELOPMENT, Door, OpenDoor
 from tests.toolbox.ports import free_port
 
 
 class BrokerAway(MemoryBroker):
     async def ping(self) -> None:
-        raise BrokerUnavailable
+        raise BrokerUnavailable(reason="not heard for 3.0 s")
 
 
 class BrokerSilent(MemoryBroker):
@@ -49,14 +49,22 @@ async def test_a_gateway_that_is_going_away_says_so(door: Door) -> None:
 
     checks = {"accepting": "draining", "broker": "ok", "store": "ok"}
     assert response.status == 503
-    assert answer == {"data": {"status": "not ready", "checks": checks}}
+    assert answer["data"]["status"] == "not ready"
+    assert answer["data"]["checks"] == checks
+    assert "told to stop" in answer["data"]["reasons"]["accepting"]["reason"]
 
 
-@pytest.mark.parametrize("broker", [BrokerAway, BrokerSilent])
+@pytest.mark.parametrize(
+    ("broker", "reason"),
+    [(BrokerAway, "not heard for 3.0 s"), (BrokerSilent, "no answer within 0.05 s")],
+)
 async def test_without_its_broker_a_gateway_is_not_ready(
-    open_door: OpenDoor, broker: type[MemoryBroker], monkeypatch: pytest.MonkeyPatch
+    open_door: OpenDoor,
+    broker: type[MemoryBroker],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(health, "_PING_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(readiness, "_PING_TIMEOUT_SECONDS", 0.05)
     door = await open_door(DEVELOPMENT, broker)
 
     async with door.client.get("/readyz") as response:
@@ -65,6 +73,7 @@ async def test_without_its_broker_a_gateway_is_not_ready(
     assert response.status == 503
     checks = {"accepting": "ok", "broker": "unavailable", "store": "ok"}
     assert answer["data"]["checks"] == checks
+    assert answer["data"]["reasons"]["broker"]["reason"] == reason
 
 
 async def test_prometheus_can_read_the_numbers(door: Door) -> None:
@@ -97,4 +106,14 @@ async def test_without_its_user_store_a_gateway_is_ready_for_sockets(open_door: 
 
     assert response.status == 200
     checks = {"accepting": "ok", "broker": "ok", "store": "unavailable"}
-    assert answer == {"data": {"status": "ready", "checks": checks}}
+    assert answer["data"]["status"] == "ready"
+    assert answer["data"]["checks"] == checks
+    reason = answer["data"]["reasons"]["store"]["reason"]
+    assert "does not answer" in reason
+    assert "127.0.0.1" not in reason, "strangers read this"
+
+    async with door.client.get("/metrics") as response:
+        text = await response.text()
+    assert 'paceline_check_passed{check="store"} 0.0' in text
+    assert 'paceline_check_passed{check="broker"} 1.0' in text
+    assert "paceline_ready 1.0" in text

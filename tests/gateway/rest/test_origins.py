@@ -63,7 +63,12 @@ async def test_every_answer_says_how_it_is_to_be_taken(open_door: OpenDoor) -> N
     for path, role in (("/api/users", None), ("/healthz", None), ("/nowhere", None)):
         headers = (await door.ask("GET", path, role=role)).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
-        assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+        policy = set(headers["Content-Security-Policy"].split("; "))
+        assert policy == {
+            f"{name} 'none'"
+            for name in ("default-src", "base-uri", "form-action", "frame-ancestors")
+        }
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
         assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["Server"] == "paceline"
         assert len(headers["X-Request-Id"]) == 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import UNSET
 
 from gateway.rest.pages import pagination_of, query_of
 from gateway.users.store import UserPage, UserQuery
@@ -43,12 +44,13 @@ def test_a_page_by_number_skips_those_before_it() -> None:
     assert query_of(UserListing(page=3, limit=20)) == UserQuery(offset=40, limit=20)
 
 
-def test_only_so_many_can_be_skipped() -> None:
-    query_of(UserListing(page=101, limit=100))
+def test_pages_are_counted_from_the_cursor_on_when_there_is_one() -> None:
+    first = UserPage([person(7)], 9, has_more=True)
+    cursor = pagination_of(UserListing(limit=2), first).next_cursor
+    listing = UserListing(page=3, limit=2, cursor=cursor)
 
-    with pytest.raises(Refused) as caught:
-        query_of(UserListing(page=102, limit=100))
+    query, pagination = query_of(listing), pagination_of(listing, first)
 
-    assert caught.value.details == {
-        "fields": {"page": "Only 10000 users can be skipped; use the cursor."}
-    }
+    assert (query.after, query.offset) == ((person(7).created_at_ms, person(7).id), 4)
+    # How many there are from there on nobody has counted.
+    assert (pagination.page, pagination.pages) == (3, UNSET)

@@ -7,7 +7,6 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from gateway.rest.preconditions import is_known, tag_of, versions_wanted
-from protocol.refusals import Refused
 
 
 def asked(**headers: str) -> web.Request:
@@ -41,10 +40,10 @@ def test_without_a_condition_any_version_will_do(headers: dict[str, str]) -> Non
     assert versions_wanted(asked(**headers)) is None
 
 
-@pytest.mark.parametrize("header", ["7", '"7', '"7" "8"', "'7'", "W/7"])
-def test_what_is_no_list_of_tags_is_refused(header: str) -> None:
-    with pytest.raises(Refused, match="If-Match is a list of tags"):
-        versions_wanted(asked(If_Match=header))
+@pytest.mark.parametrize("header", ["", "7", '"7', '"7" "8"', "'7'", "W/7"])
+def test_what_is_no_list_of_tags_is_of_no_version(header: str) -> None:
+    assert versions_wanted(asked(If_Match=header)) == set()
+    assert not is_known(asked(If_None_Match=header), 7)
 
 
 @pytest.mark.parametrize(

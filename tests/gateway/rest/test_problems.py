@@ -15,7 +15,7 @@ from gateway import logs
 from gateway.broker.contract import BrokerUnavailable
 from gateway.logs import Offences
 from gateway.metrics import Metrics
-from gateway.rest.problems import Problems, refusal_response
+from gateway.rest.problems import Problems, refusal_response, unreadable_response
 from protocol.refusals import Refusal, Refused
 from tests.gateway.rest.conftest import Client, Door
 
@@ -61,7 +61,7 @@ async def client(aiohttp_client: AiohttpClient, metrics: Metrics) -> Client:
         ("GET", "/api/rooms/a/b/events", 404, "NOT_FOUND"),
         ("GET", "/socket.io", 404, "NOT_FOUND"),
         ("DELETE", "/healthz", 405, "METHOD_NOT_ALLOWED"),
-        ("GET", "/api/rooms/a/events", 405, "METHOD_NOT_ALLOWED"),
+        ("PUT", "/api/rooms/a/events", 405, "METHOD_NOT_ALLOWED"),
     ],
 )
 async def test_what_is_not_there_is_said_in_the_envelope(
@@ -76,8 +76,8 @@ async def test_what_is_not_there_is_said_in_the_envelope(
 
 
 async def test_a_wrong_method_is_told_the_right_ones(door: Door) -> None:
-    async with door.client.get("/api/rooms/a/events") as response:
-        assert response.headers["Allow"] == "POST"
+    async with door.client.put("/api/rooms/a/events") as response:
+        assert set(response.headers["Allow"].split(",")) == {"GET", "POST"}
 
 
 async def test_every_answer_has_an_id_of_its_own_and_is_not_to_be_guessed_at(door: Door) -> None:
@@ -160,6 +160,18 @@ async def test_what_was_begun_is_finished_though_the_client_has_gone() -> None:
 
     async with asyncio.timeout(1):
         await is_done.wait()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "MALFORMED"), (413, "TOO_LARGE"), (431, "MALFORMED"), (500, "INTERNAL")],
+)
+def test_what_aiohttp_cannot_read_is_answered_in_the_envelope(status: int, code: str) -> None:
+    response = unreadable_response(status)
+
+    assert isinstance(response.body, bytes)
+    assert (response.status, json.loads(response.body)["error"]["code"]) == (status, code)
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize("refusal", Refusal, ids=lambda refusal: refusal.code)

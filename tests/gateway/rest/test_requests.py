@@ -13,7 +13,7 @@ from protocol.refusals import Refusal, Refused
 from tests.gateway.rest.conftest import PRODUCTION, bearer
 
 
-@pytest.mark.parametrize("key", ["", "x" * 129, "a\x7fb"])
+@pytest.mark.parametrize("key", ["", " ", "x" * 129, "a\x7fb", "clé", "a "])
 def test_a_key_is_short_and_printable(key: str) -> None:
     with pytest.raises(Refused, match="1 to 128 printable"):
         idempotency_key_of(make_mocked_request("POST", "/", headers={"Idempotency-Key": key}))

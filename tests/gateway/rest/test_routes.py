@@ -26,6 +26,10 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("GET", "/docs"),
         ("HEAD", "/docs"),
         ("POST", "/api/rooms/{roomId}/events"),
+        ("GET", "/api/rooms/{roomId}/events"),
+        ("POST", "/api/tickets"),
+        ("GET", "/api/rooms/{roomId}/snapshot"),
+        ("HEAD", "/api/rooms/{roomId}/snapshot"),
         ("GET", "/api/rooms/{roomId}/members"),
         ("HEAD", "/api/rooms/{roomId}/members"),
         ("DELETE", "/api/rooms/{roomId}/members/{peerId}"),
@@ -49,6 +53,12 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("HEAD", "/api/sessions"),
         ("POST", "/api/sessions"),
         ("POST", "/api/sessions/refresh"),
+        ("POST", "/api/sessions/exchange"),
+        ("GET", "/api/sign-in"),
+        ("HEAD", "/api/sign-in"),
+        ("GET", "/api/sign-in/{provider}"),
+        ("GET", "/api/sign-in/{provider}/callback"),
+        ("GET", "/api/sign-in/{provider}/sign-out"),
         ("DELETE", "/api/sessions/current"),
         ("DELETE", "/api/sessions/{sessionId}"),
         ("GET", "/api/users/me/verification"),
@@ -64,6 +74,9 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("HEAD", "/api/keys/{keyId}"),
         ("DELETE", "/api/keys/{keyId}"),
         ("POST", "/api/keys/{keyId}/rotate"),
+        ("GET", "/api/workers"),
+        ("HEAD", "/api/workers"),
+        ("POST", "/api/workers/{workerId}/drain"),
     }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from gateway.identity import Role
 from tests.gateway.rest.conftest import PRODUCTION, Answer, Door, OpenDoor
+from tests.gateway.users.backends import BACKENDS, opened
 
 PASSWORD = "correct horse"
 ADA = {"email": "ada@example.org", "name": "Ada"}
@@ -159,3 +161,19 @@ async def test_a_password_has_its_limits(door: Door, ada: dict[str, Any], passwo
 
 async def test_a_token_without_a_session_cannot_sign_out(door: Door) -> None:
     assert (await door.ask("DELETE", "/api/sessions/current")).code == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("backend", sorted(BACKENDS))
+async def test_what_no_database_keeps_is_nobody_and_no_session(
+    request: pytest.FixtureRequest, open_door: OpenDoor, backend: str
+) -> None:
+    url = await asyncio.to_thread(BACKENDS[backend], request, "paceline_nul")
+    await (await opened(url)).stop()
+    door = await open_door(PRODUCTION | {"DATABASE_URL": url})
+
+    body = {"email": "ada\0@example.org", "password": PASSWORD}
+    nobody = await door.ask("POST", "/api/sessions", body, role=None)
+    nothing = await door.ask("DELETE", "/api/sessions/%00")
+
+    assert (nobody.status, set(nobody.bad_fields)) == (422, {"email"})
+    assert (nothing.status, nothing.code) == (404, "NOT_FOUND")

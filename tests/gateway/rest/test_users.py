@@ -234,13 +234,13 @@ async def test_a_list_is_filtered_and_sorted(door: Door) -> None:
         ("limit=2&limit=3", 422, {"limit"}),
         ("page=0", 422, {"page"}),
         ("page=9999", 422, {"page"}),
-        ("page=1&cursor=x", 422, {"page"}),
+        ("page=101", 422, {"page"}),
         ("disabled=perhaps", 422, {"disabled"}),
         ("name=%00", 422, {"name"}),
         ("email=a%0d%0ab", 422, {"email"}),
         ("cursor=x", 400, None),
         ("cursor=W10", 400, None),
-        ("cursor=%FF", 400, None),
+        ("cursor=%FF", 422, {"cursor"}),
         ("cursor=WyJuYW1lIiwgIlx1MDAwMCIsICIiXQ&sort=name", 400, None),
         ("cursor=WyItbmFtZSIsICJhIiwgImIiXQ&sort=name", 400, None),
         ("cursor=WyJjcmVhdGVkQXQiLCAxZTMwLCAiYiJd", 400, None),
@@ -311,7 +311,7 @@ async def test_a_change_is_checked_like_a_creation(door: Door) -> None:
 
     assert set(bad.bad_fields) == {"name", "age", "id", "createdAt"}
     assert (taken.status, taken.code) == (409, "EMAIL_TAKEN")
-    assert (tag.status, tag.code) == (400, "MALFORMED")
+    assert (tag.status, tag.code) == (412, "PRECONDITION_FAILED")
     assert (await door.ask("GET", path)).data == user
 
 

@@ -92,6 +92,23 @@ def test_an_ended_reading_knows_it() -> None:
     assert gone.is_over
 
 
+def test_readers_are_counted_from_the_first_to_the_last() -> None:
+    membership = Membership()
+    ann, ben = _peer("ann"), _peer("ben")
+    for peer in (ann, ben):
+        membership.add(peer)
+    _live(membership, ann, "a")
+    membership.subscribe(ben, "a")
+    readers = membership.rooms["a"]
+    assert readers.count == 2
+    membership.unsubscribe(ann, "a")
+    assert readers.count == 1
+    membership.forget(ben)
+    assert readers.count == 0
+    assert membership.rooms == {}
+    assert list(membership.audiences) == []
+
+
 def test_forgetting_a_peer_does_not_forget_one_that_came_back_under_its_id() -> None:
     membership = Membership()
     old, new = _peer("ann"), _peer("ann")

@@ -25,8 +25,8 @@ fields = st.dictionaries(
 def taken(outbox: Outbox, limit_bytes: int) -> list[bytes]:
     """The packets, where none has attachments."""
     parts = outbox.take(limit_bytes)
-    assert all(attachments == () for _, attachments in parts)
-    return [packet for packet, _ in parts]
+    assert all(attachments == () for _, attachments, _ in parts)
+    return [packet for packet, _, _ in parts]
 
 
 def _publications() -> tuple[Publication, Publication, Publication]:
@@ -233,7 +233,7 @@ def test_a_replaced_update_keeps_the_trail_of_the_older_one() -> None:
     for publication in (first, between, last):
         assert outbox.put(publication, CURSORS.after(publication))
 
-    trails = [packet.rsplit(b",", 1)[1] for packet, _ in outbox.take(PLENTY_BYTES)]
+    trails = [packet.rsplit(b",", 1)[1] for packet, _, _ in outbox.take(PLENTY_BYTES)]
 
     assert trails == [f'"{each.cursor}"]'.encode() for each in (first, between)]
 
@@ -245,5 +245,5 @@ def test_an_answer_of_any_size_waits_beside_what_the_room_has() -> None:
     assert outbox.put_packet(snapshot)
     assert outbox.put(publication_of(event(1), 1)), "the snapshot does not count"
     assert not outbox.put_packet(b"one more"), "but there is an end to answers too"
-    assert outbox.take(1) == [(snapshot, ())]
+    assert outbox.take(1) == [(snapshot, (), 0)]
     assert outbox.put_packet(b"one more")

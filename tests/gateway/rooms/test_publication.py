@@ -19,7 +19,7 @@ NOW_MS = 1_790_000_000_000
 
 
 def _draft(text: bytes) -> Draft:
-    return draft_of_update(codec.bike_update_of(text), "peer-1", NOW_MS)
+    return draft_of_update(codec.bike_update_of(text), "peer-1", NOW_MS * 1000)
 
 
 def test_an_update_is_told_letter_for_letter() -> None:

@@ -58,7 +58,7 @@ def test_how_fast_anyone_may_go_is_read_and_a_rate_of_zero_lifts_what_it_limits(
 
 
 def test_secrets_are_separated_by_commas_or_lines_and_keep_their_order() -> None:
-    newest, older = "n" * 32, "o" * 32
+    newest, older = "abcdefgh" * 4, "ijklmnop" * 4
     for text in (f"{newest},{older}", f"{newest}\n{older}\n", f" {newest} , {older},{newest}"):
         assert Settings.from_env({"PACELINE_JWT_SECRET": text}).jwt_secrets == (newest, older)
 

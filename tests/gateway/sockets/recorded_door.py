@@ -61,6 +61,7 @@ class Door:
         key: str | None = None,
         op: Op | None = None,
         event: str = "bike-updated",
+        accepted_us: int = 0,
     ) -> None:
         body = json.dumps({"number": number}, separators=(",", ":")).encode()
         publication = Publication(
@@ -73,6 +74,7 @@ class Door:
             author,
             key,
             op if op is not None else (Op.UPSERT if key else Op.NONE),
+            accepted_us=accepted_us,
         )
         readers = self.membership.rooms.get(room)
         if readers is not None:

@@ -300,7 +300,7 @@ def test_what_is_said_last_on_polling_waits_a_moment_for_the_next_poll() -> None
         connection.send_message(b'2["goodbye"]')
         connection.close()
         assert list(engine._last_words) == ["sid"]  # noqa: SLF001 - what a poll would get
-        assert engine._last_words["sid"].fetch() == b'42["goodbye"]\x1e1'  # noqa: SLF001
+        assert engine._last_words["sid"].fetch() == b'42["goodbye"]\x1e6'  # noqa: SLF001
         await asyncio.sleep(6)
         assert engine._last_words == {}  # noqa: SLF001
 

@@ -204,7 +204,7 @@ async def test_what_the_server_says_last_reaches_a_client_between_two_polls(
     await engine.disconnect(poller.sid)
     last = await poller.get()
 
-    assert (last.status, last.body) == (200, b"4farewell\x1e1")
+    assert (last.status, last.body) == (200, b"4farewell\x1e6")
     assert (await poller.get()).status == 400
 
 

@@ -65,10 +65,13 @@ async def test_a_token_lets_its_subject_in_with_or_without_cursors() -> None:
     guests = Guests()
     guests.enter("a", f'{{"token":"{RIDER}"}}')
     guests.enter("b", f'{{"token":"{RIDER}","cursors":true,"else":1}}')
+    guests.enter("c", f'{{"token":"{RIDER}","cursors":"true"}}')
+    guests.enter("d", f'{{"token":"{RIDER}","cursors":"false"}}')
     guests.engine.wheel.stop()
 
-    assert [session.identity.subject for session in guests.sessions] == ["rider", "rider"]
-    assert [session.has_cursors for session in guests.sessions] == [False, True]
+    assert [session.identity.subject for session in guests.sessions] == ["rider"] * 4
+    told = [session.has_cursors for session in guests.sessions]
+    assert told == [False, True, True, False], "some clients can say texts alone"
     assert guests.refusals == []
 
 

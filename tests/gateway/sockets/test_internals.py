@@ -35,6 +35,10 @@ PARAMETERS = [
     (WebSocketDataQueue.feed_data, ["self", "data", "size"]),
     (aiohttp.web_protocol.RequestHandler.connection_lost, ["self", "exc"]),
     (
+        aiohttp.web_protocol.RequestHandler.handle_error,
+        ["self", "request", "status", "exc", "message"],
+    ),
+    (
         engineio.AsyncServer._trigger_event,  # noqa: SLF001 - that is what this file is for
         ["self", "event", "args", "kwargs"],
     ),

@@ -12,7 +12,9 @@ import pytest
 
 from gateway.users.backup import BackupUnusable, restore_backup, write_backup
 from gateway.users.database import Database
+from gateway.users.external import ExternalIdentity
 from gateway.users.sql import SqlUserStore
+from gateway.users.sql_external import SqlExternalStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.store import UserQuery
 from tests.gateway.users.backends import BACKENDS, opened
@@ -29,6 +31,8 @@ async def full(database: Database) -> Database:
         await store.save_new([person(number) for number in range(start, start + 400)])
     await sessions.set_password(person(1).id, "$argon2id$...", NOW_MS, None)
     await sessions.open(session_of(person(1)))
+    identity = ExternalIdentity("https://id.example", "one")
+    await SqlExternalStore(database).link(identity, person(1).id, NOW_MS)
     return database
 
 
@@ -55,13 +59,8 @@ async def test_what_was_backed_up_is_there_again(full: Database, empty: Database
     counts = await restore_backup(empty, io.BytesIO(await backup_of(full)))
 
     await empty.start()
-    assert counts == {
-        "users": COUNT,
-        "passwords": 1,
-        "sessions": 1,
-        "api_keys": 0,
-        "verifications": 0,
-    }
+    one_each = {"passwords": 1, "sessions": 1, "external_identities": 1}
+    assert counts == {"users": COUNT, "api_keys": 0, "verifications": 0} | one_each
     assert await everybody(empty) == await everybody(full)
     sessions = SqlSessionStore(empty)
     assert await sessions.credentials_of(person(1).email) == (person(1), "$argon2id$...")

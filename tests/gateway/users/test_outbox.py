@@ -8,10 +8,13 @@ import msgspec
 import pytest
 
 from gateway.users.database import Database
+from gateway.users.external import ExternalIdentity, IdentityTaken
 from gateway.users.job import NewJob
 from gateway.users.outbox import UserEvent
 from gateway.users.sql import SqlUserStore
+from gateway.users.sql_external import SqlExternalStore
 from gateway.users.sql_jobs import SqlJobStore
+from gateway.users.sql_proofs import SqlProofStore
 from gateway.users.store import Creation, EmailTaken, VersionStale
 from gateway.users.user import User
 from tests.gateway.users.people import NOW_MS, person
@@ -24,6 +27,7 @@ class Desk:
     def __init__(self, database: Database) -> None:
         self.events: list[UserEvent] = []
         self.store = SqlUserStore(database, self._owe)
+        self.external = SqlExternalStore(database, self._owe)
         self._jobs = SqlJobStore(database)
 
     def _owe(self, event: UserEvent) -> list[NewJob]:
@@ -102,3 +106,17 @@ async def test_of_an_import_those_who_are_new_are_told_as_such(desk: Desk) -> No
     imported = [event for event in desk.events if event.is_import]
     assert [event.user for event in imported] == [person(2), person(3)]
     assert await desk.owed() == 3
+
+
+async def test_who_comes_from_an_issuer_is_told_once_and_has_a_verified_address(
+    desk: Desk, database: Database
+) -> None:
+    ada, identity = person(1), ExternalIdentity("https://id.example", "ada")
+    await desk.external.create(ada, identity)
+    with pytest.raises(IdentityTaken):
+        await desk.external.create(person(2), identity)
+
+    created = UserEvent(name="created", user=ada, is_verified=True, at_ms=ada.created_at_ms)
+    assert desk.events == [created]
+    assert await desk.owed() == 1
+    assert await SqlProofStore(database).verified_at_ms(ada.id) == ada.created_at_ms

@@ -11,7 +11,10 @@ import pytest
 from argon2 import PasswordHasher
 
 from gateway.users.passwords import Passwords, check_password
+from gateway.users.user import folded
 from protocol.refusals import Refusal, Refused
+from protocol.sessions import PASSWORD_LEAST_CHARACTERS
+from tests.toolbox.programs import REPOSITORY
 
 
 @pytest.fixture
@@ -81,13 +84,33 @@ async def test_a_flood_is_turned_away_and_the_loop_goes_on(passwords: Passwords)
 
 @pytest.mark.parametrize(
     "password",
-    ["password1", "PASSWORD1", "ada@example.org", "Ada Lovelace", "adalovelace", "zzzzzzzz"],
+    [
+        "password1",
+        "PASSWORD1",
+        "ada@example.org",
+        "Ada Lovelace",
+        "adalovelace",
+        "AdaLovelace1815!",
+        "zzzzzzzz",
+        "baseball",
+        "!!Baseball2026",
+        "Paceline2026",
+        "Administrator!",
+    ],
 )
 def test_what_anybody_would_try_first_is_refused(password: str) -> None:
     with pytest.raises(Refused) as caught:
         check_password(password, "Ada@example.org", "Ada Lovelace")
 
     assert caught.value.details == {"fields": {"newPassword": "Too easy to guess."}}
+
+
+def test_three_thousand_common_ones_that_are_long_enough_are_known() -> None:
+    file = REPOSITORY / "gateway" / "users" / "common_passwords.txt"
+    words = set(file.read_text(encoding="utf-8").split())
+
+    assert len([word for word in words if len(word) >= PASSWORD_LEAST_CHARACTERS]) >= 3_000
+    assert words == {folded(word) for word in words}
 
 
 @pytest.mark.parametrize(

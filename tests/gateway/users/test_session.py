@@ -54,7 +54,7 @@ def test_what_a_client_calls_itself_is_shortened_and_printable() -> None:
 def test_a_turn_prolongs_a_session() -> None:
     session = session_of(person())
 
-    after = next_turn(session, NOW_MS + 7, HOUR_MS)
+    after = next_turn(session, NOW_MS + 7, HOUR_MS, 24 * HOUR_MS)
 
     assert (after.turn, after.used_at_ms, after.expires_at_ms) == (
         2,
@@ -62,6 +62,15 @@ def test_a_turn_prolongs_a_session() -> None:
         NOW_MS + 7 + HOUR_MS,
     )
     assert after.created_at_ms == session.created_at_ms
+
+
+def test_no_turn_prolongs_a_session_for_ever() -> None:
+    session = session_of(person())
+    late_ms = session.created_at_ms + 23 * HOUR_MS + 1
+
+    after = next_turn(session, late_ms, HOUR_MS, 24 * HOUR_MS)
+
+    assert after.expires_at_ms == session.created_at_ms + 24 * HOUR_MS
 
 
 def test_a_view_tells_which_session_is_asking() -> None:
@@ -91,7 +100,7 @@ async def test_1_of_many_who_use_one_turn_one_is_first(
 ) -> None:
     session = session_of(ada)
     await sessions.open(session)
-    after = next_turn(session, NOW_MS, HOUR_MS)
+    after = next_turn(session, NOW_MS, HOUR_MS, 24 * HOUR_MS)
 
     done = await asyncio.gather(*(sessions.turn(session, after) for _ in range(10)))
 

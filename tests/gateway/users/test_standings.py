@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Container
 
 import pytest
 
-from gateway.identity import Identity
+from gateway.identity import Identity, presented_key, subject_of_key
+from gateway.users.api_keys import ApiKeys
 from gateway.users.database import Database
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
@@ -16,9 +17,11 @@ from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.standings import Standings
 from gateway.users.store import StoreUnavailable
 from gateway.users.user import User, changed
+from protocol.keys import NewKey
 from protocol.refusals import Goodbye, Refusal, Refused
 from protocol.users import UserChanges
 from tests.gateway.users.people import NOW_MS, person
+from tests.gateway.users.test_session import session_of
 
 ADA = person(1)
 TOKEN = Identity(ADA.id, issued_at_seconds=NOW_MS / 1000)
@@ -29,8 +32,10 @@ class AwayNowAndThen(SqlUserStore):
     """Users of a database that can be taken away."""
 
     is_away = False
+    asked = 0
 
     async def find_by_id(self, user_id: str) -> User | None:
+        self.asked += 1
         if self.is_away:
             raise StoreUnavailable
         return await super().find_by_id(user_id)
@@ -41,8 +46,9 @@ class Worker:
 
     def __init__(self, database: Database) -> None:
         self.users = AwayNowAndThen(database)
-        sessions, keys = SqlSessionStore(database), SqlKeyStore(database)
-        self.standings = Standings(self.users, sessions, keys, SqlChangeStore(database))
+        self.sessions, self.keys = SqlSessionStore(database), SqlKeyStore(database)
+        changes = SqlChangeStore(database)
+        self.standings = Standings(self.users, self.sessions, self.keys, changes)
         self.connected: list[Identity] = []
         self.sent_off: list[Goodbye] = []
         self.has_sent_off = asyncio.Event()
@@ -94,7 +100,7 @@ async def test_a_change_counts_here_before_it_is_answered(workers: list[Worker])
 
     assert worker.sent_off == [Goodbye.DISABLED]
     with pytest.raises(Refused):
-        worker.standings.check_now(TOKEN)
+        await worker.standings.check(TOKEN)
 
 
 async def test_a_change_counts_on_the_other_worker_within_a_second(workers: list[Worker]) -> None:
@@ -164,3 +170,49 @@ async def test_a_change_that_was_made_is_no_failure_when_the_store_goes_away(
     worker.users.is_away = False
     async with asyncio.timeout(5):
         await worker.has_sent_off.wait()
+
+
+async def test_a_session_that_another_worker_has_begun_is_known_at_once(
+    workers: list[Worker],
+) -> None:
+    here, elsewhere = workers
+    await elsewhere.standings.check(TOKEN)
+    session = session_of(ADA)
+    await here.sessions.open(session)
+    signed_in = Identity(ADA.id, issued_at_seconds=NOW_MS / 1000, session_id=session.id)
+
+    assert not elsewhere.standings.check_now(signed_in)
+    await elsewhere.standings.check(signed_in)
+
+
+async def test_nobody_has_the_store_asked_again_and_again(workers: list[Worker]) -> None:
+    worker = workers[0]
+    await worker.standings.check(TOKEN)
+    ended = Identity(ADA.id, issued_at_seconds=NOW_MS / 1000, session_id="ended")
+    with pytest.raises(Refused):
+        await worker.standings.check(ended)
+    asked = worker.users.asked
+
+    for _ in range(5):
+        with pytest.raises(Refused):
+            await worker.standings.check(ended)
+        with pytest.raises(Refused):
+            worker.standings.check_now(ended)
+
+    assert worker.users.asked == asked
+
+
+async def test_a_key_that_another_worker_has_rotated_is_known_at_once(
+    workers: list[Worker],
+) -> None:
+    here, elsewhere = [ApiKeys(worker.keys, worker.standings) for worker in workers]
+    key, text = await here.create(NewKey(name="shop", publish=("*",)), NOW_MS)
+    await workers[1].standings.identity_of_key(presented_key(text))
+
+    _, news = await here.rotate(key.id, NOW_MS, 0)
+
+    assert workers[1].standings.identity_of_key_now(presented_key(news)) is None
+    identity = await workers[1].standings.identity_of_key(presented_key(news))
+    assert identity.subject == subject_of_key(key.id)
+    await here.stop()
+    await elsewhere.stop()

@@ -9,10 +9,13 @@ from tests.toolbox.programs import REPOSITORY
 
 TESTS = Path(__file__).with_name("page")
 SOURCES = REPOSITORY / "gateway" / "web" / "page" / "src"
-WITHOUT_A_BROWSER = ("antimeridian", "mercator", "motion", "reading", "words")
+WITHOUT_A_BROWSER = (
+    *("antimeridian", "mercator", "motion", "reading", "words"),
+    *("ops/health", "ops/history", "ops/numbers"),
+)
 
 
-def test_the_rules_of_the_map_hold(tmp_path: Path) -> None:
+def test_the_rules_of_the_pages_hold(tmp_path: Path) -> None:
     node = str(programs.node())
     (tmp_path / "package.json").write_text('{"type": "module"}')
     compiler = str(REPOSITORY / "node_modules" / "typescript" / "bin" / "tsc")

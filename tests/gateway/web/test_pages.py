@@ -20,6 +20,7 @@ async def client_of(aiohttp_client: AiohttpClient, pages: Pages) -> Client:
 def built(tmp_path: Path) -> Path:
     (tmp_path / "built" / "assets").mkdir(parents=True)
     (tmp_path / "built" / "index.html").write_text("<p>page")
+    (tmp_path / "built" / "ops.html").write_text("<p>operations")
     (tmp_path / "built" / "icon.svg").write_text("<svg/>")
     (tmp_path / "built" / "assets" / "main-1.js").write_text("1")
     (tmp_path / "secret.json").write_text("{}")
@@ -90,6 +91,46 @@ async def test_an_operator_s_tiles_are_told_and_allowed(
     assert "connect-src 'self' https://tiles.example:8443;" in policy
 
 
+async def test_streets_from_elsewhere_are_allowed_and_one_s_own_need_not_be(
+    aiohttp_client: AiohttpClient, built: Path
+) -> None:
+    tiles = "https://tiles.example/{z}/{x}/{y}.png"
+    for streets, allowed in (
+        ("map.pmtiles", "connect-src 'self' https://tiles.example;"),
+        ("https://a.example/c.pmtiles", "'self' https://a.example https://tiles.example;"),
+        ("https://tiles.example/c.pmtiles", "connect-src 'self' https://tiles.example;"),
+    ):
+        pages = Pages(PageConfig(tiles_url=tiles, pmtiles_url=streets), built)
+        client = await client_of(aiohttp_client, pages)
+
+        assert allowed in (await client.get("/")).headers["Content-Security-Policy"]
+        assert (await (await client.get("/map.json")).json())["data"]["pmtilesUrl"] == streets
+
+
 def test_an_origin_is_scheme_host_and_port() -> None:
     assert origin_of("https://{s}.tiles.example/{z}/{x}/{y}.png") == "https://s.tiles.example"
     assert origin_of("http://127.0.0.1:8081/{z}/{x}/{y}") == "http://127.0.0.1:8081"
+
+
+async def test_the_operations_page_loads_nothing_but_itself(
+    aiohttp_client: AiohttpClient, built: Path
+) -> None:
+    config = PageConfig(tiles_url="https://tiles.example/{z}/{x}/{y}.png")
+    client = await client_of(aiohttp_client, Pages(config, built))
+
+    answer = await client.get("/ops")
+    policy = answer.headers["Content-Security-Policy"]
+
+    assert (answer.status, await answer.text()) == (200, "<p>operations")
+    assert "default-src 'none'" in policy
+    assert "tiles.example" not in policy
+    assert "unsafe" not in policy
+    assert "geolocation=()" in answer.headers["Permissions-Policy"]
+
+
+async def test_an_operations_page_that_was_not_built_says_so(
+    aiohttp_client: AiohttpClient, tmp_path: Path
+) -> None:
+    client = await client_of(aiohttp_client, Pages(PageConfig(), tmp_path / "nothing"))
+
+    assert (await client.get("/ops")).status == 503

@@ -28,6 +28,15 @@ line = socket.socket(fileno=int(sys.argv[-1].partition("=")[2]))
 line.sendall(b"ready\\n")
 time.sleep(60)
 """
+# Says again and again that it turns.
+_LIVELY = """
+import socket, sys, time
+line = socket.socket(fileno=int(sys.argv[-1].partition("=")[2]))
+line.sendall(b"ready\\n")
+while True:
+    time.sleep(0.2)
+    line.sendall(b"alive\\n")
+"""
 _BAD = "import sys; sys.exit(int(sys.argv[1]))"
 
 
@@ -43,6 +52,11 @@ def good(status: int = 0) -> Program:
 def deaf() -> Program:
     """A worker that serves, and stays."""
     return _program(_DEAF, [])
+
+
+def lively() -> Program:
+    """A worker that serves, and says that it turns."""
+    return _program(_LIVELY, [])
 
 
 def bad(status: int) -> Program:

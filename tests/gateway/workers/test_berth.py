@@ -8,7 +8,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.workers.berth import CLOSED, HURRY, LEAVE, LEAVE_UNANNOUNCED, READY, REPLACED, Berth
+from gateway.workers.berth import (
+    ALIVE,
+    CLOSED,
+    HURRY,
+    LEAVE,
+    LEAVE_UNANNOUNCED,
+    READY,
+    REPLACED,
+    Berth,
+)
 from gateway.workers.leaving import Leaving
 
 
@@ -34,6 +43,12 @@ async def line() -> AsyncIterator[Line]:
 async def test_a_worker_that_serves_says_so(line: Line) -> None:
     assert await asyncio.to_thread(line.supervisor.recv, 100) == READY
     assert READY == b"ready\n"
+
+
+async def test_a_worker_that_turns_says_so_again_and_again(line: Line) -> None:
+    assert await asyncio.to_thread(line.supervisor.recv, 100) == READY
+    assert await asyncio.to_thread(line.supervisor.recv, 100) == ALIVE
+    assert await asyncio.to_thread(line.supervisor.recv, 100) == ALIVE
 
 
 async def test_a_worker_that_accepts_no_more_says_so(line: Line) -> None:

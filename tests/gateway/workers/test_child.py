@@ -67,6 +67,21 @@ async def test_one_that_does_not_become_ready_is_not_waited_for_for_ever(
     await child.ended()
 
 
+async def test_one_that_says_nothing_any_more_is_stuck(listeners: list[socket.socket]) -> None:
+    lively = await Child.start(crew.lively(), 0, listeners)
+    silent = await Child.start(crew.deaf(), 1, listeners)
+    assert await lively.is_ready(START_SECONDS)
+    assert await silent.is_ready(START_SECONDS)
+    looked = asyncio.create_task(lively.ended_or_stuck(4.0))
+
+    assert await silent.ended_or_stuck(4.0)
+    assert not looked.done()
+    lively.kill()
+    assert not await looked
+    silent.kill()
+    await silent.ended()
+
+
 async def test_sockets_are_inherited_and_nothing_else(listeners: list[socket.socket]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         child = await Child.start(crew.good(), 0, [listener])

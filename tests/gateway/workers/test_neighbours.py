@@ -211,3 +211,13 @@ async def _found_by(worker: Worker, other: Worker) -> str:
     assert worker.gateway.neighbourhood is not None
     neighbour = await worker.gateway.neighbourhood.find(other.gateway.worker_id)
     return "nowhere" if neighbour is None else "near" if neighbour.is_near else "far"
+
+
+async def test_everyone_is_known_on_every_host(hosts: list[list[Worker]]) -> None:
+    (one, _), (_, other) = hosts
+    ids = {worker.gateway.worker_id for host in hosts for worker in host}
+    for worker in (one, other):
+        assert worker.gateway.neighbourhood is not None
+        places = await worker.gateway.neighbourhood.everyone()
+        assert {place.worker_id for place in places} == ids
+        assert len(places) == len(ids)

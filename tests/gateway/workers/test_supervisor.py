@@ -22,9 +22,9 @@ from tests.gateway.workers.fleet import until
 class Staged:
     """A supervisor at work."""
 
-    def __init__(self, program: Program, count: int = 2) -> None:
+    def __init__(self, program: Program, count: int = 2, silence_seconds: float = 30.0) -> None:
         port = SharedPort("127.0.0.1", 0)
-        times = Times(start=20.0, leave=1.0)
+        times = Times(start=20.0, silence=silence_seconds, leave=1.0)
         self.supervisor = Supervisor(program, port, count, times)
         self.announced = asyncio.Event()
         self.running = asyncio.create_task(self.supervisor.run(self.announced.set))
@@ -73,6 +73,18 @@ async def test_a_worker_that_was_killed_is_started_again_at_once(staged: Staged)
 
     assert second in staged.process_ids
     assert await staged.end() == 0
+
+
+async def test_a_worker_that_is_stuck_is_replaced() -> None:
+    staged = Staged(crew.lively(), silence_seconds=4.0)
+    await asyncio.wait_for(staged.announced.wait(), 20)
+    first, second = staged.process_ids
+    os.kill(first, signal.SIGSTOP)
+    await until(lambda: len(set(staged.process_ids) - {first}) == 2, 20)
+
+    assert second in staged.process_ids
+    assert not _lives(first)
+    assert await staged.end() != 0  # they say much, and hear nothing
 
 
 async def test_what_cannot_be_started_is_tried_again(staged: Staged) -> None:

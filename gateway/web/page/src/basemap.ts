@@ -38,7 +38,7 @@ export function styleOf(theme: Theme, tilesUrl: string | undefined): StyleSpecif
   };
 }
 
-function rasterPaint(theme: Theme): Record<string, number> {
+export function rasterPaint(theme: Theme): Record<string, number> {
   return theme === "dark"
     ? { "raster-saturation": -0.8, "raster-brightness-max": 0.45, "raster-contrast": 0.1 }
     : { "raster-saturation": -0.45, "raster-brightness-max": 1, "raster-contrast": -0.1 };

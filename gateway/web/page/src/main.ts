@@ -15,15 +15,14 @@ import { stationOf } from "./stations.js";
 import { Status } from "./status.js";
 import { ThemeSwitch, type Theme } from "./theme.js";
 import { BIKES_LIMIT } from "./trails.js";
-import { View } from "./view.js";
+import { View, type Under } from "./view.js";
 import { AGE_WORDS, distanceText, KIND_WORDS } from "./words.js";
 
 const SLOW_MS = 500;
 const STATIONS_EVERY_MS = 30_000;
 
-interface PageConfig {
+interface PageConfig extends Under {
   room?: string;
-  tilesUrl?: string;
   attribution?: string;
 }
 
@@ -45,6 +44,10 @@ let changes = 0;
 let rate = 0;
 
 if (config.attribution) say(part("attribution"), config.attribution);
+view.attribution.then(
+  (text) => text && !config.attribution && say(part("attribution"), text),
+  () => status.tell("The operator's map of streets cannot be read."),
+);
 await view.ready;
 session.begin();
 setInterval(drawSlow, SLOW_MS);
@@ -214,7 +217,7 @@ part("trails").addEventListener("click", () => {
 
 function viewOf(name: Theme): View {
   try {
-    return new View(name, config.tilesUrl);
+    return new View(name, config);
   } catch (error) {
     status.show("closed", String(error));
     say(part("toast"), "This browser cannot draw the map: it has no WebGL 2.");

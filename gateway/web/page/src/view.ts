@@ -27,15 +27,24 @@ const SCALE_PIXELS = 90;
 const OUTLIERS = 0.02;
 const isMotionWanted = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+/** What lies under the bikes beside the land. */
+export interface Under {
+  tilesUrl?: string;
+  pmtilesUrl?: string;
+}
+
 export class View {
   readonly map: MapLibreMap;
   readonly sprites = new Sprites();
   readonly trails = new Trails();
   /** Resolves when the layers are there. */
   readonly ready: Promise<void>;
+  /** Resolves to what the makers of the streets want to be said; to nothing without streets. */
+  readonly attribution: Promise<string | undefined>;
+  private paintStreets: ((map: MapLibreMap, theme: Theme) => void) | undefined;
   private theme: Theme;
 
-  constructor(theme: Theme, tilesUrl: string | undefined) {
+  constructor(theme: Theme, { tilesUrl, pmtilesUrl }: Under) {
     this.theme = theme;
     const map = new MapLibreMap({
       container: part("map"),
@@ -64,6 +73,7 @@ export class View {
       this.showScale();
     });
     void this.ready.then(() => showLand(map)).catch(() => undefined); // without it there are still the bikes
+    this.attribution = this.ready.then(() => pmtilesUrl && this.addStreets(pmtilesUrl));
     part("zoom-in").addEventListener("click", () => map.zoomIn());
     part("zoom-out").addEventListener("click", () => map.zoomOut());
   }
@@ -75,7 +85,16 @@ export class View {
     paintStations(this.map, theme);
     paintOverview(this.map, theme);
     this.trails.paint(this.map, theme);
+    this.paintStreets?.(this.map, theme);
     this.sprites.paint(theme);
+  }
+
+  private async addStreets(url: string): Promise<string> {
+    const { paintStreets, showStreets } = await import("./streets.js"); // most pages have none
+    const attribution = await showStreets(this.map, url, this.theme, "trails");
+    this.paintStreets = paintStreets;
+    paintStreets(this.map, this.theme); // it may have been switched meanwhile
+    return attribution;
   }
 
   // ---- the camera

@@ -24,6 +24,8 @@ def announced(draft: Draft, line: bytes = b"epoch 7 41 42") -> bytes:
         removal("b1"),
         event({"text": "a\nb 🚲"}, name="chat"),
         msgspec.structs.replace(event("x"), attachments=(b"\x00\n", b"")),
+        msgspec.structs.replace(update("b1"), accepted_us=1_790_000_000_123_456),
+        msgspec.structs.replace(update("b1"), trace=f"00-{'a' * 32}-{'b' * 16}-01"),
     ],
 )
 def test_what_is_read_is_what_was_announced(draft: Draft) -> None:
@@ -42,6 +44,8 @@ def test_what_is_read_is_what_was_announced(draft: Draft) -> None:
         draft.op,
         draft.attachments,
         ("digest",) if draft.op is Op.UPSERT else None,
+        draft.accepted_us,
+        draft.trace,
     )
 
 

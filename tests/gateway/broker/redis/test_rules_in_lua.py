@@ -77,7 +77,7 @@ def update(dice: Random) -> Draft:
     assert isinstance(found, events.BikeUpdate)
     idempotency_key = f"key-{dice.randrange(60)}" if dice.random() < 0.2 else None
     author = dice.choice((None, "peer-1"))
-    return draft_of_update(found, author, 2 * LONG_AGO_MS, idempotency_key)
+    return draft_of_update(found, author, 2 * LONG_AGO_MS * 1000, idempotency_key)
 
 
 def told(worker: Worker) -> list[tuple[Any, ...]]:

@@ -1,0 +1,1 @@
+"""What operators are shown of all workers: counted by each, gathered and merged while one looks."""
