@@ -25,6 +25,8 @@ from gateway.backends import (
     stores_of,
 )
 from gateway.doors import HttpDoor, Parts, SocketsDoor, lanes_of
+from gateway.duties import outbox_of, teller_of
+from gateway.duties import runner_of as jobs_runner_of
 from gateway.hub import Hub
 from gateway.lag import LoopLag
 from gateway.listening import (
@@ -77,7 +79,8 @@ class Gateway:
         self.between = between_workers(settings, self.worker_id)
         self.broker = self.between.broker
         shelf = shelf_of(settings, self.broker)
-        self.people = People(settings, database, stores_of(database), shelf, self.metrics)
+        stores = stores_of(database, outbox_of(settings))
+        self.people = People(settings, database, stores, shelf, self.metrics)
         self._berth = berth
         if berth is not None:
             self.metrics.worker = str(berth.slot)
@@ -89,6 +92,7 @@ class Gateway:
         publish = traced(self.broker.publish, self.traces) if self.traces else None
         self.hub = Hub(settings, self.broker, peers, publish)
         self.lanes.serve(self.hub.membership)
+        self.teller = teller_of(settings, stores, self.hub, self.broker, self.metrics)
         self.removals = Removals(self.hub, self.between.intercom)
         self.verdicts = Verdicts(self.hub.membership, peers.dismiss)
         self.people.standings.judge_by(self.verdicts.judge, self.verdicts.subjects)
@@ -119,6 +123,7 @@ class Gateway:
         self.metrics.gauge("account_cache_misses_total", lambda: self.people.standings.misses)
         self.metrics.gauge("tasks", lambda: len(asyncio.all_tasks()))
         show_redis(self.broker, self.metrics)
+        self.jobs = jobs_runner_of(settings, stores, self.metrics) if settings.runs_jobs else None
         self.lag = LoopLag()
         self.metrics.gauge("loop_lag_seconds", self.lag.take_seconds)
         self.metrics.gauge("loop_busy_seconds", self.lag.take_busy_seconds)
@@ -139,6 +144,12 @@ class Gateway:
         """Whether there may be other workers that share its rooms."""
         return self.settings.workers > 1 or self.settings.redis_url is not None
 
+    @property
+    def _metrics_port(self) -> int:
+        """A port of its own for each worker; 0: none."""
+        first = self.settings.metrics_port
+        return first and first + (self._berth.slot if self._berth else 0)
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[int]:
         """Serve while the context is open; gives the port, which the system chose if it was 0."""
@@ -149,10 +160,14 @@ class Gateway:
             await stack.enter_async_context(self.people.running())
             self.lag.start()
             stack.callback(self.lag.stop)
+            if self.teller is not None:  # it ends when everybody has been seen off
+                await stack.enter_async_context(_in_background(self.teller.run_forever()))
             await self.hub.start()
             stack.push_async_callback(self.hub.stop)
             self.lobby.start()
             stack.push_async_callback(self.lobby.stop)
+            if self.jobs is not None:
+                await stack.enter_async_context(_in_background(self.jobs.run_forever()))
             if self.ingest is not None:
                 await stack.enter_async_context(_in_background(self.ingest.run_forever()))
             stack.push_async_callback(self.operations.stop)
@@ -166,8 +181,9 @@ class Gateway:
             listeners = await listen(self.settings, self._berth, door)
             stack.callback(self._stop_listening, listeners)
             port: int = listeners[0].sockets[0].getsockname()[1]
-            slot = self._berth.slot if self._berth else 0
-            await stack.enter_async_context(numbers_shown(self.settings, self.health, slot))
+            await stack.enter_async_context(
+                numbers_shown(self.settings, self.health, self._metrics_port)
+            )
             if self.may_have_neighbours:
                 await stack.enter_async_context(self._neighbours_known(door, port))
             for listener in listeners:  # whoever comes now gets a session that others can find

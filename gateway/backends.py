@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import msgspec
 
@@ -28,20 +29,31 @@ from gateway.settings import Settings, SettingsInvalid
 from gateway.settings.redis_url import address_of
 from gateway.sockets.recovery import RENEWALS
 from gateway.users.api_key import KeyStore
+from gateway.users.backup import write_backup_file
 from gateway.users.changes import ChangeStore
 from gateway.users.database import Database
 from gateway.users.external import ExternalStore
+from gateway.users.housekeeping import HousekeepingStore
+from gateway.users.job import JobStore
+from gateway.users.occupancy import OccupancyStore
+from gateway.users.outbox import Outbox
 from gateway.users.profiles import Shelf
+from gateway.users.proof import ProofStore
 from gateway.users.redis_shelf import FIND, PUT, RedisShelf
 from gateway.users.session import SessionStore
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_external import SqlExternalStore
+from gateway.users.sql_housekeeping import SqlHousekeepingStore
+from gateway.users.sql_jobs import SqlJobStore
+from gateway.users.sql_occupancy import SqlOccupancyStore
+from gateway.users.sql_proofs import SqlProofStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.store import UserStore
 from gateway.workers.registry import Registry
 from gateway.workers.shared import SharedRegistry
+from protocol.events import Member
 from protocol.reports import BrokerPulse
 
 
@@ -126,6 +138,12 @@ def ingest_of(
     return ingest
 
 
+def witness_departures(broker: Broker, witness: Callable[[str, Member], None]) -> None:
+    """Tell of members whose worker died; in one process there is nobody left to tell of it."""
+    if isinstance(broker, RedisBroker):
+        broker.on_departure = witness
+
+
 def database_of(settings: Settings) -> Database:
     """Where users are kept, not started yet. Raises `SettingsInvalid`."""
     try:
@@ -142,14 +160,24 @@ class Stores(msgspec.Struct, frozen=True):
     keys: KeyStore
     external: ExternalStore
     changes: ChangeStore
+    jobs: JobStore
+    housekeeping: HousekeepingStore
+    proofs: ProofStore
+    occupancy: OccupancyStore
+    write_backup: Callable[[Path], Awaitable[object]]
 
 
-def stores_of(database: Database) -> Stores:
-    """The stores of a database."""
+def stores_of(database: Database, outbox: Outbox | None = None) -> Stores:
+    """The stores of a database; `outbox` says what a change of a user causes."""
     return Stores(
-        SqlUserStore(database),
+        SqlUserStore(database, outbox),
         SqlSessionStore(database),
         SqlKeyStore(database),
-        SqlExternalStore(database),
+        SqlExternalStore(database, outbox),
         SqlChangeStore(database),
+        SqlJobStore(database),
+        SqlHousekeepingStore(database),
+        SqlProofStore(database),
+        SqlOccupancyStore(database),
+        functools.partial(write_backup_file, database),
     )

@@ -30,6 +30,7 @@ from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.origins import Origins
 from gateway.rest.problems import Handler, Problems, unreadable_response
+from gateway.rest.proofs import ProofsResource
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.sign_in import SignInResource
@@ -212,6 +213,9 @@ def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource
         me=MeResource(people.accounts, authenticator),
         sessions=SessionsResource(
             people.sessions, people.accounts, authenticator, parts.settings.trusted_networks
+        ),
+        proofs=ProofsResource(
+            people.proving, people.accounts, authenticator, parts.settings.trusted_networks
         ),
         sign_in=SignInResource(
             people.sign_ins,

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 import structlog
 from msgspec import UNSET, Raw
 
-from gateway.attendance import Attendance, member_of
+from gateway.attendance import Attendance, Witness, member_of
 from gateway.broker.contract import (
     Broker,
     Delivery,
@@ -91,6 +91,10 @@ class Hub:
         self._peers = peers
         self._membership = Membership()
         self._attendance = Attendance(settings, broker, self._membership)
+
+    def witness_by(self, witness: Witness) -> None:
+        """Tell somebody of all who come into rooms here, and go."""
+        self._attendance.witness = witness
 
     async def start(self) -> None:
         """Begin to take deliveries."""

@@ -15,8 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from gateway.logs import Offences
 from gateway.rest import admission
 from gateway.rest.admission import Admission
-from gateway.rest.health import HealthResource
-from gateway.rest.routes import health_routes_of
+from gateway.rest.health import Numbers
 from gateway.settings import Settings
 from gateway.workers.berth import Berth
 from gateway.workers.leaving import REQUESTS_SHARE
@@ -52,18 +51,15 @@ def runner_of(app: web.Application, settings: Settings) -> web.AppRunner:
 
 
 @contextlib.asynccontextmanager
-async def numbers_shown(
-    settings: Settings, health: HealthResource, slot: int
-) -> AsyncIterator[None]:
-    """A port of this worker's own for its metrics and health, if there is to be one."""
-    if not settings.metrics_port:
+async def numbers_shown(settings: Settings, numbers: Numbers, port: int) -> AsyncIterator[None]:
+    """A port for a process's metrics and health, unless it is 0."""
+    if not port:
         yield
         return
     app = web.Application()
-    app.add_routes(health_routes_of(health))
+    app.add_routes(numbers.routes())
     runner = runner_of(app, settings)
     await runner.setup()
-    port = settings.metrics_port + slot
     # Shared for as long as a worker that is being replaced goes on beside its successor.
     site = web.TCPSite(runner, settings.host, port, reuse_port=True)
     try:

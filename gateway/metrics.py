@@ -41,6 +41,7 @@ _INGESTED = ("published", "parked", "unavailable")
 _SOURCES_OF_USERS = ("memory", "shared", "store")
 _WAYS_TO_HAND_OVER = ("given", "taken", "asked", "carried")
 _QUOTA_QUESTIONS = ("answered", "failed")
+_OUTCOMES_OF_JOBS = ("done", "failed", "dead", "lost")
 _REASONS_TO_TURN_AWAY = ("full", "overfull", "late", "stalled")
 _LANES = ("fast", "slow")
 # From a room on the same worker to a phone in a tunnel.
@@ -95,6 +96,9 @@ class Metrics:
         default_factory=lambda: LabelledCount(_WAYS_TO_HAND_OVER)
     )
     ingested: LabelledCount = dataclasses.field(default_factory=lambda: LabelledCount(_INGESTED))
+    jobs: LabelledCount = dataclasses.field(
+        default_factory=lambda: LabelledCount(_OUTCOMES_OF_JOBS)
+    )
     # From a publication's acceptance, on whichever worker, to its write to a peer's socket.
     delivery_seconds: dict[str, Histogram] = dataclasses.field(
         default_factory=lambda: {lane: Histogram(_BOUNDS_US) for lane in _LANES}
@@ -240,6 +244,12 @@ _TABLE = (
         "result",
     ),
     _Row(
+        "paceline_jobs_total",
+        "Attempts at jobs by what became of them; failed ones are tried again.",
+        lambda metrics: metrics.jobs,
+        "outcome",
+    ),
+    _Row(
         "paceline_sent_bytes_total",
         "Bytes written to peers.",
         lambda metrics: metrics.bytes_sent,
@@ -259,6 +269,10 @@ GAUGES = {
     "loop_lag_seconds": "How late the event loop woke, at most, since this was read before.",
     "loop_busy_seconds": "How much of that was its own work, at most: processor time.",
     "ingest_backlog": "Entries of the ingest stream that are not settled yet.",
+    "jobs_waiting": "Jobs that wait or are being done, on all runners, a few seconds ago.",
+    "jobs_dead": "Jobs that were given up, a few seconds ago.",
+    "jobs_oldest_due_seconds": "How long the oldest job that nobody has begun has been due.",
+    "webhook_events_dropped_total": "Events of rooms that no webhook will hear of.",
     "account_cache_hits_total": "Questions about accounts that memory answered.",
     "account_cache_misses_total": "Questions about accounts that went to the store.",
     "ready": "1 when /readyz says that traffic should come, else 0.",

@@ -16,6 +16,7 @@ from gateway.users.api_keys import ApiKeys
 from gateway.users.database import Database
 from gateway.users.passwords import Passwords
 from gateway.users.profiles import Profiles, Shelf
+from gateway.users.proving import Proving
 from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.standings import Standings
 
@@ -56,6 +57,14 @@ class People:
         arrivals = Arrivals(stores.users, stores.external, self.accounts)
         self.sign_ins = SignIns(
             settings, self.authenticator.keys, self.sessions, arrivals, stores.external
+        )
+
+        self.proving = Proving(
+            stores.proofs,
+            stores.jobs,
+            self.passwords,
+            self.standings,
+            sends_mail=settings.sends_mail,
         )
 
     @contextlib.asynccontextmanager

@@ -12,9 +12,12 @@ from typing import Final
 import structlog
 
 from gateway.app import Gateway
-from gateway.listening import cannot_listen
+from gateway.backends import database_of, stores_of
+from gateway.duties import runner_of
+from gateway.listening import cannot_listen, numbers_shown
 from gateway.metrics import Metrics
 from gateway.rest import admission
+from gateway.rest.health import Numbers
 from gateway.settings import Settings
 from gateway.workers.berth import Berth
 from gateway.workers.child import Program
@@ -59,6 +62,27 @@ async def serve(
             await gateway.give_notice()
         if berth is not None:
             await berth.stop()
+
+
+async def run_jobs(settings: Settings, metrics: Metrics) -> None:
+    """Run jobs until SIGINT or SIGTERM. Raises `CannotListen`."""
+    database = database_of(settings)
+    runner = runner_of(settings, stores_of(database), metrics)
+    is_over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, is_over.set)
+    async with numbers_shown(settings, Numbers(metrics), settings.jobs_metrics_port):
+        await database.start()
+        running = asyncio.create_task(runner.run_forever())
+        try:
+            logger.info("= running jobs", runner=runner.holder)
+            await is_over.wait()
+            logger.info("= stopping")
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await database.stop()
 
 
 async def supervise(settings: Settings, program: Program, announce: Callable[[int], None]) -> int:

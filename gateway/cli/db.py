@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -11,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway import backends
+from gateway.cli import seed
 from gateway.cli.running import OK, CommandFailed, Commands, run_to_end, settings_of
-from gateway.users.backup import BackupUnusable, restore_backup, write_backup
+from gateway.users.backup import BackupUnusable, restore_backup, write_backup_file
 
 
 def add_to(commands: Commands) -> None:
     """What the command understands."""
-    db = commands.add_parser("db", help="back the user store up, and restore it")
+    db = commands.add_parser("db", help="back the user store up, restore it, fill it for a try")
     db_commands = db.add_subparsers(required=True, metavar="COMMAND")
     backup = db_commands.add_parser("backup", help="write one moment of all users to a file")
     backup.add_argument("file", metavar="FILE", type=Path)
@@ -25,30 +25,19 @@ def add_to(commands: Commands) -> None:
     restore = db_commands.add_parser("restore", help="fill an empty database from such a file")
     restore.add_argument("file", metavar="FILE", type=Path)
     restore.set_defaults(command=_restore)
+    seed.add_to(db_commands)
 
 
 def _backup(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
     database = backends.database_of(settings_of(environ))
-    path: Path = namespace.file
-    unfinished = path.with_name(path.name + ".unfinished")
 
     async def work() -> dict[str, int]:
         try:
-            # It holds hashes of passwords and keys: nobody else on the machine reads it.
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                counts = await write_backup(database, file)
-                file.flush()
-                os.fsync(file.fileno())
+            return await write_backup_file(database, namespace.file)
         finally:
             await database.stop()
-        unfinished.replace(path)
-        return counts
 
-    try:
-        return _told("Backed up", work)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    return _told("Backed up", work)
 
 
 def _restore(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -25,7 +25,8 @@ from gateway.cli.running import (
     run_to_end,
     settings_of,
 )
-from gateway.users.database import Database
+from gateway.duties import outbox_of
+from gateway.settings import Settings
 from gateway.users.importing import Accepted, Rejected, from_csv, from_ndjson
 from gateway.users.store import UserStore
 from gateway.users.user import ID_RANDOM_BYTES, new_user
@@ -63,18 +64,19 @@ def _import(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
             raise ArgumentsInvalid(f"{error.filename}: {error.strerror}.") from error
         progress = stack.enter_context(_progress())
         lines = _watched(source, progress, size_bytes)
-        made = run_to_end(_make_all(backends.database_of(settings), _READERS[kind](lines), report))
+        made = run_to_end(_make_all(settings, _READERS[kind](lines), report))
     sys.stdout.write(f"{made} users made, {report.count} lines rejected.\n")
     return FAILED if report.count else OK
 
 
 async def _make_all(
-    database: Database, entries: Iterator[Accepted | Rejected], report: _Report
+    settings: Settings, entries: Iterator[Accepted | Rejected], report: _Report
 ) -> int:
+    database = backends.database_of(settings)
     await database.start()
     made, waiting = 0, []
     try:
-        users = backends.stores_of(database).users
+        users = backends.stores_of(database, outbox_of(settings)).users
         for entry in entries:
             if isinstance(entry, Rejected):
                 report.add(entry)

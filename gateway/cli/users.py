@@ -22,6 +22,7 @@ from gateway.cli.running import (
     run_to_end,
     settings_of,
 )
+from gateway.duties import outbox_of
 from gateway.users.accounts import Accounts
 from gateway.users.passwords import Passwords, check_password
 from gateway.users.session import SessionStore
@@ -140,7 +141,7 @@ def _with_people(work: Work, environ: Mapping[str, str]) -> int:
 
     async def whole() -> None:
         database = backends.database_of(settings)
-        stores = backends.stores_of(database)
+        stores = backends.stores_of(database, outbox_of(settings))
         passwords = Passwords()
         await database.start()
         try:

@@ -12,6 +12,7 @@ from gateway.rest.histories import HistoriesResource
 from gateway.rest.keys import KeysResource
 from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
+from gateway.rest.proofs import ProofsResource
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.sign_in import SignInResource
 from gateway.rest.snapshots import SnapshotsResource
@@ -34,6 +35,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     users: UsersResource
     me: MeResource
     sessions: SessionsResource
+    proofs: ProofsResource
     sign_in: SignInResource
     keys: KeysResource
     workers: WorkersResource
@@ -43,7 +45,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
 def routes_of(to: Resources) -> list[web.RouteDef]:
     """Every URL but the Socket.IO endpoint. Of two that fit the first one counts."""
     return [
-        *health_routes_of(to.health),
+        *to.health.routes(),
         web.get("/openapi.json", to.documents.openapi),
         web.get("/docs", to.documents.docs),
         web.post("/api/rooms/{roomId}/events", to.events.post),
@@ -60,6 +62,8 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.get("/api/users/me", to.me.get),
         web.patch("/api/users/me", to.me.patch),
         web.put("/api/users/me/password", to.sessions.put_own_password),
+        web.get("/api/users/me/verification", to.proofs.get_own),
+        web.post("/api/users/me/verification", to.proofs.post_own),
         web.get("/api/users", to.users.get_many),
         web.post("/api/users", to.users.post),
         web.get("/api/users/{userId:(?!me$|me/)[^/]+}", to.users.get),
@@ -73,6 +77,9 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.post("/api/sessions/refresh", to.sessions.refresh),
         web.post("/api/sessions/exchange", to.sign_in.exchange),
         web.delete("/api/sessions/current", to.sessions.delete_current),
+        web.post("/api/verifications", to.proofs.verify),
+        web.post("/api/password-resets", to.proofs.ask_reset),
+        web.post("/api/password-resets/confirm", to.proofs.reset),
         web.delete(
             "/api/sessions/{sessionId:(?!current$|refresh$|exchange$)[^/]+}", to.sessions.delete
         ),
@@ -88,13 +95,4 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.post("/api/keys/{keyId}/rotate", to.keys.rotate),
         web.get("/api/workers", to.workers.list),
         web.post("/api/workers/{workerId}/drain", to.workers.drain),
-    ]
-
-
-def health_routes_of(health: HealthResource) -> list[web.RouteDef]:
-    """The URLs for operators and balancers; each worker may also have them on a port of its own."""
-    return [
-        web.get("/healthz", health.live),
-        web.get("/readyz", health.ready),
-        web.get("/metrics", health.metrics),
     ]

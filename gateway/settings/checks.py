@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from gateway.settings.mail_server import is_sender, mail_server_of
 from gateway.settings.redis_url import address_of
 from gateway.settings.urls import is_loopback, is_safe_url
 from gateway.settings.values import Values
 from gateway.settings.variables import meant_by, variable_of
+from gateway.settings.webhooks import problems_of_webhooks
 from protocol.rooms import is_room_name
 
 PORT_LAST = 65_535
@@ -172,6 +174,24 @@ def _ports(settings: Values) -> Iterator[str]:
         yield "PORT is among the ports of PACELINE_METRICS_PORT, which has one for each worker."
 
 
+def _mail(settings: Values) -> Iterator[str]:
+    if settings.smtp_url is not None:
+        try:
+            mail_server_of(settings.smtp_url)
+        except ValueError as error:
+            yield f"PACELINE_SMTP_URL is not right: {error}."
+        if settings.mail_from is None:
+            yield "PACELINE_MAIL_FROM is needed with PACELINE_SMTP_URL: who sends the mails."
+        if settings.mail_dir is not None:
+            yield "PACELINE_SMTP_URL and PACELINE_MAIL_DIR are both set; keep one."
+    if settings.mail_from is not None and not is_sender(settings.mail_from):
+        yield "PACELINE_MAIL_FROM is no sender such as Paceline <no-reply@example.org>."
+    for name in ("mail_verification_url", "mail_reset_url"):
+        url = getattr(settings, name)
+        if url is not None and not re.fullmatch(r"https?://[^\s<>\"]*\{token\}[^\s<>\"]*", url):
+            yield f"{variable_of(name)} is not a URL such as https://maps.example/#{{token}}."
+
+
 def _sizes(settings: Values) -> Iterator[str]:
     if settings.workers > 1 and settings.redis_url is None:
         yield (
@@ -210,6 +230,10 @@ def _public_rooms(settings: Values) -> Iterator[str]:
             )
 
 
+def _webhooks(settings: Values) -> Iterator[str]:
+    yield from problems_of_webhooks(settings.webhooks)
+
+
 _CHECKS = (
     _misspelled,
     _keys,
@@ -220,9 +244,11 @@ _CHECKS = (
     _map,
     _addresses,
     _ports,
+    _mail,
     _sizes,
     _room_order,
     _public_rooms,
+    _webhooks,
 )
 
 

@@ -14,13 +14,19 @@ def describe(settings: Values) -> list[tuple[str, str, str]]:
     rows = [
         (
             variable_of(name),
-            _shown(name, getattr(settings, name)),
+            _shown(name, getattr(settings, name)) + _webhooks_of(settings, name),
             "environment" if name in settings.given else "default",
         )
         for name in FIELDS
     ]
     rows += [(f"[[provider]] {each.name}", each.shown(), "file") for each in settings.providers]
     return rows
+
+
+def _webhooks_of(settings: Values, name: str) -> str:
+    """Those that stand in the same file as the kinds of rooms."""
+    names = ", ".join(webhook.name for webhook in settings.webhooks)
+    return f"; webhooks: {names}" if names and name == "room_kinds" else ""
 
 
 def _shown(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a field may hold

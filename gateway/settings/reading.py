@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from gateway.settings.providers import ProviderReading, orphans_of
 from gateway.settings.values import RoomKind
 from gateway.settings.variables import FIELDS, FROM_FILE, variable_of
+from gateway.settings.webhooks import Webhook
+
+Entry = TypeVar("Entry", bound=msgspec.Struct)
 
 
 class Reading:
@@ -59,7 +62,7 @@ class Reading:
 
     def _read_into(self, values: dict[str, Any], name: str, text: str) -> None:
         if name == "room_kinds":
-            self._read_config_into(values, text)
+            values |= self._config(text)
             return
         try:
             values[name] = msgspec.convert(
@@ -69,37 +72,59 @@ class Reading:
             shown = "" if name in FROM_FILE else f" is {text[:100]!r}"
             self.problems.append(f"{variable_of(name)}{shown}: {_rule_of(error)}.")
 
-    def _read_config_into(self, values: dict[str, Any], path: str) -> None:
+    def _config(self, path: str) -> dict[str, Any]:
+        """The values that the file of PACELINE_CONFIG holds."""
         try:
             tables = tomllib.loads(self._file("PACELINE_CONFIG", path))
         except tomllib.TOMLDecodeError as error:
             self.problems.append(f"PACELINE_CONFIG: {path} is not TOML: {error}.")
-            return
-        values["room_kinds"] = self._room_kinds(path, tables.pop("room", []))
+            return {"room_kinds": ()}
         providers = ProviderReading(self._environ, self._file)
-        values["providers"] = providers.providers(tables.pop("provider", []))
+        values = {
+            "room_kinds": self._entries(path, "room", tables.pop("room", []), RoomKind, "pattern"),
+            "webhooks": tuple(
+                self._with_secret(webhook)
+                for webhook in self._entries(
+                    path, "webhook", tables.pop("webhook", []), Webhook, "name"
+                )
+            ),
+            "providers": providers.providers(tables.pop("provider", [])),
+        }
         self.problems.extend(providers.problems)
         for key in tables:
             self.problems.append(
-                f"PACELINE_CONFIG: {path} has {key!r}; it may have [[room]] and [[provider]] only."
+                f"PACELINE_CONFIG: {path} has {key!r}; it may have [[room]], [[webhook]] and"
+                " [[provider]] only."
             )
+        return values
 
-    def _room_kinds(self, path: str, rooms: object) -> tuple[RoomKind, ...]:
-        if not isinstance(rooms, list):
-            self.problems.append(f"PACELINE_CONFIG: {path}: write [[room]], with two brackets.")
+    def _entries(
+        self, path: str, name: str, tables: object, kind: type[Entry], needed: str
+    ) -> tuple[Entry, ...]:
+        if not isinstance(tables, list):
+            self.problems.append(f"PACELINE_CONFIG: {path}: write [[{name}]], with two brackets.")
             return ()
-        kinds = [self._room_kind(f"[[room]] number {n}", room) for n, room in enumerate(rooms, 1)]
-        return tuple(kind for kind in kinds if kind is not None)
+        found = []
+        for number, table in enumerate(tables, 1):
+            place = f"[[{name}]] number {number}"
+            if not isinstance(table, dict) or needed not in table:
+                self.problems.append(f"PACELINE_CONFIG: {place} has no {needed}.")
+                continue
+            try:
+                found.append(msgspec.convert(table, type=kind))
+            except msgspec.ValidationError as error:
+                self.problems.append(f"PACELINE_CONFIG: {place}: {error}.")
+        return tuple(found)
 
-    def _room_kind(self, place: str, table: object) -> RoomKind | None:
-        if not isinstance(table, dict) or "pattern" not in table:
-            self.problems.append(f"PACELINE_CONFIG: {place} has no pattern.")
-            return None
-        try:
-            return msgspec.convert(table, type=RoomKind)
-        except msgspec.ValidationError as error:
-            self.problems.append(f"PACELINE_CONFIG: {place}: {error}.")
-            return None
+    def _with_secret(self, webhook: Webhook) -> Webhook:
+        if not webhook.secret_file:
+            return webhook
+        if webhook.secret:
+            self.problems.append(
+                f"PACELINE_CONFIG: [[webhook]] {webhook.name} has secret and secret_file; keep one."
+            )
+        text = self._file(f"PACELINE_CONFIG: secret_file of {webhook.name}", webhook.secret_file)
+        return msgspec.structs.replace(webhook, secret=text)
 
 
 def _prepared(name: str, text: str) -> str | list[str]:

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from gateway.settings.providers import Provider
 from gateway.settings.urls import is_loopback
+from gateway.settings.webhooks import Webhook
 from protocol.paces import PACES
 from protocol.rooms import matches
 
@@ -48,6 +49,7 @@ class RoomKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     values_limit_bytes: Limit = 67_108_864  # and how large they may be together
     idle_seconds: SecondsOrNone = 86_400.0  # a room nobody follows or publishes to is forgotten
     public: bool = False  # whether everybody may read, as GBFS, what can be hired there
+    webhooks: bool = False  # whether webhooks hear who comes and goes, and when it is empty
 
 
 class Values(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,9 +62,20 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Literal["auto", "console", "json"] = "auto"
     access_log: bool = False  # a line for each request over HTTP
     redis_url: str | None = None
+    run_jobs: Literal["auto", "always", "never"] = "auto"  # in `serve`; auto: when it is alone
+    job_lease_seconds: Annotated[float, Meta(ge=1, le=3600)] = 30.0
+    jobs_metrics_port: Port = 0  # of `paceline jobs`; 0: none
     ingest: bool = True  # whether the stream <prefix>:ingest is read; only with Redis
     redis_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] = "paceline"
     database_url: str = "sqlite:///paceline.db"
+    backup_dir: str | None = None  # where backups are written; none unless it is set
+    backup_hours: Annotated[float, Meta(ge=0.01, le=24 * 30)] = 24.0  # from one to the next
+    backup_keep: Annotated[int, Meta(ge=1, le=10_000)] = 7
+    smtp_url: str | None = None
+    mail_from: str | None = None  # Paceline <no-reply@example.org>
+    mail_dir: str | None = None  # where mails are written instead of being sent
+    mail_verification_url: str | None = None  # with {token}
+    mail_reset_url: str | None = None
     workers: Annotated[int, Meta(ge=1, le=1024)] = 1  # processes on this host
     public_url: str | None = None  # where browsers find the gateway
     advertise_url: str | None = None  # where workers of other hosts find this one
@@ -123,6 +136,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     map_attribution: Annotated[str, Meta(max_length=500)] | None = None
 
     room_kinds: tuple[RoomKind, ...] = ()  # the first that matches; "*" is always the last
+    webhooks: tuple[Webhook, ...] = ()
     providers: tuple[Provider, ...] = ()  # whom people may sign in with
     given: frozenset[str] = frozenset()  # the fields that the environment set
     unknown_variables: tuple[str, ...] = ()
@@ -158,6 +172,24 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_development(self) -> bool:
         return self.environment == "development"
+
+    @property
+    def mail_folder(self) -> str | None:
+        """Where mails are written instead of being sent; in development they always are somehow."""
+        if self.mail_dir is not None or self.smtp_url is not None or not self.is_development:
+            return self.mail_dir
+        return "paceline-mail"
+
+    @property
+    def sends_mail(self) -> bool:
+        """Whether there is a way for mails to go."""
+        return self.smtp_url is not None or self.mail_folder is not None
+
+    @property
+    def runs_jobs(self) -> bool:
+        """Whether a worker of `serve` runs jobs: alone it does, among others others do."""
+        is_alone = self.workers == 1 and self.redis_url is None
+        return self.run_jobs == "always" or (self.run_jobs == "auto" and is_alone)
 
     @property
     def is_seen_over_https(self) -> bool:

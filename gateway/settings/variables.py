@@ -21,12 +21,12 @@ _NAMES_OF_THEIR_OWN = {
     "jwt_secrets": "PACELINE_JWT_SECRET",
     "room_kinds": "PACELINE_CONFIG",
 }
-SECRET = {"jwt_secrets", "redis_url", "database_url"}
+SECRET = {"jwt_secrets", "redis_url", "database_url", "smtp_url"}
 FROM_FILE = {*SECRET, "jwt_public_key"}
 FIELDS = {
     field.name: field
     for field in msgspec.structs.fields(Values)
-    if field.name not in {"given", "providers", "unknown_variables", "_kind_by_room"}
+    if field.name not in {"webhooks", "providers", "given", "unknown_variables", "_kind_by_room"}
 }
 
 

@@ -6,10 +6,13 @@ a file that was cut off is noticed. It is taken from a snapshot, so the gateway 
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any, Final
 
 import msgspec
@@ -19,12 +22,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.users import schema
 from gateway.users.database import Database
-from gateway.users.tables import api_keys, external_identities, passwords, sessions, users
+from gateway.users.tables import (
+    api_keys,
+    external_identities,
+    passwords,
+    sessions,
+    users,
+    verifications,
+)
 
 _FORMAT: Final = 1
-# In this order each row finds what it refers to. Keys of creations are of a day, and changes of
-# the workers of the moment: neither means anything elsewhere.
-_TABLES: Final = (users, passwords, sessions, api_keys, external_identities)
+# In this order each row finds what it refers to. Keys of creations are of a day, changes of the
+# workers of the moment, and jobs and tokens of mails are on their way: none means anything
+# elsewhere.
+_TABLES: Final = (users, passwords, sessions, api_keys, external_identities, verifications)
 _ROWS_AT_ONCE: Final = 500
 
 
@@ -68,6 +79,25 @@ async def write_backup(database: Database, file: IO[bytes]) -> dict[str, int]:
             for table in _TABLES:
                 counts[str(table.name)] = await _write_table(connection, table, lines)
         lines.write(_encode(_Foot(counts)) + b"\n")
+    return counts
+
+
+async def write_backup_file(database: Database, path: Path) -> dict[str, int]:
+    """Write a backup in the place of what is there, if anything is, once it is whole.
+
+    Raises what `write_backup` raises.
+    """
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        # It holds hashes of passwords and keys: nobody else on the machine reads it.
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            counts = await write_backup(database, file)
+            file.flush()
+            await asyncio.to_thread(os.fsync, file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return counts
 
 

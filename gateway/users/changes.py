@@ -17,7 +17,7 @@ logger = structlog.get_logger(__name__)
 LOOK_SECONDS: Final = 0.4  # two looks within the second in which everybody has to know
 _FRESH_SECONDS: Final = 1.0
 _LOOK_BACK: Final = 500  # changes that may have been made while a later one was told already
-_KEPT_SECONDS: Final = 3600.0
+KEPT_SECONDS: Final = 3600.0
 _FORGET_EVERY_SECONDS: Final = 600.0
 
 
@@ -128,7 +128,7 @@ class ChangeWatch:
     async def _forget_now_and_then(self, now_seconds: float) -> None:
         if now_seconds >= self._forget_at_seconds:
             self._forget_at_seconds = now_seconds + _FORGET_EVERY_SECONDS
-            await self._store.forget(int((time.time() - _KEPT_SECONDS) * 1000))
+            await self._store.forget(int((time.time() - KEPT_SECONDS) * 1000))
 
     async def _watch_forever(self) -> None:
         while True:

@@ -3,7 +3,8 @@
 Beyond what the contract of users guarantees (`store.py`):
 
 1.  An identity of an issuer belongs to one user, for as long as there is that user.
-2.  `create` makes the user and what it is elsewhere at once: both or neither.
+2.  `create` makes the user and what it is elsewhere at once: both or neither. The address counts
+    as verified from then on, because the issuer has done that.
 3.  `spend` of one id is True once, whoever asks and how often, until it has expired.
 """
 

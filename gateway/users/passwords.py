@@ -34,7 +34,7 @@ _OF_THIS_PLACE: Final = frozenset({"paceline", "gateway", "administrator"})
 _DECORATION: Final = "0123456789!?.,;:-_*#@$&% "
 
 
-def check_password(password: str, email: str, name: str) -> None:
+def check_password(password: str, email: str, name: str, *, field: str = "newPassword") -> None:
     """Raise `Refused` (INVALID) for one that anybody would try first."""
     mail, called = folded(email), folded(name)
     guesses = {mail, mail.partition("@")[0], called, called.replace(" ", "")}
@@ -42,7 +42,7 @@ def check_password(password: str, email: str, name: str) -> None:
     plain = folded(password)
     forms = {plain, plain.strip(_DECORATION)}
     if forms & _COMMON or forms & guesses or len(set(plain)) == 1:
-        raise invalid({"newPassword": "Too easy to guess."})
+        raise invalid({field: "Too easy to guess."})
 
 
 class Passwords:

@@ -22,7 +22,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.users.database import Database
+from gateway.users.outbox import Outbox, UserEvent
 from gateway.users.sql_changes import note_change
+from gateway.users.sql_jobs import note_jobs
 from gateway.users.store import (
     KEY_LIFETIME_SECONDS,
     Creation,
@@ -52,13 +54,14 @@ _decode_user = msgspec.json.Decoder(User).decode
 class SqlUserStore:
     """Fulfils `UserStore`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, outbox: Outbox | None = None) -> None:
         self._database = database
+        self._outbox = outbox
 
     async def save(self, user: User) -> None:
         try:
             async with self._database.writing() as connection:
-                await _save(connection, user)
+                await self._save(connection, user)
         except IntegrityError as error:
             raise _conflict_of(error) from error
 
@@ -72,7 +75,7 @@ class SqlUserStore:
             async with self._database.writing() as connection:
                 # Who asks at the same time waits here until this transaction has ended.
                 await connection.execute(insert(creations).values(_row_of_creation(user, creation)))
-                await _save(connection, user)
+                await self._save(connection, user)
         except IntegrityError as error:
             return await self._created_before(creation, error)
         return user
@@ -88,7 +91,41 @@ class SqlUserStore:
             .returning(users.c.id)
         )
         async with self._database.writing_for_long() as connection:
-            return set((await connection.execute(statement)).scalars().all())
+            kept = set((await connection.execute(statement)).scalars().all())
+            for user in people:
+                if user.id in kept:
+                    await self._created(connection, user, is_import=True)
+        return kept
+
+    async def _save(self, connection: AsyncConnection, user: User) -> None:
+        row = row_of(user)
+        if user.version == 1:  # no worker has heard of it, so none has to be told
+            await connection.execute(insert(users).values(row))
+            await self._created(connection, user)
+            return
+        is_before = (users.c.id == user.id) & (users.c.version == user.version - 1)
+        before = None
+        if self._outbox is not None:
+            found = await connection.execute(
+                select(*USER_COLUMNS).where(is_before).with_for_update()
+            )
+            before_row = found.one_or_none()
+            before = None if before_row is None else user_of(before_row)
+        if not (await connection.execute(update(users).where(is_before).values(row))).rowcount:
+            raise VersionStale
+        await note_change(connection, user.id, user.updated_at_ms)
+        event = UserEvent(name="changed", user=user, before=before, at_ms=user.updated_at_ms)
+        await self._owe(connection, event)
+
+    async def _created(
+        self, connection: AsyncConnection, user: User, *, is_import: bool = False
+    ) -> None:
+        event = UserEvent(name="created", user=user, is_import=is_import, at_ms=user.created_at_ms)
+        await self._owe(connection, event)
+
+    async def _owe(self, connection: AsyncConnection, event: UserEvent) -> None:
+        if self._outbox is not None:
+            await note_jobs(connection, self._outbox(event))
 
     async def _created_before(self, creation: Creation, error: IntegrityError) -> User:
         """What the key has made; without that it was the e-mail that was in the way."""
@@ -113,12 +150,15 @@ class SqlUserStore:
         return None if row is None else user_of(row)
 
     async def delete(self, user_id: str, now_ms: int, version: int | None = None) -> bool:
-        statement = delete(users).where(users.c.id == user_id)
+        statement = delete(users).where(users.c.id == user_id).returning(*USER_COLUMNS)
         if version is not None:
             statement = statement.where(users.c.version == version)
         async with self._database.writing() as connection:
-            if (await connection.execute(statement)).rowcount:
+            row = (await connection.execute(statement)).one_or_none()
+            if row is not None:
                 await note_change(connection, user_id, now_ms)
+                event = UserEvent(name="deleted", user=user_of(row), at_ms=now_ms)
+                await self._owe(connection, event)
                 return True
             present = select(users.c.id).where(users.c.id == user_id)
             if (await connection.execute(present)).one_or_none() is None:
@@ -165,17 +205,6 @@ def _conditions_of(query: UserQuery) -> list[ColumnElement[bool]]:
         conditions.append(users.c.name_folded >= prefix)
         conditions.append(users.c.name_folded < prefix + _LAST_CHARACTER)
     return conditions
-
-
-async def _save(connection: AsyncConnection, user: User) -> None:
-    row = row_of(user)
-    if user.version == 1:  # nobody has heard of it, so nobody has to be told
-        await connection.execute(insert(users).values(row))
-        return
-    before = (users.c.id == user.id, users.c.version == user.version - 1)
-    if not (await connection.execute(update(users).where(*before).values(row))).rowcount:
-        raise VersionStale
-    await note_change(connection, user.id, user.updated_at_ms)
 
 
 def row_of(user: User) -> dict[str, Any]:

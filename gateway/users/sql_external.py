@@ -9,7 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.users.database import Database
 from gateway.users.external import ExternalIdentity, IdentityTaken
+from gateway.users.outbox import Outbox, UserEvent
 from gateway.users.sql import USER_COLUMNS, is_about_email, row_of, user_of
+from gateway.users.sql_jobs import note_jobs
+from gateway.users.sql_proofs import note_verified
 from gateway.users.store import EmailTaken
 from gateway.users.tables import external_identities, spent_sign_ins, users
 from gateway.users.user import User
@@ -18,8 +21,9 @@ from gateway.users.user import User
 class SqlExternalStore:
     """Fulfils `ExternalStore`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, outbox: Outbox | None = None) -> None:
         self._database = database
+        self._outbox = outbox
 
     async def find_user(self, identity: ExternalIdentity) -> User | None:
         statement = (
@@ -41,6 +45,12 @@ class SqlExternalStore:
             async with self._database.writing() as connection:
                 await connection.execute(insert(users).values(row_of(user)))
                 await _link(connection, identity, user.id, user.created_at_ms)
+                await note_verified(connection, user, user.created_at_ms)
+                if self._outbox is not None:
+                    event = UserEvent(
+                        name="created", user=user, is_verified=True, at_ms=user.created_at_ms
+                    )
+                    await note_jobs(connection, self._outbox(event))
         except IntegrityError as error:
             raise (EmailTaken if is_about_email(error) else IdentityTaken) from error
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.users.database import Database
 from gateway.users.session import SESSIONS_OF_A_USER_LIMIT, Session
@@ -47,16 +48,9 @@ class SqlSessionStore:
     async def set_password(
         self, user_id: str, password_hash: str, now_ms: int, kept_id: str | None
     ) -> bool:
-        row = {"user_id": user_id, "hash": password_hash, "changed_at_ms": now_ms}
-        others = sessions.c.user_id == user_id
-        if kept_id is not None:
-            others &= sessions.c.id != kept_id
         try:
             async with self._database.writing() as connection:
-                await connection.execute(delete(passwords).where(passwords.c.user_id == user_id))
-                await connection.execute(insert(passwords).values(row))
-                await connection.execute(delete(sessions).where(others))
-                await note_change(connection, user_id, now_ms)
+                await replace_password(connection, user_id, password_hash, now_ms, kept_id)
         except IntegrityError:  # of the user that the password would belong to
             return False
         return True
@@ -127,6 +121,24 @@ class SqlSessionStore:
         statement = select(*_COLUMNS).where(condition).order_by(sessions.c.used_at_ms.desc())
         async with self._database.reading() as connection:
             return [_session_of(row) for row in (await connection.execute(statement)).all()]
+
+
+async def replace_password(
+    connection: AsyncConnection,
+    user_id: str,
+    password_hash: str,
+    now_ms: int,
+    kept_id: str | None,
+) -> None:
+    """Keep a hash, end all sessions but one, and tell all workers; `IntegrityError`: no user."""
+    row = {"user_id": user_id, "hash": password_hash, "changed_at_ms": now_ms}
+    others = sessions.c.user_id == user_id
+    if kept_id is not None:
+        others &= sessions.c.id != kept_id
+    await connection.execute(delete(passwords).where(passwords.c.user_id == user_id))
+    await connection.execute(insert(passwords).values(row))
+    await connection.execute(delete(sessions).where(others))
+    await note_change(connection, user_id, now_ms)
 
 
 def _session_of(row: Row[Any]) -> Session:

@@ -106,6 +106,65 @@ api_keys = Table(
     Column("used_at_ms", BigInteger),
 )
 
+# What is owed; `state` is waiting, done or dead. Whoever holds a job has moved `run_at_ms` to the
+# end of the lease, so that one index serves first attempts, later ones, and what the dead left.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("kind", _Text, nullable=False),
+    Column("lane", _Text, nullable=False),
+    Column("key", _Text),
+    Column("body", _Text, nullable=False),  # JSON
+    Column("state", _Text, nullable=False),
+    Column("run_at_ms", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("holder", _Text),
+    Column("error", _Text),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Index("jobs_by_turn", "state", "run_at_ms"),
+    Index("jobs_by_end", "state", "ended_at_ms"),
+    Index("jobs_by_key", "key", unique=True),
+)
+
+periods = Table(
+    "periods",
+    metadata,
+    Column("name", _Text, primary_key=True),
+    Column("next_at_ms", BigInteger, nullable=False),
+)
+
+# An address is verified while it is the one that the user has.
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("user_id", _Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("email_folded", _Text, nullable=False),
+    Column("verified_at_ms", BigInteger, nullable=False),
+)
+
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("digest", _Text, primary_key=True),
+    Column("user_id", _Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("purpose", _Text, nullable=False),
+    Column("email_folded", _Text, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Index("proofs_by_user", "user_id", "purpose"),
+    Index("proofs_by_end", "expires_at_ms"),
+)
+
+# Rooms that webhooks were told of as occupied, so that each turn is told once, by one worker.
+occupied_rooms = Table(
+    "occupied_rooms",
+    metadata,
+    Column("room", _Text, primary_key=True),
+    Column("seen_at_ms", BigInteger, nullable=False),
+    Index("occupied_rooms_by_age", "seen_at_ms"),
+)
+
 # Who somebody is elsewhere: the subject of an OpenID issuer (OpenID Connect Core, section 5.7).
 external_identities = Table(
     "external_identities",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from protocol.operations.keys import KEYS
+from protocol.operations.proofs import PROOFS
 from protocol.operations.rooms import ROOMS
 from protocol.operations.sessions import SESSIONS
 from protocol.operations.sign_in import SIGN_IN
@@ -12,7 +13,16 @@ from protocol.operations.trackers import TRACKERS
 from protocol.operations.users import USERS
 from protocol.operations.workers import WORKERS
 
-OPERATIONS: Final = (*ROOMS, *TRACKERS, *USERS, *SESSIONS, *SIGN_IN, *KEYS, *WORKERS)
+OPERATIONS: Final = (
+    *ROOMS,
+    *TRACKERS,
+    *USERS,
+    *SESSIONS,
+    *PROOFS,
+    *SIGN_IN,
+    *KEYS,
+    *WORKERS,
+)
 
 
 def shapes() -> list[Any]:

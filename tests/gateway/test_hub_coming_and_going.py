@@ -45,6 +45,22 @@ class TestComingAndGoing:
         leaves = [call for call in house.broker.calls if call[0] == "leave"]
         assert sorted(leaves) == [("leave", "a"), ("leave", "b")]
 
+    async def test_a_witness_is_told_once_of_each_who_comes_and_goes(self, house: House) -> None:
+        seen: list[tuple[str, str, str]] = []
+        house.hub.witness_by(lambda name, room, member: seen.append((name, room, member.subject)))
+        ann, ben = house.welcome("ann"), house.welcome("ben")
+        for peer in (ann, ann, ben):
+            await house.join(peer)
+        house.hub.forget(ann)
+        house.hub.release(ben)  # another connection goes on as ben
+        await house.settle()
+
+        assert seen == [
+            ("peer.joined", ROOM, "subject of ann"),
+            ("peer.joined", ROOM, "subject of ben"),
+            ("peer.left", ROOM, "subject of ann"),
+        ]
+
     @pytest.mark.parametrize("name", ["follow", "cursor", "enter"])
     @pytest.mark.parametrize("way", ["leave", "forget"])
     async def test_whoever_goes_while_it_is_joined_is_not_in(

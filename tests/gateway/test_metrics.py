@@ -113,6 +113,7 @@ def test_counters_are_counters_and_gauges_are_gauges() -> None:
         "paceline_user_read_seconds": "histogram",
         "paceline_rate_limited": "counter",
         "paceline_quota_questions": "counter",
+        "paceline_jobs": "counter",
         "paceline_sent_bytes": "counter",
         "paceline_log_lines_dropped": "counter",
         "paceline_delivery_seconds": "histogram",

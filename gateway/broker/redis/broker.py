@@ -89,6 +89,8 @@ class RedisBroker:
         self.when_back: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopped = False
+        # Told of each member whose departure this worker announces in the place of another one.
+        self.on_departure: Callable[[str, Member], None] = lambda _room, _member: None
 
     # ---- the contract
 
@@ -222,6 +224,7 @@ class RedisBroker:
         if self._kind_of(room).presence:
             body = MemberLeft(room, member)
             self.publish(draft_of_event(room, "member-left", body, member.peer_id), _unanswered)
+        self.on_departure(room, member)
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)

@@ -39,6 +39,7 @@ from gateway.rest.me import MeResource
 from gateway.rest.members import MembersResource
 from gateway.rest.origins import Origins
 from gateway.rest.problems import Problems
+from gateway.rest.proofs import ProofsResource
 from gateway.rest.routes import Resources, routes_of
 from gateway.rest.sessions import SessionsResource
 from gateway.rest.sign_in import SignInResource
@@ -58,11 +59,14 @@ from gateway.users.accounts import Accounts
 from gateway.users.api_keys import ApiKeys
 from gateway.users.database import Database
 from gateway.users.passwords import Passwords
+from gateway.users.proving import Proving
 from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
 from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_external import SqlExternalStore
+from gateway.users.sql_jobs import SqlJobStore
+from gateway.users.sql_proofs import SqlProofStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.standings import Standings
 from gateway.verdicts import Verdicts
@@ -199,9 +203,8 @@ async def open_door(  # noqa: PLR0915 - one line for each part of a door
         keys = SqlKeyStore(database)
         standings = Standings(users, kept_sessions, keys, SqlChangeStore(database))
         await standings.start()
-        started.append(standings)
         api_keys = ApiKeys(keys, standings)
-        started.append(api_keys)
+        started.extend([standings, api_keys])
         verdicts = Verdicts(hub.membership, peers.dismiss)
         standings.judge_by(verdicts.judge, verdicts.subjects)
         authenticator = Authenticator(settings, standings, api_keys.note_use)
@@ -216,6 +219,13 @@ async def open_door(  # noqa: PLR0915 - one line for each part of a door
             authenticator.rules,
             SessionRules(settings.access_token_seconds, settings.session_seconds),
             standings,
+        )
+        proving = Proving(
+            SqlProofStore(database),
+            SqlJobStore(database),
+            passwords,
+            standings,
+            sends_mail=settings.sends_mail,
         )
         external = SqlExternalStore(database)
         arrivals = Arrivals(users, external, accounts)
@@ -256,6 +266,7 @@ async def open_door(  # noqa: PLR0915 - one line for each part of a door
                 is_secure=settings.is_seen_over_https,
             ),
             sessions=SessionsResource(sessions, accounts, authenticator, settings.trusted_networks),
+            proofs=ProofsResource(proving, accounts, authenticator, settings.trusted_networks),
         )
         app.add_routes(routes_of(resources))
         client = await aiohttp_client(app)

@@ -60,7 +60,7 @@ async def test_what_was_backed_up_is_there_again(full: Database, empty: Database
 
     await empty.start()
     one_each = {"passwords": 1, "sessions": 1, "external_identities": 1}
-    assert counts == {"users": COUNT, "api_keys": 0} | one_each
+    assert counts == {"users": COUNT, "api_keys": 0, "verifications": 0} | one_each
     assert await everybody(empty) == await everybody(full)
     sessions = SqlSessionStore(empty)
     assert await sessions.credentials_of(person(1).email) == (person(1), "$argon2id$...")

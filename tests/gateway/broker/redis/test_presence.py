@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from gateway.broker.contract import BrokerUnavailable
+from gateway.broker.redis.broker import RedisBroker
 from gateway.settings import RoomKind
 from protocol.events import Member
 from tests.gateway.broker.redis.workers import (
@@ -89,6 +90,10 @@ def told(worker: Worker) -> list[str]:
 async def test_members_of_a_worker_that_died_are_gone_in_time_and_told_of_once(
     workers: list[Worker], redis_server: RedisServer
 ) -> None:
+    witnessed: list[str] = []
+    for worker in workers:
+        assert isinstance(worker.broker, RedisBroker)
+        worker.broker.on_departure = lambda _room, member: witnessed.append(member.subject)
     await workers[0].broker.enter(ROOM, ANN)
     process = await other_process(redis_server, "dora", "emil")
     assert await members(workers[0]) == ["ann", "dora", "emil"]
@@ -101,6 +106,7 @@ async def test_members_of_a_worker_that_died_are_gone_in_time_and_told_of_once(
         await eventually(lambda worker=worker: len(told(worker)) == 2)  # type: ignore[misc]
     await asyncio.sleep(ALIVE_SECONDS)
     assert [sorted(told(worker)) for worker in workers] == [["dora", "emil"]] * 2
+    assert sorted(witnessed) == ["dora", "emil"]
     assert redis_server.command("HLEN", f"test:{{{ROOM}}}:members") == ":2"  # and the last number
     assert redis_server.command("SCARD", "test:workers") == ":2"
 

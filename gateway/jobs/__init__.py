@@ -1,0 +1,1 @@
+"""Work that is owed, done: housekeeping, backups, mail and webhooks."""
