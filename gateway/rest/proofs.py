@@ -63,7 +63,7 @@ class ProofsResource:
 
     async def _asking(self, request: web.Request) -> User:
         identity = await identity_of(request, self._authenticator)
-        return await self._accounts.get(identity.subject)
+        return await self._accounts.get_from_store(identity.subject)
 
     def _address(self, request: web.Request) -> str:
         return address_of(request, self._trusted_proxies)

@@ -46,6 +46,7 @@ class Scraped:
             PACELINE_WORKERS="2",
             PACELINE_METRICS_PORT=str(self.metrics_port),
             PACELINE_DRAIN_SECONDS="2",
+            PACELINE_RUN_JOBS="always",
         )
 
     async def text(self, worker: int) -> str:
@@ -231,7 +232,8 @@ def test_grafana_is_given_the_dashboard_and_its_source() -> None:
     (static,) = targets["static_configs"]
     port = compose["x-gateway"]["environment"]["PACELINE_METRICS_PORT"]
     gateways = [name for name in services if name.startswith("gateway-")]
-    assert static["targets"] == [f"{name}:{port}" for name in gateways]
+    jobs = f"jobs:{services['jobs']['environment']['PACELINE_JOBS_METRICS_PORT']}"
+    assert static["targets"] == [*(f"{name}:{port}" for name in gateways), jobs]
     mounts = [mount.split(":") for mount in services["grafana"]["volumes"]]
     for source, *_ in mounts[:2]:
         assert (REPOSITORY / "deploy" / source).exists()
