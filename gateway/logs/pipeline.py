@@ -15,8 +15,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from gateway.logs.redaction import scrubbed_members
 
 # At INFO they print whole packets, and with them the tokens that peers connect with; Alembic prints
-# what it is about to look at.
-_TALKATIVE = ("alembic", "engineio", "engineio.server", "socketio", "socketio.server")
+# what it is about to look at, and aiosqlite, at DEBUG, each step of each statement.
+_TALKATIVE = ("aiosqlite", "alembic", "engineio", "engineio.server", "socketio", "socketio.server")
 _TRACES = ("exception", "stack")
 # In a terminal an escape sequence from a stranger moves the cursor, a line end forges a line.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {10: "\\n"}

@@ -17,7 +17,7 @@ from gateway.logs import configure, let_go
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.4pcPyMD09olPSyXnrXCjTw"
 PASSWORD = "hunter2"  # by name: a traceback shows source lines
-_LIBRARIES = ("engineio", "engineio.server", "socketio", "socketio.server")
+_LIBRARIES = ("aiosqlite", "engineio", "engineio.server", "socketio", "socketio.server")
 
 
 class Terminal(io.StringIO):
