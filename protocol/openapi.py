@@ -38,7 +38,8 @@ _FOUND: Final = 302
 _NOT_MODIFIED: Final = 304
 _HEADER_SCHEMAS: Final[dict[str, Document]] = {
     IDEMPOTENCY_KEY: {"pattern": IDEMPOTENCY_KEY_PATTERN},
-    LAST_EVENT_ID: {"pattern": r"^[A-Za-z0-9_-]{1,32}\.(0|[1-9][0-9]{0,15})\.[0-9a-f]{8}$"},
+    # Nothing was read yet, says one that is empty (HTML, section 9.2.4).
+    LAST_EVENT_ID: {"pattern": r"^([A-Za-z0-9_-]{1,32}\.(0|[1-9][0-9]{0,15})\.[0-9a-f]{8})?$"},
 }
 # Answers that others have described. OpenAPI 3.1 has no words for a stream of events: it is text as
 # a whole, and tools that know what it is would take a schema for that of each event.
