@@ -8,6 +8,8 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 from msgspec import Meta
 
+from protocol.rooms import PRINTABLE_PATTERN
+
 OVERLAP_MOST_SECONDS: Final = 30 * 86_400
 LIFETIME_MOST_SECONDS: Final = 10 * 365 * 86_400
 
@@ -20,6 +22,8 @@ _Pattern = Annotated[
         description="a room's name, in which `*` stands for any run of characters",
     ),
 ]
+# Beside being one of those, a name that stands for itself alone.
+_ROOM: Final = {"pattern": PRINTABLE_PATTERN, "not": {"pattern": r"\*"}}
 Patterns = Annotated[tuple[_Pattern, ...], Meta(max_length=100)]
 KeyName = Annotated[
     str,
@@ -44,8 +48,21 @@ class NewKey(KeyBody, frozen=True, kw_only=True):
 
     schema_rules: ClassVar[dict[str, Any]] = {
         "anyOf": [
-            {"required": [name], "properties": {name: {"minItems": 1}}}
-            for name in ("join", "publish")
+            *(
+                {
+                    "required": [name],
+                    "properties": {name: {"minItems": 1}, "tracker": {"const": False}},
+                }
+                for name in ("join", "publish")
+            ),
+            {
+                "required": ["publish", "tracker"],
+                "properties": {
+                    "tracker": {"const": True},
+                    "publish": {"minItems": 1, "maxItems": 1, "items": _ROOM},
+                    "join": {"maxItems": 0},
+                },
+            },
         ]
     }
 

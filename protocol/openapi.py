@@ -11,6 +11,8 @@ import msgspec
 from protocol.catalogue import CONTRACT_VERSION
 from protocol.members import ID_LIMIT_CHARACTERS
 from protocol.operations import (
+    EVENT_STREAM,
+    GEOJSON,
     HEADERS,
     IDEMPOTENCY_KEY,
     IDEMPOTENCY_KEY_PATTERN,
@@ -19,6 +21,7 @@ from protocol.operations import (
     LAST_EVENT_ID,
     OPERATIONS,
     Operation,
+    OtherBody,
     refusals_of,
     shapes,
 )
@@ -35,8 +38,12 @@ _FOUND: Final = 302
 _NOT_MODIFIED: Final = 304
 _HEADER_SCHEMAS: Final[dict[str, Document]] = {
     IDEMPOTENCY_KEY: {"pattern": IDEMPOTENCY_KEY_PATTERN},
-    LAST_EVENT_ID: {"pattern": r"^[A-Za-z0-9_-]{1,32}\.(0|[1-9][0-9]{0,15})\.[0-9a-f]{8}$"},
+    # Nothing was read yet, says one that is empty (HTML, section 9.2.4).
+    LAST_EVENT_ID: {"pattern": r"^([A-Za-z0-9_-]{1,32}\.(0|[1-9][0-9]{0,15})\.[0-9a-f]{8})?$"},
 }
+# Answers that others have described. OpenAPI 3.1 has no words for a stream of events: it is text as
+# a whole, and tools that know what it is would take a schema for that of each event.
+_OTHERS: Final[dict[str, Document]] = {GEOJSON: {"schema": {"type": "object"}}, EVENT_STREAM: {}}
 _PATH_SCHEMAS: Final[dict[str, Document]] = {
     "roomId": {"maxLength": ROOM_NAME_LIMIT_CHARACTERS, "pattern": PRINTABLE_PATTERN},
     "peerId": {"maxLength": ID_LIMIT_CHARACTERS},
@@ -97,7 +104,10 @@ def _operation(operation: Operation, schemas: Document) -> Document:
             "required": True,
             "content": {
                 JSON: {"schema": _body(operation)},
-                **{kind: {"schema": {}} for kind in operation.other_bodies},
+                **{
+                    other.media_type: {"schema": _other_body(other)}
+                    for other in operation.other_bodies
+                },
             },
         }
     return described
@@ -117,10 +127,26 @@ def _path_parameters(operation: Operation) -> list[Document]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "minLength": 1, **_PATH_SCHEMAS.get(name, {})},
+            "schema": {
+                "type": "string",
+                "minLength": 1,
+                **_PATH_SCHEMAS.get(name, {}),
+                **_not_taken(operation, name),
+            },
         }
         for name in re.findall(r"{(\w+)}", operation.path)
     ]
+
+
+def _not_taken(operation: Operation, name: str) -> Document:
+    """A word that stands there in paths without this method is none of the values."""
+    before, after = map(re.escape, operation.path.split(f"{{{name}}}"))
+    of_methods: dict[str, set[str]] = {}
+    for row in OPERATIONS:
+        if word := re.fullmatch(f"{before}([^/{{}}]+){after}", row.path):
+            of_methods.setdefault(word[1], set()).add(row.method)
+    taken = [word for word, methods in of_methods.items() if operation.method not in methods]
+    return {"not": {"enum": taken}} if taken else {}
 
 
 def _parameters(operation: Operation, schemas: Document) -> list[Document]:
@@ -142,7 +168,16 @@ def _query(shape: type[msgspec.Struct], schemas: Document) -> list[Document]:
     schema = schemas[shape.__name__]
     properties = {name: _of_text(each) for name, each in schema["properties"].items()}
     if not hasattr(shape, "schema_rules"):
-        return [{"name": name, "in": "query", "schema": each} for name, each in properties.items()]
+        required = schema.get("required", ())
+        return [
+            {
+                "name": name,
+                "in": "query",
+                **({"required": True} if name in required else {}),
+                "schema": each,
+            }
+            for name, each in properties.items()
+        ]
     whole = {**schema, "properties": properties, "additionalProperties": False}
     return [
         {
@@ -169,8 +204,17 @@ def _body(operation: Operation) -> Document:
     one = {"$ref": f"{_SCHEMAS}{operation.body.__name__}"}
     if not operation.items_most:
         return one
+    return {"anyOf": [one, _list_of(one, operation.items_most)]}
+
+
+def _other_body(body: OtherBody) -> Document:
+    one = {"$ref": f"{_SCHEMAS}{body.shape.__name__}"}
+    return _list_of(one, body.items_most) if body.items_most else one
+
+
+def _list_of(one: Document, items_most: int) -> Document:
     judged = {"anyOf": [one, {"description": "is refused by itself, and holds up no other"}]}
-    return {"anyOf": [one, {"type": "array", "maxItems": operation.items_most, "items": judged}]}
+    return {"type": "array", "maxItems": items_most, "items": judged}
 
 
 def _responses(operation: Operation) -> Document:
@@ -178,9 +222,7 @@ def _responses(operation: Operation) -> Document:
     if operation.status == _FOUND:
         place = {"description": "Where the browser goes.", "schema": {"type": "string"}}
         done = {"description": "Go on at `Location`.", "headers": {"Location": place}}
-    content: Document = {
-        kind: {"schema": {"type": "string"}} for kind in operation.media_types if kind != JSON
-    }
+    content: Document = {kind: _OTHERS[kind] for kind in operation.media_types if kind != JSON}
     if operation.answer is not None:
         content[JSON] = {"schema": _answer(operation)}
     if operation.is_bare:

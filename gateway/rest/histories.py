@@ -38,10 +38,11 @@ class HistoriesResource:
 
     async def get(self, request: web.Request) -> web.Response:
         """The publications after a cursor; `Refused` (CURSOR_GONE) when that is not all of them."""
+        identity = await identity_of(request, self._authenticator)
         room = check_room_name(request.match_info["roomId"])
         query = parameters_of(request.query.items(), HistoryQuery)
         since = Cursor.parse(query.since)
-        access.check_join(await identity_of(request, self._authenticator), room)
+        access.check_join(identity, room)
         history = await self._broker.history(room, since)
         if history is None:
             raise Refused(Refusal.CURSOR_GONE)

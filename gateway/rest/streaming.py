@@ -94,13 +94,13 @@ class StreamingResource:
             return await self._turn_away(request, refused)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
+        self._pace(request)
+        identity = await self._identity_of(request)
         room = check_room_name(request.match_info["roomId"])
         query = parameters_of(request.query.items(), StreamQuery)
         since = request.headers.get("Last-Event-ID") or query.since
         if since is not None:
             Cursor.parse(since)
-        self._pace(request)
-        identity = await self._identity_of(request, query.ticket)
         stream = self._streams.open(identity, self._address_of(request), _abort_of(request))
         # Nothing was awaited since it was known that the identity holds: who is disabled from now
         # on is found among the peers.
@@ -127,7 +127,9 @@ class StreamingResource:
     def _address_of(self, request: web.Request) -> str:
         return address_of(request, self._settings.trusted_networks)
 
-    async def _identity_of(self, request: web.Request, ticket: str | None) -> Identity:
+    async def _identity_of(self, request: web.Request) -> Identity:
+        """Who is asking comes before what: strangers hear nothing but that they are strangers."""
+        ticket = request.query.get("ticket")
         if ticket is not None:
             return await self._tickets.redeem(ticket)
         return await identity_of(request, self._authenticator)

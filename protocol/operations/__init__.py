@@ -4,6 +4,8 @@ Descriptions are made from it, and a test holds it against the table of URLs.
 """
 
 from protocol.operations.operation import (
+    EVENT_STREAM,
+    GEOJSON,
     HEADERS,
     IDEMPOTENCY_KEY,
     IDEMPOTENCY_KEY_PATTERN,
@@ -12,11 +14,14 @@ from protocol.operations.operation import (
     JSON,
     LAST_EVENT_ID,
     Operation,
+    OtherBody,
     refusals_of,
 )
 from protocol.operations.table import OPERATIONS, shapes
 
 __all__ = [
+    "EVENT_STREAM",
+    "GEOJSON",
     "HEADERS",
     "IDEMPOTENCY_KEY",
     "IDEMPOTENCY_KEY_PATTERN",
@@ -26,6 +31,7 @@ __all__ = [
     "LAST_EVENT_ID",
     "OPERATIONS",
     "Operation",
+    "OtherBody",
     "refusals_of",
     "shapes",
 ]

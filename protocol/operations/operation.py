@@ -25,6 +25,14 @@ HEADERS: Final = {
 IDEMPOTENCY_KEY_PATTERN: Final = "^[!-~]([ -~]{0,126}[!-~])?$"
 
 
+class OtherBody(msgspec.Struct, frozen=True):
+    """A body of another media type: one of the shape, or a list."""
+
+    media_type: str
+    shape: type[msgspec.Struct]
+    items_most: int = 0  # it is a list of so many, each of which is judged by itself
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """A row: one method of one path. `refusals` are those beside what `access` and `body` bring."""
 
@@ -33,13 +41,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     access: Literal["anybody", "token", "basic", "operator", "admin"] = "admin"
     body: type[msgspec.Struct] | None = None
-    other_bodies: tuple[str, ...] = ()  # media types of bodies that others have described
+    other_bodies: tuple[OtherBody, ...] = ()  # as others have described them
     items_most: int = 0  # the body may also be a list of so many; each item is judged by itself
     parameters: type[msgspec.Struct] | None = None
     headers: tuple[str, ...] = ()
     status: int = 200
     answer: type[msgspec.Struct] | None = None
-    media_types: tuple[str, ...] = (JSON,)  # of the answer; all but JSON are told as text
+    media_types: tuple[str, ...] = (JSON,)  # of the answer
     other_answer: str = ""  # what else may be answered as JSON, without the envelope
     is_partly_open: bool = False  # whether some of it is for everybody, without a token
     is_list: bool = False
@@ -56,6 +64,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         if self.method == "GET":
             return "read"
         return "sign-in" if self.access == "anybody" else "write"
+
+    @property
+    def other_shapes(self) -> list[type[msgspec.Struct]]:
+        """Those of the bodies of other media types."""
+        return [other.shape for other in self.other_bodies]
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ from protocol.operations.operation import (
     JSON,
     LAST_EVENT_ID,
     Operation,
+    OtherBody,
 )
 from protocol.publishing import ITEMS_LIMIT, Item
 from protocol.refusals import Refusal
@@ -29,7 +30,10 @@ ROOMS: Final = (
         summary="Publish one event into a room, or up to 1,000 of them.",
         access="token",
         body=Item,
-        other_bodies=(cloudevents.STRUCTURED, cloudevents.BATCH),
+        other_bodies=(
+            OtherBody(cloudevents.STRUCTURED, cloudevents.CloudEvent),
+            OtherBody(cloudevents.BATCH, cloudevents.CloudEvent, ITEMS_LIMIT),
+        ),
         items_most=ITEMS_LIMIT,
         headers=(IDEMPOTENCY_KEY,),
         answer=Published,

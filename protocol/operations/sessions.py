@@ -89,6 +89,6 @@ SESSIONS: Final = (
         summary="End a session of one's own; an administrator, any.",
         access="token",
         status=204,
-        refusals=NOT_FOUND,
+        refusals=(*NOT_FOUND, Refusal.METHOD_NOT_ALLOWED),  # a word of another path is no id
     ),
 )

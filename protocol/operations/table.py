@@ -27,5 +27,9 @@ OPERATIONS: Final = (
 
 def shapes() -> list[Any]:
     """Every class that the table names."""
-    rows = [(row.body, row.parameters, row.answer, row.pages) for row in OPERATIONS]
-    return list(dict.fromkeys(shape for row in rows for shape in row if shape is not None))
+    found = (
+        shape
+        for row in OPERATIONS
+        for shape in (row.body, *row.other_shapes, row.parameters, row.answer, row.pages)
+    )
+    return [shape for shape in dict.fromkeys(found) if shape is not None]

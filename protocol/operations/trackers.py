@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocol.operations.operation import Operation
+from protocol.operations.operation import Operation, OtherBody
 from protocol.refusals import Refusal
 from protocol.trackers.osmand import FORM, OsmAndParameters, OsmAndReport
 from protocol.trackers.owntracks import OwnTracksMessage, OwnTracksQuery
@@ -43,7 +43,7 @@ TRACKERS: Final = (
         summary="Report a phone's location, as Traccar Client does.",
         access="anybody",
         body=OsmAndReport,
-        other_bodies=(FORM,),
+        other_bodies=(OtherBody(FORM, OsmAndParameters),),
         parameters=OsmAndParameters,
         answer=Reported,
         refusals=_CODE,

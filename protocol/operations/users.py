@@ -90,6 +90,6 @@ USERS: Final = (
         summary="Delete a user.",
         headers=(IF_MATCH,),
         status=204,
-        refusals=(*CHANGED, Refusal.CONFLICT),
+        refusals=(*CHANGED, Refusal.CONFLICT, Refusal.METHOD_NOT_ALLOWED),  # `me` is no id
     ),
 )

@@ -68,8 +68,12 @@ def valid_data_is_refused_for_state_alone(
 
 def _has_what_cannot_be_printed(case: Case) -> bool:
     """To Schemathesis the category C is control characters alone: it makes others of that kind."""
-    body = case.body if isinstance(case.body, dict) else {}
-    names = (unquote(str(case.path_parameters.get("roomId", ""))), str(body.get("event", "")))
+    body: dict[str, Any] = case.body if isinstance(case.body, dict) else {}
+    names = (
+        unquote(str(case.path_parameters.get("roomId", ""))),
+        *(str(body.get(field, "")) for field in ("event", "type")),
+        *(map(str, body.get("publish", ())) if body.get("tracker") else ()),
+    )
     return not all(name.isprintable() for name in names)
 
 

@@ -73,3 +73,30 @@ def test_a_parameter_that_is_left_out_is_not_null() -> None:
     role = next(each for each in parameters if each["name"] == "role")
 
     assert role["schema"] == {"enum": ["admin", "operator", "rider", "viewer"]}
+
+
+def test_a_parameter_that_has_to_be_there_is_required() -> None:
+    parameters = DOCUMENT["paths"]["/api/rooms/{roomId}/history"]["get"]["parameters"]
+
+    assert [each["name"] for each in parameters if each.get("required")] == ["roomId", "since"]
+
+
+def test_what_others_have_described_is_told_as_what_it_is() -> None:
+    room = DOCUMENT["paths"]["/api/rooms/{roomId}/events"]
+    bodies = room["post"]["requestBody"]["content"]
+    snapshot = DOCUMENT["paths"]["/api/rooms/{roomId}/snapshot"]["get"]["responses"]["200"]
+
+    assert bodies["application/cloudevents-batch+json"]["schema"]["type"] == "array"
+    assert room["get"]["responses"]["200"]["content"] == {"text/event-stream": {}}
+    assert snapshot["content"]["application/geo+json"] == {"schema": {"type": "object"}}
+
+
+def test_a_word_of_another_path_is_no_value_where_that_path_lacks_the_method() -> None:
+    def schema_of(path: str, method: str) -> dict[str, Any]:
+        schema: dict[str, Any] = DOCUMENT["paths"][path][method]["parameters"][0]["schema"]
+        return schema
+
+    session = schema_of("/api/sessions/{sessionId}", "delete")
+    assert session["not"] == {"enum": ["refresh", "exchange"]}
+    assert schema_of("/api/users/{userId}", "delete")["not"] == {"enum": ["me"]}
+    assert "not" not in schema_of("/api/users/{userId}", "get")

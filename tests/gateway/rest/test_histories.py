@@ -114,3 +114,12 @@ async def test_only_those_who_may_join_read_it(open_door: OpenDoor) -> None:
     assert (await door.ask("GET", path, headers=elsewhere)).code == "FORBIDDEN"
     assert (await read(door, "yesterday")).code == "INVALID_CURSOR"
     assert (await door.ask("GET", PATH)).bad_fields.keys() == {"since"}
+
+
+async def test_who_asks_is_judged_before_what(open_door: OpenDoor) -> None:
+    door = await open_door(PRODUCTION)
+    for path in (PATH, f"/api/rooms/{ROOM}/events"):
+        stranger = await door.ask("GET", f"{path}?since=bad", role=None)
+        assert (stranger.status, stranger.code) == (401, "UNAUTHENTICATED")
+        member = await door.ask("GET", f"{path}?since=bad", role=Role.VIEWER)
+        assert (member.status, member.code) == (400, "INVALID_CURSOR")

@@ -296,6 +296,7 @@ async def test_a_ticket_opens_one_stream_without_a_header(open_door: OpenDoor) -
         assert (peer.identity.subject, peer.identity.role) == ("ann", Role.VIEWER)
     assert await code_of(door, query) == (401, "TOKEN_INVALID")
     assert await code_of(door, "?ticket=none") == (401, "TOKEN_INVALID")
+    assert await code_of(door, "?ticket=none&since=bad") == (401, "TOKEN_INVALID")
 
 
 async def test_a_ticket_is_worth_no_more_than_its_token(open_door: OpenDoor) -> None:
