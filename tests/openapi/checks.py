@@ -66,6 +66,12 @@ def valid_data_is_refused_for_state_alone(
     assert is_of_state, f"valid data was refused: {error}"
 
 
+@schemathesis.hook
+def filter_query(ctx: schemathesis.HookContext, query: dict[str, Any] | None) -> bool:
+    """A parameter of no value is not written, and nobody sees what was wrong with it."""
+    return not any(value in ([], {}) for value in (query or {}).values())
+
+
 def _has_what_cannot_be_printed(case: Case) -> bool:
     """To Schemathesis the category C is control characters alone: it makes others of that kind."""
     body: dict[str, Any] = case.body if isinstance(case.body, dict) else {}
