@@ -41,6 +41,7 @@ class Crew(GatewayProcess):
             PACELINE_ENV="production",
             PACELINE_WORKERS="2",
             PACELINE_DRAIN_SECONDS="1",
+            PACELINE_RATE_LIMITS="all=off",
             PACELINE_JWT_SECRET_FILE=str(self.secret),
             REDIS_URL_FILE=str(where),
             LOG_LEVEL="DEBUG",

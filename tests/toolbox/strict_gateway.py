@@ -56,6 +56,7 @@ def strict_gateway(folder: Path) -> GatewayProcess:
         folder,
         PACELINE_ENV="production",
         PACELINE_JWT_SECRET=SECRET,
+        PACELINE_RUN_JOBS="never",  # they come and go, and so do their tasks
         PACELINE_CONNECT_TIMEOUT_SECONDS="1",
         PACELINE_UPGRADE_TIMEOUT_SECONDS="1",
         PACELINE_ROOMS_PER_PEER_LIMIT="5",

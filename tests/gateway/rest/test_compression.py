@@ -22,7 +22,7 @@ from gateway.settings import Settings
 from tests.gateway.rest.conftest import PRODUCTION, bearer
 
 READERS = {"zstd": zstd.decompress, "br": brotli.decompress, "gzip": gzip.decompress}
-ADMIN = {"Authorization": bearer(Role.ADMIN)}
+ADMIN = {"Authorization": bearer(Role.ADMIN, seconds=3600)}
 LONG = "漢" * 240 + "@example.org"  # about the longest user there can be
 
 
