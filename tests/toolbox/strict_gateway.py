@@ -20,10 +20,7 @@ SECRET = "a-secret-of-more-than-thirty-two-bytes-for-tests-alone"
 LIMIT_BYTES = 65_536
 SOON_SECONDS = 3.0
 BACK_TO_BASE_SECONDS = 5.0
-_GAUGES = (
-    *("paceline_peers", "paceline_rooms", "paceline_connections", "paceline_tasks"),
-    "process_open_fds",
-)
+_GAUGES = ("paceline_peers", "paceline_rooms", "paceline_connections", "paceline_tasks")
 _numbers = itertools.count(1)
 
 
@@ -92,6 +89,19 @@ async def gauges(port: int) -> dict[str, float]:
     return {name: float(re.findall(rf"^{name} (\S+)$", text, re.MULTILINE)[0]) for name in _GAUGES}
 
 
+def _sockets_of(gateway: GatewayProcess) -> int:
+    """How many it has open. Not all descriptors: the pool of the database opens files by need."""
+    opened = Path(f"/proc/{gateway.process_id}/fd").iterdir()
+    return sum(_target_of(each).startswith("socket:") for each in opened)
+
+
+def _target_of(descriptor: Path) -> str:
+    try:
+        return str(descriptor.readlink())
+    except FileNotFoundError:  # closed while we looked
+        return ""
+
+
 async def memory_bytes(port: int) -> float:
     text = (await request(port, "GET", "/metrics")).body.decode()
     return float(re.findall(r"^process_resident_memory_bytes (\S+)$", text, re.MULTILINE)[0])
@@ -110,6 +120,7 @@ async def watched(gateway: GatewayProcess) -> AsyncIterator[int]:
     canary, source = await entered(port, BYSTANDER), await entered(port, BYSTANDER)
     await ask(canary, "join-room", "canary")
     before, log_before = await gauges(port), len(gateway.log)
+    sockets_before = _sockets_of(gateway)
     try:
         yield port
         receipt = await ask(source, "bike-update", {"roomId": "canary", "number": 1})
@@ -119,6 +130,7 @@ async def watched(gateway: GatewayProcess) -> AsyncIterator[int]:
             == '42["bike-updated",{"roomId": "canary", "number": 1}]'
         )
         await _gauges_are(port, before)
+        await _sockets_are(gateway, sockets_before)
     finally:
         RawSocket.close_all()
     said = gateway.log[log_before:]
@@ -132,4 +144,12 @@ async def _gauges_are(port: int, expected: dict[str, float]) -> None:
     deadline = time.monotonic() + BACK_TO_BASE_SECONDS
     while (now := await gauges(port)) != expected and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells of it
         await asyncio.sleep(0.05)
-    assert now == expected
+    assert now == expected, (now, expected)
+
+
+async def _sockets_are(gateway: GatewayProcess, expected: int) -> None:
+    """No more than there were: one that asked for the gauges may have been among those."""
+    deadline = time.monotonic() + BACK_TO_BASE_SECONDS
+    while (now := _sockets_of(gateway)) > expected and time.monotonic() < deadline:  # noqa: ASYNC110 - the same
+        await asyncio.sleep(0.05)
+    assert now <= expected, (now, expected)
