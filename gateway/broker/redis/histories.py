@@ -31,7 +31,7 @@ class Histories:
         if tail is not None:
             reach = (kind.history_length, kind.history_seconds)
             entries = tail.after(since, now_seconds, *reach)
-            if entries is not None:
+            if entries is not None and tail.leads_over(room.told):
                 return History(tail.end, [publication for _, publication in entries])
         log = await self._reads.log(room, since.offset)
         if tail is not None:

@@ -44,7 +44,8 @@ class Publisher:
             nonlocal attempts
             if type(reply) is list:
                 outcome, epoch, offset, proof = reply
-                settle(Receipt(cursor_of(epoch, offset, proof), _OUTCOMES[outcome]))
+                room.told = cursor_of(epoch, offset, proof)
+                settle(Receipt(room.told, _OUTCOMES[outcome]))
                 return
             attempts += 1
             if attempts > _RETRIES or not self._redis.retry(reply, room.slot, command, on_reply):

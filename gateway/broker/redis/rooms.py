@@ -15,6 +15,7 @@ from gateway.redis.connection import pack
 from gateway.redis.scripts import Script
 from gateway.redis.slots import slot_of
 from gateway.settings import RoomKind
+from protocol.cursor import Cursor
 
 _PACKAGE: Final = "gateway.broker.redis"
 PUBLISH: Final = Script(_PACKAGE, "rooms.lua", "publish.lua")
@@ -59,11 +60,13 @@ class RedisRoom:
         "packed_after",
         "packed_before",
         "slot",
+        "told",
     )
 
     def __init__(self, name: str, kind: RoomKind, prefix: str, salt: str) -> None:
         self.name = name
         self.kind = kind
+        self.told: Cursor | None = None  # the place that a publication of this worker has got last
         base = f"{prefix}:{{{tag_of(name)}}}"
         self.keys = tuple(f"{base}:{part}".encode() for part in _PARTS)
         self.channel = self.keys[-1]
