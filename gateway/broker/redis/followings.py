@@ -21,7 +21,7 @@ from gateway.broker.redis import announcement
 from gateway.broker.redis.announcement import AnnouncementInvalid
 from gateway.broker.redis.following import HELD_LIMIT, Following
 from gateway.broker.redis.reads import Entry, Log, Reads
-from gateway.broker.redis.rooms import EXPIRE, TURN, RedisRoom, RedisRooms
+from gateway.broker.redis.rooms import EXPIRE, TURN, RedisRoom, RedisRooms, is_reached
 from gateway.logs import Offences
 from gateway.redis.client import Redis, call_at
 from gateway.redis.errors import RedisAway, RedisRefused, redirection_of
@@ -88,7 +88,9 @@ class Followings:
         """Begin deliveries; return the place after which they go on."""
         following = self._by_channel.get(room.channel)
         place = None if following is None else following.idle_place
-        return await self._begin(room, following) if place is None else place
+        if place is not None and is_reached(room.told, place):
+            return place
+        return await self._begin(room, following)
 
     async def _begin(self, room: RedisRoom, following: Following | None) -> Cursor:
         is_new = following is None

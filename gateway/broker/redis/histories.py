@@ -9,7 +9,7 @@ from typing import Final
 from gateway.broker.contract import History
 from gateway.broker.redis.followings import Followings
 from gateway.broker.redis.reads import Reads
-from gateway.broker.redis.rooms import RedisRoom
+from gateway.broker.redis.rooms import RedisRoom, is_reached
 from gateway.broker.redis.tail import Tail
 from protocol.cursor import Cursor
 
@@ -31,7 +31,7 @@ class Histories:
         if tail is not None:
             reach = (kind.history_length, kind.history_seconds)
             entries = tail.after(since, now_seconds, *reach)
-            if entries is not None and tail.leads_over(room.told):
+            if entries is not None and is_reached(room.told, tail.end):
                 return History(tail.end, [publication for _, publication in entries])
         log = await self._reads.log(room, since.offset)
         if tail is not None:

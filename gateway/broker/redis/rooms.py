@@ -104,6 +104,11 @@ class RedisRooms:
         return room
 
 
+def is_reached(told: Cursor | None, place: Cursor) -> bool:
+    """Whether a place is not before what was told: no answer may be older than its question."""
+    return told is None or (told.epoch == place.epoch and told.offset <= place.offset)
+
+
 def tag_of(name: str) -> str:
     """The room's name without braces, which would end or empty a hash tag; one to one."""
     return name.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")

@@ -94,12 +94,6 @@ class Tail:
             return None
         return list(islice(self._entries, index, None))
 
-    def leads_over(self, place: Cursor | None) -> bool:
-        """Whether the end is not before a place; an answer must not be older than its question."""
-        if place is None:
-            return True
-        return place.epoch == self._end.epoch and place.offset <= self._end.offset
-
     @property
     def end(self) -> Cursor:
         """The place after the last publication."""

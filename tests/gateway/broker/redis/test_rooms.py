@@ -3,9 +3,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.broker.redis.rooms import RedisRooms, tag_of
+from gateway.broker.redis.rooms import RedisRooms, is_reached, tag_of
 from gateway.redis.slots import slot_of
 from gateway.settings import RoomKind
+from protocol.cursor import Cursor
 
 NAMES = st.text(min_size=1, max_size=20) | st.text("{}%7BD", min_size=1, max_size=8)
 
@@ -44,3 +45,12 @@ def test_a_room_outlives_its_history_and_its_followers_next_look() -> None:
 
     assert long.keep_ms == 3_600_000
     assert short.keep_ms == 60_000
+
+
+def test_a_place_is_reached_in_its_epoch_alone() -> None:
+    told = Cursor("epoch", 7, 7)
+
+    assert is_reached(None, Cursor("epoch", 1, 1))
+    assert is_reached(told, Cursor("epoch", 7, 7))
+    assert not is_reached(told, Cursor("epoch", 6, 6))
+    assert not is_reached(told, Cursor("other", 9, 9))

@@ -110,15 +110,6 @@ def test_it_lets_go_of_the_oldest_when_it_becomes_too_large() -> None:
     assert offsets_after(made, place(4)) == [5, 6, 7]
 
 
-def test_it_leads_over_what_it_holds_and_over_nothing_else() -> None:
-    made = tail(5, 6, 7)
-
-    assert made.leads_over(None)
-    assert made.leads_over(place(7))
-    assert not made.leads_over(place(8))
-    assert not made.leads_over(place(3, "other"))
-
-
 def test_it_is_wanted_as_long_as_somebody_asks() -> None:
     made = tail(5, 6)
     assert made.is_wanted(NOW + 9.0)
