@@ -187,6 +187,11 @@ class Presence:
             for left in await self._leave(self._rooms[name], worker_id, ""):
                 self._departed(name, _member_of(left))
             await self._call(key, "SREM", name)
+        if await self._is_alive(worker_id.encode()):
+            # It was only away, and may have entered again before its rooms were struck out.
+            if names:
+                await self._call(key, "SADD", *names)
+            return
         if await self._call(self._workers_key, "SREM", worker_id):
             logger.warning("! a worker is gone", worker=worker_id, rooms=len(names))
 
