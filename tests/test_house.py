@@ -75,6 +75,7 @@ TESTED_ELSEWHERE = {
     "gateway/reports/report.py": "two shapes; test_gathering.py sends them from worker to worker",
     "gateway/operations.py": "wiring; test_watchers.py and the page's journey go through all of it",
     "protocol/trackers/report.py": "an answer; the tests of gateway/rest/trackers.py look at it",
+    "gateway/publishing.py": "test_ingest.py, and whoever publishes over HTTP, go through it",
     "gateway/rest/publishing.py": "test_events.py and test_trackers.py publish through it",
 }
 

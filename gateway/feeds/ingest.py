@@ -14,18 +14,18 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.broker.contract import BrokerUnavailable, settle_into
+from gateway.broker.contract import BrokerUnavailable
 from gateway.feeds.entries import Entry, entry_of, event_of
 from gateway.hub import Hub
 from gateway.identity import Identity, Role
 from gateway.metrics import Metrics
+from gateway.publishing import publish
 from gateway.redis.client import Redis
 from gateway.redis.connection import CommandConnection
 from gateway.redis.errors import RedisAway, RedisRefused
 from gateway.redis.scripts import Script
 from gateway.redis.slots import slot_of
 from gateway.rooms.publication import Receipt
-from protocol import events
 from protocol.refusals import Refused
 
 logger = structlog.get_logger(__name__)
@@ -136,14 +136,7 @@ class Ingest:
         """Begun in the order of the stream, which is the order in which the broker has them."""
         if entry.fields is None:
             return None
-        event = event_of(entry)
-        settled: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        settle = settle_into(settled)
-        if isinstance(event, events.BikeUpdate):
-            self._hub.publish_update(_IDENTITY, event, None, settle)
-        else:
-            self._hub.publish_event(_IDENTITY, event, None, settle)
-        return await settled
+        return await publish(self._hub, _IDENTITY, event_of(entry))
 
     async def _park(self, connection: CommandConnection, entry: Entry, refused: Refused) -> None:
         assert entry.fields is not None, "only what says something is refused"

@@ -1,0 +1,24 @@
+"""This module owns how a door that waits publishes: through the hub, until the room has answered."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.broker.contract import settle_into
+from gateway.hub import Hub
+from gateway.identity import Identity
+from gateway.rooms.publication import Receipt
+from protocol import events
+
+
+async def publish(
+    hub: Hub, identity: Identity, event: events.BikeUpdate | events.Publish
+) -> Receipt:
+    """Publish; raises `Refused` or `BrokerUnavailable`. The order is that in which it is called."""
+    future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+    settle = settle_into(future)
+    if isinstance(event, events.BikeUpdate):
+        hub.publish_update(identity, event, None, settle)
+    else:
+        hub.publish_event(identity, event, None, settle)
+    return await future
