@@ -25,7 +25,6 @@ from typing import Any, Protocol, cast
 from aiohttp import WSMsgType, web
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 from aiohttp.web_protocol import RequestHandler
-from multidict import CIMultiDict
 
 
 class Message(Protocol):
@@ -156,8 +155,3 @@ def tail_of(request: web.Request) -> bytes:
 def has_asked(handler: RequestHandler) -> bool:
     """Whether the head of a request has come on this connection, ever."""
     return handler._request_count > 0  # noqa: SLF001 - this module's purpose
-
-
-def headers_of(request: web.Request) -> CIMultiDict[str]:
-    """A copy of the headers, which does not keep the request alive."""
-    return CIMultiDict(request.headers)
