@@ -194,7 +194,11 @@ def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource
     return Resources(
         health=health,
         events=EventsResource(parts.hub, authenticator, parts.metrics),
-        snapshots=SnapshotsResource(parts.hub, authenticator, _public_vehicles_of(parts)),
+        snapshots=SnapshotsResource(
+            parts.hub,
+            authenticator,
+            PublicVehicles(parts.settings, parts.between.broker, parts.between.lockers),
+        ),
         histories=HistoriesResource(parts.between.broker, authenticator),
         streaming=StreamingResource(
             parts.settings,
@@ -228,10 +232,6 @@ def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource
         workers=workers,
         documents=DocumentsResource(),
     )
-
-
-def _public_vehicles_of(parts: Parts) -> PublicVehicles:
-    return PublicVehicles(parts.settings, parts.between.broker, parts.between.lockers)
 
 
 def _engine_limits_of(settings: Settings) -> EngineLimits:

@@ -1,4 +1,4 @@
-"""This module owns how a door that waits publishes: through the hub, until the room has answered."""
+"""This module owns how a door publishes that waits for the answer of the room."""
 
 from __future__ import annotations
 

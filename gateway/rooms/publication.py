@@ -96,7 +96,7 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     @property
     def payload(self) -> bytes:
         """The JSON that the event carries."""
-        return codec.payload_of(self.packet, self.event)
+        return codec.parts_of(self.packet)[1]
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):

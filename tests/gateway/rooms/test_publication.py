@@ -95,3 +95,10 @@ def test_a_publication_stands_behind_itself_and_has_its_payload() -> None:
     publication = publication_of(removal_of(ROOM, "b1", "expired"), 7, "e", 9)
     assert str(publication.cursor) == "e.7.00000009"
     assert json.loads(publication.payload)["reason"] == "expired"
+
+
+def test_a_publication_with_attachments_has_its_payload_too() -> None:
+    body = b'{"photo":{"_placeholder":true,"num":0}}'
+    publication = publication_of(draft_of_event(ROOM, "mark", body, attachments=(b"\xff",)), 1)
+    assert publication.packet == b'51-["mark",' + body + b"]"
+    assert publication.payload == body
