@@ -10,19 +10,12 @@ from aiohttp.test_utils import TestServer
 from gateway.identity import Identity, KeySet, TokenRules
 from gateway.jwks import DOCUMENT_LIMIT_BYTES, JwksCache, JwksPace
 from protocol.refusals import Refusal, Refused
+from tests.toolbox.clock import Clock
 from tests.toolbox.forgery import EC_KEY, ED_KEY, NOW, RSA_KEY, Jwk, PrivateKey, claims_with, jwk_of
 
 RULES = TokenRules()
 KEYS = KeySet.of(has_issuer=True)
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_seconds
 
 
 class Issuer:

@@ -4,14 +4,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from gateway.logs import Offences
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_seconds
+from tests.toolbox.clock import Clock
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from gateway.quotas.policies import Policy
 from gateway.quotas.shared import ALONE_SECONDS, TAKE, SharedLimiter
 from gateway.redis.client import Redis
 from tests.gateway.redis.connected import connected
+from tests.toolbox.clock import Clock
 from tests.toolbox.redis_server import RedisServer
 
 PATIENT_SECONDS = 2.0  # on a busy machine a tenth of a second is nothing
@@ -22,16 +23,6 @@ POLICY = Policy("read", 1000, 3600)
 SMALL = Policy("write", 5, 3600)
 POLICIES = (POLICY, SMALL)
 Worker = Callable[[], SharedLimiter]
-
-
-class Clock:
-    """A clock that goes when it is told."""
-
-    def __init__(self) -> None:
-        self.now_seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_seconds
 
 
 @pytest.fixture

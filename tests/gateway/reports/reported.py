@@ -14,6 +14,7 @@ from gateway.reports.report import Report
 from gateway.reports.reporter import Reporter, Self, Sources
 from gateway.rooms.membership import Membership
 from protocol.reports import BrokerPulse, WorkerLine
+from tests.toolbox.clock import Clock
 
 WELL = BrokerPulse(kind="redis", is_well=True, silent_seconds=0.2, waiting=1)
 LINE = WorkerLine(
@@ -56,16 +57,6 @@ def report(worker_id: str = "aaaaaa", **changes: Any) -> Report:  # noqa: ANN401
     line = msgspec.structs.replace(LINE, worker_id=worker_id, **of_line)
     empty: dict[str, Any] = {"rooms": [], "goodbyes": [], "refusals": {}, "turned_away": {}}
     return Report(line=line, **(empty | of_report))
-
-
-class Clock:
-    """A time that the test sets."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 class Watched:

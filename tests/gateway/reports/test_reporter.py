@@ -12,7 +12,7 @@ async def test_rates_are_those_since_the_report_before() -> None:
     worker = Watched()
     worker.metrics.deliveries_fast = 1_000_000
     first = await worker.reporter.report()
-    worker.clock.seconds += 2
+    worker.clock.now_seconds += 2
     worker.metrics.deliveries_fast += 300
     worker.late.note(0.25)
     second = await worker.reporter.report()
@@ -27,7 +27,7 @@ async def test_rates_are_those_since_the_report_before() -> None:
 async def test_several_who_ask_at_once_are_told_the_same() -> None:
     worker = Watched()
     reports = await asyncio.gather(*(worker.reporter.report() for _ in range(5)))
-    worker.clock.seconds += FRESH_SECONDS / 2
+    worker.clock.now_seconds += FRESH_SECONDS / 2
     later = await worker.reporter.report()
 
     assert all(each is reports[0] for each in [*reports, later])
@@ -37,7 +37,7 @@ async def test_several_who_ask_at_once_are_told_the_same() -> None:
 async def test_after_a_while_in_which_nobody_asked_rates_begin_anew() -> None:
     worker = Watched()
     await worker.reporter.report()
-    worker.clock.seconds += STALE_SECONDS + 1
+    worker.clock.now_seconds += STALE_SECONDS + 1
     worker.metrics.deliveries_fast += 300
     worker.late.note(9.0)
     report = await worker.reporter.report()

@@ -17,22 +17,13 @@ from protocol.users import UserChanges
 from tests.gateway.redis.connected import connected
 from tests.gateway.redis.listening import eventually
 from tests.gateway.users.people import NOW_MS, person
+from tests.toolbox.clock import Clock
 from tests.toolbox.redis_cluster import RedisCluster
 from tests.toolbox.redis_server import RedisServer
 
 ADA, BOB = person(1), person(2)
 PATIENT_SECONDS = 2.0  # on a busy machine a tenth of a second is nothing
 LATER = changed(ADA, UserChanges(name="Ada L."), NOW_MS + 5)
-
-
-class Clock:
-    """A clock that goes when it is told."""
-
-    def __init__(self) -> None:
-        self.now_seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_seconds
 
 
 @pytest.fixture
