@@ -21,6 +21,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 from yarl import URL
 
+from gateway.bodies import find_body
 from gateway.identity import (
     Identity,
     KeySet,
@@ -216,12 +217,10 @@ async def _body_of(response: aiohttp.ClientResponse) -> bytes:
         raise JwksUnusable(f"status {response.status}")
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise JwksUnusable("a compressed answer")
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > DOCUMENT_LIMIT_BYTES:
-            raise JwksUnusable(f"more than {DOCUMENT_LIMIT_BYTES} bytes")
-    return bytes(body)
+    body = await find_body(response, DOCUMENT_LIMIT_BYTES)
+    if body is None:
+        raise JwksUnusable(f"more than {DOCUMENT_LIMIT_BYTES} bytes")
+    return body
 
 
 def _reason_of(error: Exception) -> str:

@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from gateway.bodies import find_body
 from gateway.feeds.batches import batches_of
 from gateway.feeds.schedule import backoff_seconds, retry_after_seconds
 from gateway.feeds.source import reason_of
@@ -201,12 +202,10 @@ def _answer_of(answer: aiohttp.ClientResponse, body: bytes) -> _Answer:
 
 
 async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in answer.content.iter_chunked(65_536):
-        body += chunk
-        if len(body) > _ANSWER_LIMIT_BYTES:
-            raise PublishFailed("the answer has no end")
-    return bytes(body)
+    body = await find_body(answer, _ANSWER_LIMIT_BYTES)
+    if body is None:
+        raise PublishFailed("the answer has no end")
+    return body
 
 
 def _fault_of(body: bytes) -> str:

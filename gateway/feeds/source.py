@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from gateway.bodies import find_body
 from gateway.feeds.schedule import retry_after_seconds
 
 BODY_LIMIT_BYTES: Final = 64 * 1024 * 1024
@@ -111,13 +112,10 @@ class HttpSource:
         if answer.status != _OK:
             wait = retry_after_seconds(answer.headers.get("Retry-After"), time.time())
             raise FetchFailed(f"HTTP status {answer.status}", wait)
-        body = bytearray()
-        # Counted after decompression: a small archive may unfold into gigabytes.
-        async for chunk in answer.content.iter_chunked(65_536):
-            body += chunk
-            if len(body) > self._limit_bytes:
-                raise _too_large(self._limit_bytes)
-        return Fetched(bytes(body), _validators_of(answer))
+        body = await find_body(answer, self._limit_bytes)
+        if body is None:
+            raise _too_large(self._limit_bytes)
+        return Fetched(body, _validators_of(answer))
 
 
 def _validators_of(answer: aiohttp.ClientResponse) -> dict[str, str]:

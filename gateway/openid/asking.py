@@ -12,6 +12,8 @@ from typing import Final, NamedTuple, TypeVar
 import aiohttp
 import msgspec
 
+from gateway.bodies import find_body
+
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 ANSWER_LIMIT_BYTES: Final = 262_144
@@ -88,16 +90,10 @@ class Asking:
                     raise ProviderAway(f"status {response.status}")
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise ProviderAway("a compressed answer")
-                return Answer(response.status, await _body_of(response))
+                body = await find_body(response, ANSWER_LIMIT_BYTES)
+                if body is None:
+                    raise ProviderAway(f"an answer of more than {ANSWER_LIMIT_BYTES} bytes")
+                return Answer(response.status, body)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             # Messages of aiohttp may hold the URL, and a URL may hold a secret.
             raise ProviderAway(type(error).__name__) from None
-
-
-async def _body_of(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > ANSWER_LIMIT_BYTES:
-            raise ProviderAway(f"an answer of more than {ANSWER_LIMIT_BYTES} bytes")
-    return bytes(body)
