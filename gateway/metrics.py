@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from typing import NamedTuple
 
+from msgspec import UNSET, UnsetType
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -27,7 +28,12 @@ from protocol.refusals import Goodbye, Refusal
 
 _OTHER = "other"
 _OUTCOMES = ("accepted", "repeated", "duplicate", "stale", "unavailable")
-_JOIN_RESULTS = ("joined", "recovered", "reset", "refused", "failed")
+_RESULTS_OF_JOINS: dict[bool | UnsetType, str] = {
+    UNSET: "joined",
+    True: "recovered",
+    False: "reset",
+}
+_JOIN_RESULTS = (*_RESULTS_OF_JOINS.values(), "refused", "failed")
 _RECOVERY_RESULTS = (
     "recovered",
     "unknown",
@@ -131,6 +137,10 @@ class Metrics:
     def note_join(self, result: str) -> None:
         """Count how a join ended: joined, recovered, reset, refused or failed."""
         self.joins.add(result)
+
+    def note_joined(self, recovered: bool | UnsetType) -> None:  # noqa: FBT001 - what the answer says
+        """Count a join by its answer, which says whether a gap could be closed if there was one."""
+        self.joins[_RESULTS_OF_JOINS[recovered]] += 1
 
     def note_recovery(self, result: str) -> None:
         """Count what became of a peer that came back with its `pid`."""

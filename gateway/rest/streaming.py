@@ -48,7 +48,6 @@ _HEADERS: Final = {
 # What may be tried again. A browser's EventSource does so after a stream that has ended, but not
 # after any status but 200.
 _PASSING: Final = frozenset({Refusal.UNAVAILABLE, Refusal.TOO_FAST})
-_JOIN_RESULTS: Final = {msgspec.UNSET: "joined", True: "recovered", False: "reset"}
 _LOST: Final = "lost"
 
 _encode = msgspec.json.Encoder().encode
@@ -136,7 +135,7 @@ class StreamingResource:
 
     async def _join(self, stream: Stream, request: events.JoinRoom) -> None:
         def answer(joined: events.Joined) -> None:
-            self._metrics.note_join(_JOIN_RESULTS[joined.recovered])
+            self._metrics.note_joined(joined.recovered)
             if joined.recovered is False:
                 reset = events.RoomReset(joined.room_id, _LOST)
                 stream.say(streams.event_of("room-reset", _encode(reset)))

@@ -42,8 +42,6 @@ class _Envelope(msgspec.Struct, frozen=True):
     meta: dict[str, Any] | UnsetType = UNSET
 
 
-_JOIN_RESULTS: Final = {UNSET: "joined", True: "recovered", False: "reset"}
-
 # A member of an enumeration costs a look-up each time it is named.
 _ACCEPTED: Final = Outcome.ACCEPTED
 
@@ -295,7 +293,7 @@ class Namespace:
             raise too_fast(wait_seconds)
 
         def answer_joined(joined: events.Joined) -> None:
-            self._metrics.note_join(_JOIN_RESULTS[joined.recovered])
+            self._metrics.note_joined(joined.recovered)
             answer(joined)
 
         try:
