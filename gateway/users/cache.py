@@ -49,8 +49,14 @@ class Cache(Generic[Value]):
     async def get(self, key: str) -> Value:
         """What is remembered, else what is loaded now; raises what the loading raises."""
         value = self.find(key)
-        if value is not None:
-            return value
+        return await self.renew(key) if value is None else value
+
+    def is_loading(self, key: str) -> bool:
+        """Whether somebody is told something new in a moment."""
+        return key in self._loading
+
+    async def renew(self, key: str) -> Value:
+        """What is loaded now; where that fails, what was remembered stays."""
         task = self._loading.get(key)
         if task is None:
             self.misses += 1

@@ -127,7 +127,6 @@ class Standings:
             if fresh is None:
                 raise
             check_standing(identity, fresh)
-            self._cache.forget(identity.subject)  # who comes next loads it in the usual way
 
     def identity_of_key_now(self, presented: PresentedKey) -> Identity | None:
         """Who shows an API key; None when it takes a question to the store to know.
@@ -157,11 +156,11 @@ class Standings:
             fresh = await self._look_again(presented.subject)
             if fresh is None:
                 raise
-            identity = identity_of_key(presented, fresh.key, _now_ms())
-            self._cache.forget(presented.subject)  # as above; a no is kept, in case the store goes
-            return identity
+            return identity_of_key(presented, fresh.key, _now_ms())
 
     def _may_look_again(self, subject: str) -> bool:
+        if self._cache.is_loading(subject):
+            return True  # whoever comes meanwhile hears the same
         looked_seconds = self._looked_again.get(subject, -_LOOK_AGAIN_SECONDS)
         return time.monotonic() - looked_seconds >= _LOOK_AGAIN_SECONDS
 
@@ -173,7 +172,7 @@ class Standings:
             self._looked_again.clear()
         self._looked_again[subject] = time.monotonic()
         try:
-            return await self._load(subject)
+            return await self._cache.renew(subject)
         except StoreUnavailable:
             return None
 

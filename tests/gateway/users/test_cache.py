@@ -126,3 +126,18 @@ async def test_the_longest_unused_goes_when_it_is_full(
     assert (cache.find("a"), cache.find("b"), cache.find("c")) == ("first a", None, "first c")
     cache.forget_all()
     assert len(cache) == 0
+
+
+async def test_what_is_renewed_is_loaded_once_and_kept_only_if_that_succeeds(
+    cache: Cache[str], source: Source
+) -> None:
+    assert await cache.get("a") == "first a"
+    source.value = "second"
+    assert not cache.is_loading("a")
+    assert await asyncio.gather(*(cache.renew("a") for _ in range(5))) == ["second a"] * 5
+    assert (source.asked, cache.find("a")) == (["a", "a"], "second a")
+
+    source.is_away = True
+    with pytest.raises(StoreUnavailable):
+        await cache.renew("a")
+    assert cache.find("a") == "second a"

@@ -216,3 +216,22 @@ async def test_a_key_that_another_worker_has_rotated_is_known_at_once(
     assert identity.subject == subject_of_key(key.id)
     await here.stop()
     await elsewhere.stop()
+
+
+async def test_all_who_come_at_once_with_a_new_key_are_known(workers: list[Worker]) -> None:
+    here, elsewhere = [ApiKeys(worker.keys, worker.standings) for worker in workers]
+    key, text = await here.create(NewKey(name="shop", publish=("*",)), NOW_MS)
+    standings = workers[1].standings
+    await standings.identity_of_key(presented_key(text))
+    _, news = await here.rotate(key.id, NOW_MS, 0)
+
+    async def come(after_turns: int) -> None:
+        for _ in range(after_turns):
+            await asyncio.sleep(0)
+        presented = presented_key(news)
+        if standings.identity_of_key_now(presented) is None:
+            await standings.identity_of_key(presented)
+
+    await asyncio.gather(*map(come, range(30)))
+    await here.stop()
+    await elsewhere.stop()
