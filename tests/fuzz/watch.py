@@ -19,6 +19,7 @@ from tests.toolbox.strict_gateway import (
     SECRET,
     VIEWER,
     gauges,
+    is_back_at,
     memory_bytes,
 )
 
@@ -69,8 +70,9 @@ class Watch:
     async def check_calm(self) -> None:
         """Strangers that have gone leave nobody behind. Raises `Finding`."""
         deadline = time.monotonic() + _CALM_SECONDS
-        while (now := await gauges(self._gateway.port)) != self._base:
+        while not await is_back_at(self._gateway.port, self._base):
             if time.monotonic() > deadline:
+                now = await gauges(self._gateway.port)
                 raise Finding(f"left behind: {now}, at first {self._base}")
             await asyncio.sleep(0.1)
         await self.note_memory()
