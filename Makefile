@@ -73,9 +73,10 @@ test: unit journeys
 unit: programs
 	$(IN_VENV) -m pytest -m "not journey" -n $(WORKERS_OF_TESTS) $(ARGS)
 
-# One after the other: a journey measures time and kills servers, and its neighbours would notice.
+# One after the other: a journey measures time and kills servers, and its neighbours would notice. A machine that others
+# share may hold one up: what fails has a second try, and is named at the end as RERUN, for somebody to find out why.
 journeys: programs
-	$(IN_VENV) -m pytest -m journey $(ARGS)
+	$(IN_VENV) -m pytest -m journey --reruns 1 --reruns-delay 2 -r fER $(ARGS)
 
 # Atheris sees which lines an input reaches; there is no wheel of it for every Python and machine.
 fuzz: programs

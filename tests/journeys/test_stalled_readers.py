@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -28,12 +29,19 @@ RECEIVE_BUFFER_BYTES = 131_072  # far smaller, a window would be opened again in
 CANARY_LIMIT_SECONDS = 0.25
 
 
-async def stalled_reader(port: int, room: str) -> socket.socket:
+@pytest.fixture
+def sockets() -> Iterator[contextlib.ExitStack]:
+    """Closes what a test has opened, whatever becomes of it."""
+    with contextlib.ExitStack() as opened:
+        yield opened
+
+
+async def stalled_reader(sockets: contextlib.ExitStack, port: int, room: str) -> socket.socket:
     """A member that reads no more: its window is shut as soon as the kernel has taken its share.
 
     Left to itself a kernel may take tens of megabytes, more than all that is streamed.
     """
-    reader = socket.socket()
+    reader = sockets.enter_context(socket.socket())
     reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     reader.setblocking(False)  # noqa: FBT003 - the standard library's signature
     loop = asyncio.get_running_loop()
@@ -82,10 +90,13 @@ async def port(start_gateway: StartGateway) -> int:
     return port
 
 
-async def test_readers_of_nothing_are_sent_off_and_leave_no_memory_behind(port: int) -> None:
+async def test_readers_of_nothing_are_sent_off_and_leave_no_memory_behind(
+    port: int, sockets: contextlib.ExitStack
+) -> None:
     bystander, canary = await member(port, "r"), await member(port, "canary")
     before, before_bytes = await gauges(port), await memory_bytes(port)
-    readers = [await stalled_reader(port, "r") for _ in range(STALLED_READERS)]
+    for _ in range(STALLED_READERS):
+        await stalled_reader(sockets, port, "r")
     listening = asyncio.create_task(heard_numbers(bystander, STREAM_LENGTH - 1))
     async with latencies_of(lambda: ask(canary, "presence", "canary")) as seconds:
         streaming = asyncio.create_task(stream(port, "r", event_of))
@@ -101,8 +112,6 @@ async def test_readers_of_nothing_are_sent_off_and_leave_no_memory_behind(port: 
         gone_seconds = await until(is_as_before, 10)
     numbers = await listening
     left_bytes = await memory_bytes(port)
-    for reader in readers:
-        reader.close()
 
     say(
         f"{STALLED_READERS} stalled readers, {PER_SECOND} publications/s: gone "
@@ -117,10 +126,12 @@ async def test_readers_of_nothing_are_sent_off_and_leave_no_memory_behind(port: 
     assert p99_of(seconds) < CANARY_LIMIT_SECONDS
 
 
-async def test_readers_of_nothing_keep_the_last_state_of_one_bike_and_no_more(port: int) -> None:
+async def test_readers_of_nothing_keep_the_last_state_of_one_bike_and_no_more(
+    port: int, sockets: contextlib.ExitStack
+) -> None:
     bystander = await member(port, "r")
     before_bytes = await memory_bytes(port)
-    readers = [await stalled_reader(port, "r") for _ in range(STALLED_READERS)]
+    readers = [await stalled_reader(sockets, port, "r") for _ in range(STALLED_READERS)]
     listening = asyncio.create_task(heard_numbers(bystander, STREAM_LENGTH - 1))
     await stream(port, "r", update_of, per_second=float("inf"))
     grown_bytes = await memory_bytes(port) - before_bytes
@@ -149,5 +160,4 @@ async def read_to_the_end(reader: socket.socket) -> bytes:
             more = await loop.sock_recv(reader, 2**16)
             assert more, f"closed after {len(heard)} bytes: {heard[-300:]!r}"
             heard += more
-    reader.close()
     return bytes(heard)
