@@ -1,6 +1,7 @@
 // The page: it joins a room, shows its snapshot and then every change. This module only connects the parts.
 
 import type { Change, Identity, Room } from "@paceline/client";
+import "./both.css";
 import "./style.css";
 import { Card } from "./card.js";
 import { made, part, say } from "./dom.js";

@@ -1,6 +1,7 @@
 // The operations page: it is told how the gateway is, once a second, and shows it. This module connects the parts.
 
 import type { Overview, WorkerLine } from "@paceline/client/reports";
+import "../both.css";
 import "./ops.css";
 import { part, say } from "../dom.js";
 import { ThemeSwitch } from "../theme.js";
