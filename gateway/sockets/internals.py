@@ -6,7 +6,7 @@ Versions are pinned exactly in `pyproject.toml`, and each name has a test in
 aiohttp 3.14
     _websocket.reader.WebSocketReader, WebSocketDataQueue   the compiled frame reader
     web_protocol.RequestHandler._task_handler, ._message_tail, ._messages, ._request_count,
-    ._upgraded, .connection_lost, .handle_error, .finish_response
+    ._upgraded, ._drain_helper, .connection_lost, .handle_error, .finish_response
     web_response.StreamResponse._keep_alive, ._eof_sent, ._cookies
     http_writer._serialize_headers   the compiled writer of headers
     web_server.Server._loop, ._kwargs
@@ -95,9 +95,9 @@ class TakenOver(web.Response):
 
 
 class _Handler(RequestHandler):
-    """Sends most answers itself: aiohttp takes its time over one that is there as a whole.
+    """Sends in one piece what is there as a whole, and answers what cannot be read in our own way.
 
-    Besides, aiohttp answers what it cannot read by itself, in plain text.
+    aiohttp has a coroutine for each part that an answer may come in, and its no is plain text.
     """
 
     __slots__ = ("_unreadable",)
@@ -138,7 +138,7 @@ class _Handler(RequestHandler):
         head = _serialize_headers(f"HTTP/1.1 {resp.status} {resp.reason}", headers)
         transport.write(head + body)
         resp._keep_alive = resp._eof_sent = True  # noqa: SLF001 - this module's purpose
-        if self._paused:
+        if self.writing_paused:
             await self._drain_helper()
         return resp, False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -104,17 +105,25 @@ def _port_of(listener: asyncio.Server) -> int:
     return port
 
 
-async def read(port: int, text: str) -> tuple[list[bytes], bytes]:
-    """What comes back until the connection is closed: lines of headers in any order, and bodies."""
+@contextlib.asynccontextmanager
+async def connected(port: int, text: str) -> AsyncIterator[asyncio.StreamReader]:
+    """What comes back to a client that has said this, and goes without a word."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(text.encode())
-    async with asyncio.timeout(SOON_SECONDS):
-        raw = await reader.read()
-    writer.close()
-    lines = raw.split(b"\r\n")
-    return sorted(line for line in lines if not line.startswith((b"Date: ", b"Server: "))), lines[
-        -1
-    ]
+    try:
+        writer.write(text.encode())
+        async with asyncio.timeout(SOON_SECONDS):
+            yield reader
+    finally:
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def read(port: int, text: str) -> list[bytes]:
+    """The lines that come back until the connection is closed, but for when and by whom."""
+    async with connected(port, text) as reader:
+        lines = (await reader.read()).split(b"\r\n")
+    return sorted(line for line in lines if not line.startswith((b"Date: ", b"Server: ")))
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -130,31 +139,25 @@ async def test_a_client_reads_what_it_would_have_read_from_aiohttp(
 
 
 async def test_every_answer_says_when_it_was_made(ports: Ports) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", ports.ours)
-    writer.write(LAST.replace("/last", "/text").encode())
-    async with asyncio.timeout(SOON_SECONDS):
-        assert b"\r\nDate: " in await reader.read()
-    writer.close()
+    async with connected(ports.ours, REQUESTS["GET"].format("text") + LAST) as reader:
+        raw = await reader.read()
+
+    assert (raw.count(b"HTTP/1.1 200 OK"), raw.count(b"\r\nDate: ")) == (2, 2)
 
 
 async def test_nobody_who_does_not_read_has_answers_piled_up(ports: Ports) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", ports.ours)
-    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
-    async with asyncio.timeout(SOON_SECONDS):
-        while not any(handler.writing_paused for handler in ports.server.connections):  # noqa: ASYNC110 - aiohttp sets no event
+    async with connected(ports.ours, REQUESTS["GET"].format("large") * 100):
+        while not any(each.writing_paused for each in ports.server.connections):  # noqa: ASYNC110 - aiohttp sets no event
             await asyncio.sleep(0.01)
-    for _ in range(1000):
-        await asyncio.sleep(0)
+        for _ in range(1000):
+            await asyncio.sleep(0)
 
-    assert ports.answered < 20
-    writer.transport.abort()
+        assert ports.answered < 20
 
 
 async def test_a_client_that_has_gone_is_not_written_to(ports: Ports) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", ports.ours)
-    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
-    await reader.readexactly(1)
-    writer.transport.abort()
+    async with connected(ports.ours, REQUESTS["GET"].format("large") * 100) as reader:
+        await reader.readexactly(1)
     async with asyncio.timeout(SOON_SECONDS):
         while ports.server.connections:  # noqa: ASYNC110 - aiohttp sets no event
             await asyncio.sleep(0.01)

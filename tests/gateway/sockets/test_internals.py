@@ -99,7 +99,6 @@ def test_every_attribute_that_is_used_is_there() -> None:
     assert not handler.writing_paused
     assert handler._task_handler is None  # noqa: SLF001
     assert not handler._upgraded  # noqa: SLF001
-    assert not handler._paused  # noqa: SLF001
     response = web.Response()
     assert (response.keep_alive, response.prepared, response._cookies) == (None, False, None)  # noqa: SLF001
     response._keep_alive = response._eof_sent = True  # noqa: SLF001
