@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway.authentication import Authenticator
 from gateway.rest import preconditions
@@ -102,9 +102,9 @@ def user_response(
     user: User, names: frozenset[str] | None = None, status: int = 200
 ) -> web.Response:
     """A user, with the tag of its version."""
-    shown = msgspec.Raw(user.view_json) if names is None else _selected(user, names)
-    response = json_response({"data": shown}, status)
-    response.headers["ETag"] = preconditions.tag_of(user.version)
+    shown = user.shown_json if names is None else {"data": _selected(user, names)}
+    response = json_response(shown, status)
+    response.headers[hdrs.ETAG] = preconditions.tag_of(user.version)
     return response
 
 

@@ -56,7 +56,10 @@ class Accounts:
         standings = self._standings
         if standings is None or not (standings.are_up_to_date or await standings.catch_up()):
             return await self.get_from_store(user_id)
-        return _there(await standings.profiles.get(user_id) if is_user_id(user_id) else None)
+        user = standings.profiles.find(user_id)  # mostly there is one, and nothing to wait for
+        if user is None and is_user_id(user_id):
+            user = await standings.profiles.get(user_id)
+        return _there(user)
 
     async def get_from_store(self, user_id: str) -> User:
         """The user of that id, as it is; raises `Refused` (NOT_FOUND)."""
