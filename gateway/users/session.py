@@ -105,7 +105,7 @@ class SessionStore(Protocol):
     async def open(self, session: Session, password_hash: str | None = None) -> bool:
         """Keep a new session; ended ones of the same user are forgotten.
 
-        False, and nothing done, when the hash of the user's password is another one by now.
+        False, and nothing done, when there is no such user, or its password has another hash.
         """
 
     async def find(self, session_id: str, now_ms: int) -> Session | None:

@@ -125,19 +125,21 @@ class Sessions:
     ) -> SignedIn:
         """Begin a session of somebody who has proved who they are, here or elsewhere.
 
-        Unless it is refreshed it ends after `lifetime_seconds`, or what the rules say.
+        Unless it is refreshed it ends after `lifetime_seconds`, or what the rules say. Raises
+        `Refused` (FORBIDDEN) for somebody who was deleted meanwhile.
         """
         lifetime_ms = (
             self._lifetime_ms if lifetime_seconds is None else int(lifetime_seconds * 1000)
         )
         signed_in = await self._begun(user, origin, lifetime_ms)
-        assert signed_in is not None, "it depends on no password"
+        if signed_in is None:
+            raise Refused(Refusal.FORBIDDEN, "The account is not there any more.")
         return signed_in
 
     async def _begun(
         self, user: User, origin: Origin, lifetime_ms: int, password_hash: str | None = None
     ) -> SignedIn | None:
-        """A session; None when the user has another password by now than the one of that hash."""
+        """A session; None when the user is gone, or the password has another hash by now."""
         randomness = secrets.token_bytes(ID_RANDOM_BYTES)
         session = new_session(user.id, origin, _now_ms(), lifetime_ms, randomness)
         if not await self._store.open(session, password_hash):

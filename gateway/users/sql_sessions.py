@@ -69,17 +69,20 @@ class SqlSessionStore:
             .order_by(sessions.c.used_at_ms.desc())
             .offset(SESSIONS_OF_A_USER_LIMIT - 1)
         )
-        async with self._database.writing() as connection:
-            if not await _is_password(connection, session.user_id, password_hash):
-                return False
-            await connection.execute(delete(sessions).where(expired))
-            await connection.execute(
-                delete(sessions).where(
-                    sessions.c.id.in_((await connection.execute(beyond)).scalars().all())
+        try:
+            async with self._database.writing() as connection:
+                if not await _is_password(connection, session.user_id, password_hash):
+                    return False
+                await connection.execute(delete(sessions).where(expired))
+                await connection.execute(
+                    delete(sessions).where(
+                        sessions.c.id.in_((await connection.execute(beyond)).scalars().all())
+                    )
                 )
-            )
-            await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
-            await note_change(connection, session.user_id, session.created_at_ms)
+                await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
+                await note_change(connection, session.user_id, session.created_at_ms)
+        except IntegrityError:  # of the user whose session it would be
+            return False
         return True
 
     async def find(self, session_id: str, now_ms: int) -> Session | None:

@@ -123,6 +123,12 @@ async def test_who_knows_the_new_password_already_signs_in(desk: Desk) -> None:
     assert await desk.sessions.of_user(ADA.id) == [signed_in.session]
 
 
+async def test_nobody_who_was_deleted_meanwhile_begins_a_session(desk: Desk) -> None:
+    await desk.users.delete(ADA.id, NOW_MS)
+
+    assert await refusal_of(desk.sessions.begin(ADA, HERE)) is Refusal.FORBIDDEN
+
+
 async def test_who_has_no_password_cannot_sign_in(desk: Desk) -> None:
     await desk.users.save(person(2))
 
