@@ -133,7 +133,9 @@ class HttpDoor:
         settings = parts.settings
         limits = _limits_of(parts)
         access_log = AccessLog(settings.trusted_networks) if settings.access_log else None
-        problems = Problems(parts.metrics, parts.offences, limits.tell, access_log)
+        problems = Problems(
+            parts.metrics, parts.offences, limits.tell, access_log, settings.trusted_networks
+        )
         tracing = [] if parts.traces is None else [Tracing(parts.traces).answer]
         origins = [Origins(settings.allowed_origins).answer] if settings.allowed_origins else []
         self.application = web.Application(
@@ -210,7 +212,12 @@ def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource
             parts.metrics,
         ),
         trackers=TrackersResource(
-            parts.hub, authenticator, parts.pacing, parts.metrics, parts.offences
+            parts.hub,
+            authenticator,
+            parts.pacing,
+            parts.metrics,
+            parts.offences,
+            parts.settings.trusted_networks,
         ),
         members=MembersResource(parts.hub, authenticator, parts.removals),
         users=UsersResource(people.accounts, authenticator),

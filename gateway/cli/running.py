@@ -46,7 +46,8 @@ def run_to_end(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whateve
 
 
 def complain(*lines: str) -> None:
-    sys.stderr.write("\n".join(lines) + "\n")
+    """Say what is wrong; what it quotes, of a file or a server, gets no hold of the terminal."""
+    sys.stderr.write(logs.escaped_lines("\n".join(lines)) + "\n")
 
 
 def log_to_stderr(environ: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextvars import ContextVar
 from typing import Final
 
@@ -15,6 +15,7 @@ import structlog
 from aiohttp import hdrs, web
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
+from gateway.addresses import Network, address_of
 from gateway.broker.contract import BrokerUnavailable
 from gateway.logs import Offences
 from gateway.metrics import Metrics
@@ -67,11 +68,13 @@ class Problems:
         offences: Offences,
         tell: Callable[[web.Request, MutableMapping[str, str]], None] | None = None,
         access_log: AccessLog | None = None,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         self._metrics = metrics
         self._offences = offences
         self._tell = tell  # adds what else there is to say to the headers of any answer
         self._access_log = access_log
+        self._trusted_proxies = trusted_proxies
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -154,7 +157,7 @@ class Problems:
 
     def _note(self, refused: Refused, request: web.Request) -> None:
         code = self._counted(refused).refusal.code
-        address = request.remote or ""
+        address = address_of(request, self._trusted_proxies)
         self._offences.note("refused", address, path=request.path, code=code, why=refused.message)
 
     def _counted(self, refused: Refused) -> Refused:

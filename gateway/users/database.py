@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -195,6 +196,7 @@ def _engine_of(url: URL) -> AsyncEngine:
         engine = create_async_engine(
             url, pool_timeout=LIMIT_SECONDS, connect_args={"timeout": _LOCK_SECONDS}
         )
+        event.listen(engine.sync_engine, "do_connect", _make_file)
         event.listen(engine.sync_engine, "connect", _set_sqlite_up)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
@@ -210,6 +212,16 @@ def _engine_of(url: URL) -> AsyncEngine:
             "connection_class": _Connection,
         },
     )
+
+
+def _make_file(_dialect: object, _record: object, arguments: list[Any], _more: object) -> None:
+    """A file that is not there yet is its owner's alone; SQLite's other files take after it."""
+    path = arguments[0]
+    if path.startswith("file:"):  # a URI of SQLite's own
+        return
+    # It holds hashes of passwords and keys. Why it cannot be made is SQLite's to say.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _set_sqlite_up(connection: Any, _record: object) -> None:  # noqa: ANN401 - a driver's own class

@@ -4,7 +4,8 @@ Beyond what the contract of users guarantees (`store.py`):
 
 1.  `turn` makes of turn n the turn n + 1, once, however many ask.
 2.  What is closed is not found any more, nor are the sessions of a user that was deleted.
-3.  A new password and the end of the other sessions are one: both or neither.
+3.  A new password and the end of the other sessions are one: both or neither. No session begins
+    with a password that is not the user's any more.
 """
 
 from __future__ import annotations
@@ -101,8 +102,11 @@ class SessionStore(Protocol):
     async def replace_hash(self, user_id: str, before: str, after: str) -> None:
         """Keep another hash of the same password."""
 
-    async def open(self, session: Session) -> None:
-        """Keep a new session; ended ones of the same user are forgotten."""
+    async def open(self, session: Session, password_hash: str | None = None) -> bool:
+        """Keep a new session; ended ones of the same user are forgotten.
+
+        False, and nothing done, when there is no such user, or its password has another hash.
+        """
 
     async def find(self, session_id: str, now_ms: int) -> Session | None:
         """The session of that id, if it has not expired."""

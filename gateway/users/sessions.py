@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 import structlog
@@ -36,6 +37,9 @@ from protocol.bodies import invalid
 from protocol.refusals import Refusal, Refused
 
 logger = structlog.get_logger(__name__)
+
+
+_ATTEMPTS: Final = 3  # to compare a password with the one that the user has by then
 
 
 class SessionRules(msgspec.Struct, frozen=True):
@@ -91,33 +95,55 @@ class Sessions:
         self.check_signing()
         account = folded(email)
         self._take_try(account, origin)
+        for _ in range(_ATTEMPTS):
+            user, password_hash = await self._proved(email, password, origin)
+            self._patience.forgive(account)
+            if user.disabled:
+                raise Refused(Refusal.FORBIDDEN, "The account is disabled.")
+            if self._passwords.is_outdated(password_hash):
+                after = await self._passwords.hash(password)
+                await self._store.replace_hash(user.id, password_hash, after)
+                password_hash = after
+            signed_in = await self._begun(user, origin, self._lifetime_ms, password_hash)
+            if signed_in is not None:
+                return signed_in
+            # There is another password, or another hash of it, since it was compared.
+        raise Refused(Refusal.CREDENTIALS_WRONG)
+
+    async def _proved(self, email: str, password: str, origin: Origin) -> tuple[User, str]:
+        """Whose password it is, and its hash."""
         found = await self._store.credentials_of(email)
         user, password_hash = found or (None, None)
         is_right = await self._passwords.is_right(password, password_hash)
         if user is None or password_hash is None or not is_right:
             logger.warning("! sign-in failed", address=origin.address)
             raise Refused(Refusal.CREDENTIALS_WRONG)
-        self._patience.forgive(account)
-        if user.disabled:
-            raise Refused(Refusal.FORBIDDEN, "The account is disabled.")
-        if self._passwords.is_outdated(password_hash):
-            after = await self._passwords.hash(password)
-            await self._store.replace_hash(user.id, password_hash, after)
-        return await self.begin(user, origin)
+        return user, password_hash
 
     async def begin(
         self, user: User, origin: Origin, lifetime_seconds: float | None = None
     ) -> SignedIn:
         """Begin a session of somebody who has proved who they are, here or elsewhere.
 
-        Unless it is refreshed it ends after `lifetime_seconds`, or what the rules say.
+        Unless it is refreshed it ends after `lifetime_seconds`, or what the rules say. Raises
+        `Refused` (FORBIDDEN) for somebody who was deleted meanwhile.
         """
-        randomness = secrets.token_bytes(ID_RANDOM_BYTES)
         lifetime_ms = (
             self._lifetime_ms if lifetime_seconds is None else int(lifetime_seconds * 1000)
         )
+        signed_in = await self._begun(user, origin, lifetime_ms)
+        if signed_in is None:
+            raise Refused(Refusal.FORBIDDEN, "The account is not there any more.")
+        return signed_in
+
+    async def _begun(
+        self, user: User, origin: Origin, lifetime_ms: int, password_hash: str | None = None
+    ) -> SignedIn | None:
+        """A session; None when the user is gone, or the password has another hash by now."""
+        randomness = secrets.token_bytes(ID_RANDOM_BYTES)
         session = new_session(user.id, origin, _now_ms(), lifetime_ms, randomness)
-        await self._store.open(session)
+        if not await self._store.open(session, password_hash):
+            return None
         await self._changed(user.id)
         logger.info("= signed in", user=user.id, session=session.id, address=origin.address)
         return self._signed_in(user, session)

@@ -28,9 +28,22 @@ class SqlKeyStore:
             "publish": msgspec.json.encode(key.publish).decode(),
         }
         async with self._database.writing() as connection:
-            await connection.execute(delete(api_keys).where(api_keys.c.id == key.id))
             await connection.execute(insert(api_keys).values(row))
             await note_change(connection, subject_of_key(key.id), now_ms)
+
+    async def rotate(self, before: ApiKey, after: ApiKey, now_ms: int) -> bool:
+        same = (api_keys.c.id == before.id) & (api_keys.c.digest == before.digest)
+        values = {
+            "digest": after.digest,
+            "previous_digest": after.previous_digest,
+            "previous_until_ms": after.previous_until_ms,
+        }
+        async with self._database.writing() as connection:
+            changed = await connection.execute(update(api_keys).where(same).values(values))
+            if not changed.rowcount:
+                return False
+            await note_change(connection, subject_of_key(before.id), now_ms)
+        return True
 
     async def find(self, key_id: str) -> ApiKey | None:
         statement = select(api_keys).where(api_keys.c.id == key_id)

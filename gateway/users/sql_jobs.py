@@ -23,7 +23,7 @@ _COLUMNS: Final = tuple(jobs.c[field.name] for field in msgspec.structs.fields(J
 _IS_WAITING: Final = jobs.c.state == "waiting"
 _IS_DEAD: Final = jobs.c.state == "dead"
 _WRITERS: Final = 4  # of the connections that there are
-_FORGET_AT_ONCE: Final = 5_000
+_FORGET_AT_ONCE: Final = 5_000  # so that nobody waits for long
 _ADD_AT_ONCE: Final = 500  # databases take so many parameters at once
 
 
@@ -132,8 +132,14 @@ class SqlJobStore:
             _IS_DEAD & (jobs.c.ended_at_ms < dead_before_ms),
         )
         some = select(jobs.c.id).where(is_old).limit(_FORGET_AT_ONCE)
-        async with self._writing() as connection:
-            return (await connection.execute(delete(jobs).where(jobs.c.id.in_(some)))).rowcount
+        statement = delete(jobs).where(jobs.c.id.in_(some))
+        total = 0
+        while True:
+            async with self._writing() as connection:
+                count = (await connection.execute(statement)).rowcount
+            total += count
+            if count < _FORGET_AT_ONCE:
+                return total
 
     async def begin_period(self, name: str, now_ms: int, every_ms: int, job: NewJob) -> int:
         next_at_ms = (now_ms // every_ms + 1) * every_ms

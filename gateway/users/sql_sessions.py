@@ -60,7 +60,7 @@ class SqlSessionStore:
         async with self._database.writing() as connection:
             await connection.execute(update(passwords).where(same).values(hash=after))
 
-    async def open(self, session: Session) -> None:
+    async def open(self, session: Session, password_hash: str | None = None) -> bool:
         own = sessions.c.user_id == session.user_id
         expired = own & (sessions.c.expires_at_ms <= session.created_at_ms)
         beyond = (
@@ -69,15 +69,21 @@ class SqlSessionStore:
             .order_by(sessions.c.used_at_ms.desc())
             .offset(SESSIONS_OF_A_USER_LIMIT - 1)
         )
-        async with self._database.writing() as connection:
-            await connection.execute(delete(sessions).where(expired))
-            await connection.execute(
-                delete(sessions).where(
-                    sessions.c.id.in_((await connection.execute(beyond)).scalars().all())
+        try:
+            async with self._database.writing() as connection:
+                if not await _is_password(connection, session.user_id, password_hash):
+                    return False
+                await connection.execute(delete(sessions).where(expired))
+                await connection.execute(
+                    delete(sessions).where(
+                        sessions.c.id.in_((await connection.execute(beyond)).scalars().all())
+                    )
                 )
-            )
-            await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
-            await note_change(connection, session.user_id, session.created_at_ms)
+                await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
+                await note_change(connection, session.user_id, session.created_at_ms)
+        except IntegrityError:  # of the user whose session it would be
+            return False
+        return True
 
     async def find(self, session_id: str, now_ms: int) -> Session | None:
         found = await self._select(
@@ -139,6 +145,18 @@ async def replace_password(
     await connection.execute(insert(passwords).values(row))
     await connection.execute(delete(sessions).where(others))
     await note_change(connection, user_id, now_ms)
+
+
+async def _is_password(
+    connection: AsyncConnection, user_id: str, password_hash: str | None
+) -> bool:
+    """Whether it is the hash, and stays it until the transaction ends; None is any."""
+    if password_hash is None:
+        return True
+    # With the user, who is locked first as by whoever deletes one: neither waits for the other.
+    same = (passwords.c.user_id == user_id) & (passwords.c.hash == password_hash)
+    statement = select(users.c.id).join(passwords).where(same).with_for_update(read=True)
+    return (await connection.execute(statement)).one_or_none() is not None
 
 
 def _session_of(row: Row[Any]) -> Session:

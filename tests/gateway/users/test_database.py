@@ -53,6 +53,28 @@ async def test_what_was_not_started_is_unavailable(tmp_path: Path) -> None:
     await database.stop()
 
 
+def modes_in(folder: Path) -> dict[str, int]:
+    """The permissions of the files."""
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
+async def test_a_new_file_is_read_by_its_owner_alone(tmp_path: Path) -> None:
+    store = await opened(f"sqlite:///{tmp_path}/x.db")
+    await SqlUserStore(store).save(person())
+
+    assert modes_in(tmp_path) == {"x.db": 0o600, "x.db-shm": 0o600, "x.db-wal": 0o600}
+    await store.stop()
+
+
+async def test_a_file_that_is_there_stays_as_readable_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    path.touch()
+    path.chmod(0o640)
+    await (await opened(f"sqlite:///{path}")).stop()
+
+    assert modes_in(tmp_path) == {"x.db": 0o640}
+
+
 async def test_a_folder_that_is_not_there_is_unavailable_until_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
+from gateway.users import sql_jobs
 from gateway.users.database import Database
 from gateway.users.job import ERROR_LIMIT_CHARACTERS, JobCounts, NewJob
 from gateway.users.sql_jobs import SqlJobStore, note_jobs
@@ -210,6 +211,17 @@ async def test_what_has_ended_is_forgotten_in_time(store: SqlJobStore) -> None:
     assert await store.forget(NOW_MS + 1, NOW_MS) == 2
     assert await store.counts(NOW_MS) == JobCounts(1, 2, NOW_MS - 10_000 + 4)
     assert await store.forget(NOW_MS, NOW_MS + 1) == 2
+
+
+async def test_all_that_has_ended_is_forgotten_however_much_it_is(
+    store: SqlJobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_jobs, "_FORGET_AT_ONCE", 2)
+    await store.add([owed(number) for number in range(5)])
+    for job in await store.claim("me", NOW_MS, UNTIL_MS, 9):
+        await store.finish(job.id, "me", NOW_MS)
+
+    assert await store.forget(NOW_MS + 1, NOW_MS) == 5
 
 
 async def test_each_period_begins_once_for_all_who_ask(
