@@ -53,6 +53,7 @@ class TestComingAndGoing:
             await house.join(peer)
         house.hub.forget(ann)
         house.hub.release(ben)  # another connection goes on as ben
+        house.welcome("ben")
         await house.settle()
 
         assert seen == [
@@ -60,6 +61,28 @@ class TestComingAndGoing:
             ("peer.joined", ROOM, "subject of ben"),
             ("peer.left", ROOM, "subject of ann"),
         ]
+
+    async def test_who_goes_on_at_another_worker_is_forgotten_here_and_stays_in_there(
+        self, house: House, elsewhere: House
+    ) -> None:
+        here, there = house.welcome("ann"), elsewhere.welcome("ann")
+        await house.join(here)
+        await elsewhere.join(there)
+        house.hub.release(here)
+        await house.settle()
+
+        assert ("leave", ROOM) in house.broker.calls
+        assert [each.peer_id for each in await house.broker.members(ROOM)] == ["ann"]
+
+    async def test_who_was_to_go_on_elsewhere_and_did_not_is_counted_out(
+        self, house: House
+    ) -> None:
+        ann = house.welcome("ann")
+        await house.join(ann)
+        house.hub.release(ann)
+        await house.settle()
+
+        assert house.is_blank()
 
     @pytest.mark.parametrize("name", ["follow", "cursor", "enter"])
     @pytest.mark.parametrize("way", ["leave", "forget"])
