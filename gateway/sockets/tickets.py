@@ -143,10 +143,9 @@ class TicketOffice:
         return ticket
 
     def drop(self, ticket: Ticket) -> None:
-        """The peer is about to be forgotten; its record stays."""
+        """The peer is about to be forgotten; its record stays, also one that is yet to be saved."""
         self.held.pop(ticket.keeper, None)
-        if ticket.keeper in self._changed:
-            ticket.freeze()
+        ticket.freeze()
 
     def end(self, ticket: Ticket) -> None:
         """The peer does not come back."""
