@@ -169,6 +169,24 @@ class TestComingAndGoing:
         house.publish(1)
         assert house.peers.offsets(new) == [1]
 
+    @pytest.mark.parametrize("is_anew", [True, False])
+    async def test_whoever_is_sent_off_as_it_joins_again_is_not_in(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, *, is_anew: bool
+    ) -> None:
+        ann = house.welcome("ann")
+        await house.join(ann)
+        # What was gathered for it is more than may wait for it.
+        monkeypatch.setattr(house.peers, "hand_over", house.hub.forget)
+        if is_anew:
+            with pytest.raises(Refused) as refused:
+                await house.join(ann, snapshot=True)
+            assert refused.value.refusal is Refusal.CONFLICT
+        else:
+            await house.join(ann)
+        await house.settle()
+
+        assert house.is_blank()
+
 
 class TestUndoing:
     @pytest.mark.parametrize("when", ["before", "after"])
