@@ -16,7 +16,9 @@ from gateway.broker.memory_sessions import MemorySessions
 from gateway.broker.sessions import Record
 from gateway.identity import Grants
 from gateway.settings import Settings
+from gateway.sockets.recovery import _key_of
 from protocol.cursor import Cursor
+from tests.gateway.broker.worker import eventually
 from tests.toolbox.raw_client import Ended, RawSocket, connect
 from tests.toolbox.strict_gateway import SECRET, token_of
 
@@ -212,6 +214,26 @@ async def test_what_is_kept_of_a_peer_outlasts_a_return_that_is_broken_off_halfw
     assert again.sid == peer.sid
     assert sorted(running_gateway.hub.membership.peers[again.sid].subscriptions) == rooms
     assert results_of(running_gateway) == {"abandoned": 1, "recovered": 1}
+
+
+async def test_who_was_elsewhere_in_vain_takes_over_from_itself_here(
+    gateway: tuple[Gateway, int],
+) -> None:
+    running_gateway, port = gateway
+    peer = await enter(port)
+    await peer.ask("join-room", "a")
+    assert peer.pid is not None
+    sessions, membership = running_gateway.between.sessions, running_gateway.hub.membership
+    assert await sessions.claim(_key_of(peer.pid), "subject ann", "another worker.1") is not None
+    again = await enter(port, pid=peer.pid)
+
+    assert again.sid == peer.sid
+    with pytest.raises(Ended):
+        await peer.socket.hear()
+    assert membership.rooms["a"].count == 1
+    again.socket.close()
+    await eventually(lambda: not membership.peers)
+    assert not membership.rooms
 
 
 async def test_who_may_not_be_in_a_room_any_more_begins_anew(
