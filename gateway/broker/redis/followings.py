@@ -213,7 +213,8 @@ class Followings:
     async def expire(self) -> None:
         """Remove what is too old in the rooms that are followed."""
         for room in self.expiring_rooms():
-            with contextlib.suppress(RedisAway):  # other rooms may be on other masters
+            # Other rooms may be on other masters, and one that is spoilt is not the others' fault.
+            with contextlib.suppress(RedisAway, RedisRefused):
                 await self._expire(room)
 
     async def audit(self) -> None:
@@ -224,7 +225,7 @@ class Followings:
         behind = []
         for following in list(self._by_channel.values()):
             place = following.idle_place
-            with contextlib.suppress(RedisAway):  # other rooms may be on other masters
+            with contextlib.suppress(RedisAway, RedisRefused):  # as for `expire`
                 if place is not None and place != await self._reads.head(following.room):
                     behind.append((following, place))
         # What was published meanwhile may still be on its way; no news for long is a hole.

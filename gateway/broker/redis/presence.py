@@ -117,6 +117,8 @@ class Presence:
                 await self._bury_the_dead()
             except (RedisAway, RedisRefused) as error:
                 logger.debug("! presence not kept", why=str(error))
+            except Exception:  # whatever is there of others, this worker has to say that it lives
+                logger.exception("! presence not kept")
             await asyncio.sleep(self._alive_seconds * _BEAT_PART)
 
     async def withdraw(self) -> None:

@@ -150,6 +150,20 @@ async def test_a_room_whose_head_was_evicted_begins_anew_and_says_so(
     assert {tuple(story(worker)) for worker in workers} == {("before", "!", "later")}
 
 
+async def test_a_room_that_is_spoilt_keeps_no_other_from_being_looked_after(
+    redis_server: RedisServer,
+) -> None:
+    kind = RoomKind(expire_seconds=0.2)
+    async with workers_over(redis_server.url, 1, kind, expire_every_seconds=0.1) as (worker,):
+        await worker.broker.follow("spoilt")
+        await worker.broker.follow(ROOM)
+        redis_server.command("SET", "test:{spoilt}:head", "by somebody else")
+        await worker.publish(update("b1"))
+
+        await eventually(lambda: len(worker.delivered()) == 2)
+        assert worker.delivered()[1].event == "bike-removed"
+
+
 async def test_a_bike_whose_value_alone_was_evicted_disturbs_nobody(
     redis_server: RedisServer,
 ) -> None:

@@ -209,6 +209,18 @@ async def test_who_comes_while_the_last_ones_go_is_known_when_the_worker_dies(
     assert await members(workers[0]) == []
 
 
+async def test_what_nobody_understands_keeps_no_worker_from_saying_that_it_lives(
+    workers: list[Worker], redis_server: RedisServer
+) -> None:
+    redis_server.command("HSET", f"test:{{{ROOM}}}:members", "dora", "1 dead {}")
+    redis_server.command("SADD", "test:worker:dead:rooms", ROOM)
+    redis_server.command("SADD", "test:workers", "dead")
+
+    await eventually(lambda: redis_server.command("SISMEMBER", "test:workers", "dead") == ":0")
+    await asyncio.sleep(2 * ALIVE_SECONDS)
+    assert len(redis_server.keys("test:worker:*:alive")) == len(workers)
+
+
 async def test_members_do_not_expire(workers: list[Worker], redis_server: RedisServer) -> None:
     await workers[0].broker.enter(ROOM, ANN)
 
