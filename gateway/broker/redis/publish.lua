@@ -91,14 +91,14 @@ local function merged(older, patch)
     for _, name in ipairs(order) do
         if fields[name].text ~= 'null' then
             members[#members + 1] = fields[name].name .. ':' .. fields[name].text
-            kept[#kept + 1] = name
+            kept[#kept + 1] = #name .. ':' .. name
         end
     end
     local json = '{' .. table.concat(members, ',') .. '}'
     if older and #json > VALUE_LIMIT_BYTES then
         return merged(nil, patch) -- a bike that grows for ever keeps its last update alone
     end
-    return json, redis.sha1hex(table.concat(kept, '\31'))
+    return json, redis.sha1hex(table.concat(kept))
 end
 
 local function revise(value, seen)

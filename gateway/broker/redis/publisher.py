@@ -87,7 +87,8 @@ class Publisher:
         if digest is None:
             if len(self._digests) >= _DIGESTS_LIMIT:
                 self._digests.clear()
-            joined = "\x1f".join(names).encode()
+            # With their lengths: a name may hold whatever would stand between two.
+            joined = b"".join(b"%d:%b" % (len(name), name) for name in map(str.encode, names))
             digest = hashlib.sha1(joined, usedforsecurity=False).hexdigest()
             self._digests[names] = digest
         return digest
