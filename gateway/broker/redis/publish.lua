@@ -183,6 +183,9 @@ end
 local receipt = { outcome, head.epoch, head.offset, head.proof }
 if op == UPSERT and kind.snapshot and outcome == ACCEPTED then
     local size = call('HLEN', KEYS[3])
+    if size == 1 then
+        head.bytes = call('HSTRLEN', KEYS[3], key) -- others may have been counted, and evicted by Redis
+    end
     while size > kind.values_limit or (head.bytes > kind.values_limit_bytes and size > 1) do
         local oldest = call('ZRANGE', KEYS[4], 0, 0)[1]
         if not oldest then

@@ -181,6 +181,18 @@ async def test_a_bike_whose_value_alone_was_evicted_disturbs_nobody(
         assert (await worker.broker.snapshot(ROOM)).values == b"[]"
 
 
+async def test_values_that_were_evicted_do_not_count_for_ever(redis_server: RedisServer) -> None:
+    kind = RoomKind(values_limit_bytes=2000)
+    async with workers_over(redis_server.url, 1, kind) as (worker,):
+        await worker.publish(update("b1", {"note": "x" * 1900}))
+        redis_server.command("DEL", f"{PREFIX}:{{{ROOM}}}:values")
+        for number in range(2, 6):
+            await worker.publish(update(f"b{number}", {"note": "x" * 20}))
+
+        values = (await worker.broker.snapshot(ROOM)).values
+        assert values.count(b"vehicle_id") == 4
+
+
 async def test_a_ping_is_red_within_three_seconds_of_silence_and_green_again(
     workers: list[Worker], redis_server: RedisServer
 ) -> None:
