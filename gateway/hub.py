@@ -221,6 +221,7 @@ class Hub:
             self._end_reading(peer, room)
             if peer.has_offsets and peer.audience is not None:
                 self._peers.hand_over(peer)  # it stands alone until it has caught up
+            self._check_join(peer, room)  # that may have been more than may wait for it
             subscription = self._membership.subscribe(peer, room)
             try:
                 reading = await self._read(subscription, since, with_snapshot=request.snapshot)
@@ -243,12 +244,11 @@ class Hub:
 
     def _tell_place(self, subscription: Subscription, answer: Answer) -> None:
         """Say where the peer stands, which may be behind the room: the rest is still to come."""
-        self._peers.hand_over(subscription.peer)
         room = subscription.room
         readers = self._membership.rooms[room]
-        answer(
-            events.Joined(room, str(readers.cursor if subscription.is_live else subscription.place))
-        )
+        place = readers.cursor if subscription.is_live else subscription.place
+        self._peers.hand_over(subscription.peer)
+        answer(events.Joined(room, str(place)))
 
     async def restore(
         self, peer: Peer, places: Mapping[str, Cursor], answer: Callable[[], None]

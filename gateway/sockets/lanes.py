@@ -129,8 +129,8 @@ class Lanes:
         started = time.perf_counter()
         left = PEERS_PER_TURN
         for audience in touched:
-            if audience.rounds:
-                continue  # it gathers what comes until they are over
+            if audience.rounds or not audience.batch:
+                continue  # it gathers what comes until they are over; then it has set out at once
             size = len(audience.fast) + len(audience.slow)
             if size <= left:
                 left -= size

@@ -14,6 +14,7 @@ from gateway.broker.redis.reads import Entry
 from gateway.broker.redis.rooms import RedisRoom
 from gateway.broker.redis.tail import Tail
 from gateway.redis.shard import Shard
+from gateway.redis.subscriber import SubscriberConnection
 from protocol.cursor import Cursor
 
 HELD_LIMIT: Final = 10_000
@@ -33,6 +34,11 @@ class Following:
         self.tail: Tail | None = None  # only of what is live
         self.is_filling = False
         self.is_over = False
+
+    @property
+    def line(self) -> SubscriberConnection | None:
+        """What it is heard on: another one behind each loss, which may be of the same shard."""
+        return None if self.shard is None else self.shard.subscriber
 
     @property
     def idle_place(self) -> Cursor | None:

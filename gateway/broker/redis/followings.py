@@ -100,7 +100,7 @@ class Followings:
             async with asyncio.timeout(_FOLLOW_TIMEOUT_SECONDS):
                 if following.shard is None:
                     await self._subscribe(following)
-                shard = following.shard
+                line = following.line
                 if room.kind.expire_seconds:
                     with contextlib.suppress(RedisAway):  # reading may be possible all the same
                         await self._expire(room)
@@ -115,7 +115,7 @@ class Followings:
             raise BrokerUnavailable  # whoever began it gave up, or the room was left meanwhile
         if following.feed is None:
             following.feed = Feed(head)
-            if following.shard is shard:
+            if line is not None and following.line is line:
                 self._let_go(following)
             else:
                 # Subscribed anew since: what was published in between was not heard.
@@ -213,7 +213,8 @@ class Followings:
     async def expire(self) -> None:
         """Remove what is too old in the rooms that are followed."""
         for room in self.expiring_rooms():
-            with contextlib.suppress(RedisAway):  # other rooms may be on other masters
+            # Other rooms may be on other masters, and one that is spoilt is not the others' fault.
+            with contextlib.suppress(RedisAway, RedisRefused):
                 await self._expire(room)
 
     async def audit(self) -> None:
@@ -224,7 +225,7 @@ class Followings:
         behind = []
         for following in list(self._by_channel.values()):
             place = following.idle_place
-            with contextlib.suppress(RedisAway):  # other rooms may be on other masters
+            with contextlib.suppress(RedisAway, RedisRefused):  # as for `expire`
                 if place is not None and place != await self._reads.head(following.room):
                     behind.append((following, place))
         # What was published meanwhile may still be on its way; no news for long is a hole.
@@ -314,14 +315,14 @@ class Followings:
             following.is_filling = False
 
     async def _fill_once(self, following: Following) -> None:
-        room, feed, shard = following.room, following.feed, following.shard
+        room, feed, line = following.room, following.feed, following.line
         assert feed is not None, "where it stands is known"
         assert following.held is not None, "it is holding"
         # What has come until now is in the log. What is not, such as the last words of an epoch
         # that has ended, would be waited for in vain.
         following.held.clear()
         log = await self._reads.log(room, feed.offset)
-        if following.is_over or following.shard is not shard:
+        if following.is_over or following.line is not line:
             return  # what was read is of before another loss
         missed = log.after(feed.place, room)
         if missed is None and not log.is_continued(feed.place) and feed.epoch == log.head.epoch:

@@ -64,15 +64,16 @@ class Presence:
         # What this worker has counted in, to be counted in again where that was forgotten.
         self._mine: dict[str, dict[str, Member]] = {}
         # Who has left while Redis was away, and has to be counted out yet.
-        self._owed: dict[tuple[str, str], Member | None] = {}
+        self._owed: dict[tuple[str, str], Member] = {}
 
     async def enter(self, name: str, member: Member) -> bool:
         """Count a peer in; True when it was not counted before."""
         mine = self._mine.setdefault(name, {})
-        if not mine:
-            await self._call(self._rooms_key(self._worker_id), "SADD", name)
-        mine[member.peer_id] = member
+        is_first = not mine
+        mine[member.peer_id] = member  # at once: who leaves meanwhile is then not the last one
         self._owed.pop((name, member.peer_id), None)
+        if is_first:
+            await self._call(self._rooms_key(self._worker_id), "SADD", name)
         return bool(await self._enter(self._rooms[name], member))
 
     async def leave(self, name: str, peer_id: str) -> bool:
@@ -82,9 +83,10 @@ class Presence:
         try:
             left = await self._leave(self._rooms[name], self._worker_id, peer_id)
         except RedisAway:
-            self._owed[name, peer_id] = member
+            if member is not None:  # who was never counted in owes nothing
+                self._owed[name, peer_id] = member
             raise
-        if name in self._mine and not mine:
+        if self._mine.get(name) is mine and not mine:
             del self._mine[name]
             await self._call(self._rooms_key(self._worker_id), "SREM", name)
         return bool(left)
@@ -115,6 +117,8 @@ class Presence:
                 await self._bury_the_dead()
             except (RedisAway, RedisRefused) as error:
                 logger.debug("! presence not kept", why=str(error))
+            except Exception:  # whatever is there of others, this worker has to say that it lives
+                logger.exception("! presence not kept")
             await asyncio.sleep(self._alive_seconds * _BEAT_PART)
 
     async def withdraw(self) -> None:
@@ -162,7 +166,7 @@ class Presence:
             room = self._rooms[name]
             left = await self._leave(room, self._worker_id, peer_id)
             gone = [_member_of(each) for each in left]
-            if not gone and member is not None:
+            if not gone:
                 # Nobody said so, but it may have been counted out when it left.
                 is_elsewhere = await self._call(room.members_key, "HEXISTS", peer_id)
                 gone = [] if is_elsewhere else [member]

@@ -20,6 +20,7 @@ from gateway.redis.errors import RedisAway, exception_of
 from gateway.rooms.publication import Draft, Op, Outcome, Receipt
 
 _OUTCOMES: Final = (Outcome.ACCEPTED, Outcome.REPEATED, Outcome.DUPLICATE, Outcome.STALE)
+_REPEATED: Final = _OUTCOMES.index(Outcome.REPEATED)
 _RETRIES: Final = 3
 _DIGESTS_LIMIT: Final = 10_000
 _COUNT_BYTES: Final = len(b"*9\r\n")  # what `pack` puts before nine words
@@ -44,8 +45,10 @@ class Publisher:
             nonlocal attempts
             if type(reply) is list:
                 outcome, epoch, offset, proof = reply
-                room.told = cursor_of(epoch, offset, proof)
-                settle(Receipt(room.told, _OUTCOMES[outcome]))
+                place = cursor_of(epoch, offset, proof)
+                if outcome != _REPEATED:  # which is told the place of then
+                    room.told = place
+                settle(Receipt(place, _OUTCOMES[outcome]))
                 return
             attempts += 1
             if attempts > _RETRIES or not self._redis.retry(reply, room.slot, command, on_reply):
@@ -84,7 +87,8 @@ class Publisher:
         if digest is None:
             if len(self._digests) >= _DIGESTS_LIMIT:
                 self._digests.clear()
-            joined = "\x1f".join(names).encode()
+            # With their lengths: a name may hold whatever would stand between two.
+            joined = b"".join(b"%d:%b" % (len(name), name) for name in map(str.encode, names))
             digest = hashlib.sha1(joined, usedforsecurity=False).hexdigest()
             self._digests[names] = digest
         return digest

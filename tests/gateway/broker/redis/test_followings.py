@@ -39,6 +39,9 @@ class HeldUpReads(Reads):
         super().__init__(*arguments)
         self.may_answer = asyncio.Event()
         self.may_answer.set()
+        self.may_arrive = asyncio.Event()  # what was answered already
+        self.may_arrive.set()
+        self.answers = 0
         self.failures = 0
 
     async def head(self, room: RedisRoom) -> Cursor:
@@ -46,11 +49,17 @@ class HeldUpReads(Reads):
         if self.failures:
             self.failures -= 1
             raise RedisAway("as the test wants it")
-        return await super().head(room)
+        head = await super().head(room)
+        self.answers += 1
+        await self.may_arrive.wait()
+        return head
 
     async def log(self, room: RedisRoom, offset: int) -> Log:
         await self.may_answer.wait()
-        return await super().log(room, offset)
+        log = await super().log(room, offset)
+        self.answers += 1
+        await self.may_arrive.wait()
+        return log
 
 
 class Follower:
@@ -279,6 +288,30 @@ async def test_a_subscriber_lost_while_a_room_begins_to_be_followed_loses_nothin
     await publish(publisher, "a")
 
     await eventually(lambda: follower.story == ["a"])
+
+
+@pytest.mark.parametrize("is_begun", [True, False])
+async def test_what_is_published_between_an_answer_and_another_subscriber_is_not_waited_for(
+    follower: Follower, publisher: Worker, server: redis_py.Redis, *, is_begun: bool
+) -> None:
+    if is_begun:
+        await follower.followings.follow(follower.room)
+    follower.reads.may_arrive.clear()
+    answers = follower.reads.answers
+    if is_begun:
+        await follower.lose(publisher, "a")
+        await publish(publisher, "b")
+    begun = asyncio.create_task(follower.followings.follow(follower.room))
+    await eventually(lambda: follower.reads.answers > answers)
+    server.client_kill_filter(_type="pubsub")
+    await publish(publisher, "unheard")
+    await eventually(lambda: follower.ups == 2)
+    await eventually(lambda: bool(server.pubsub_shardchannels(follower.room.channel)))
+    follower.reads.may_arrive.set()
+    await begun
+
+    # Nothing else is published: a hole that shows itself only then would stay for as long.
+    await eventually(lambda: follower.story[-1:] == ["unheard"])
 
 
 async def test_who_asks_to_follow_with_another_that_gives_up_is_told(
