@@ -134,7 +134,7 @@ class Namespace:
         try:
             if event.fields is not None:
                 # Nearly every event: an update that has been read already.
-                update = codec.bike_update_read(event.arguments[0], event.fields)  # type: ignore[arg-type] # bytes then
+                update = codec.bike_update_read(event.arguments[0], event.fields)
                 self._update(session, update, event.ack_id)
             else:
                 decoded = codec.decode(event.name, event.arguments)
