@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
-from sqlalchemy import Engine, event
 
 from gateway.users.changes import Change, ChangeWatch
 from gateway.users.database import Database
@@ -19,10 +16,8 @@ from gateway.users.sql_changes import SqlChangeStore, note_change
 from gateway.users.store import StoreUnavailable, VersionStale
 from gateway.users.user import changed
 from protocol.users import UserChanges
-from tests.gateway.users.backends import opened
+from tests.gateway.users.backends import let_age, opened, statements
 from tests.gateway.users.people import NOW_MS, person
-
-LONG_AGO_SECONDS: Final = 1_700_000_000
 
 
 class Listener:
@@ -79,12 +74,6 @@ async def note(database: Database, *subjects: str, now_ms: int = 4_000_000_000_0
             await note_change(connection, subject, now_ms)
 
 
-def let_age(folder: Path) -> None:
-    """Files that were last written to a long time ago."""
-    for file in folder.iterdir():
-        os.utime(file, (LONG_AGO_SECONDS, LONG_AGO_SECONDS))
-
-
 # ---- over every database
 
 
@@ -110,13 +99,7 @@ async def test_sqlite_is_asked_again_once_somebody_has_written_to_it(tmp_path: P
         stack.push_async_callback(elsewhere.stop)
         changes = SqlChangeStore(database)
         let_age(tmp_path)
-        asked: list[str] = []
-
-        def note_statement(*said: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
-            asked.append(said[2])
-
-        event.listen(Engine, "before_cursor_execute", note_statement)
-        stack.callback(event.remove, Engine, "before_cursor_execute", note_statement)
+        asked = stack.enter_context(statements())
 
         assert [await changes.after(0) for _ in range(3)] == [[], [], []]
         assert len([statement for statement in asked if "FROM changes" in statement]) == 1
