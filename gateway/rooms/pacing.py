@@ -63,9 +63,9 @@ class PeerPace:
 
     def take_message(self, size_bytes: int, now_seconds: float) -> float:
         """Take one message of that size; 0.0, or how many seconds to wait for it."""
-        wait_seconds = self._messages.take(1.0, now_seconds)
-        if not wait_seconds:
-            wait_seconds = self._bytes.take(size_bytes, now_seconds)
+        wait_seconds = self._messages.take(1.0, now_seconds) or self._bytes.take(
+            size_bytes, now_seconds
+        )
         if wait_seconds or self._identities is None:
             return wait_seconds
         return self._identities.take(self._subject, 1.0, now_seconds)

@@ -197,22 +197,22 @@ class Lanes:
     def _write(self, audience: Audience) -> None:
         """Write an audience's batch to all its peers, each without its own."""
         batch, audience.batch = audience.batch, []
-        authors = self._authors_in(audience, batch)
-        if audience.slow or len(authors) > 1:
-            self._write_with_care(audience, batch, authors)
+        authors = {item[0].author for item in batch}
+        if len(authors) > 1 or audience.slow:
+            self._write_with_care(audience, batch)
             return
         # Nobody is slow, and all is from one author: what nearly all writing in small rooms is.
-        data = batch[0][1] if len(batch) == 1 else _joined(batch)
-        if not authors:
-            self._write_all(audience.writes(), data, batch)
-            return
-        self._write_all(audience.writes_but(authors[0]), data, batch)
-        if len(batch) > 1:
-            self._give_to_author(authors[0], batch)
+        author = self._membership.peers.get(authors.pop())  # type: ignore[union-attr, arg-type] # None is nobody's id
+        if author is None or author.audience is not audience:
+            writes = audience.writes()
+        else:
+            writes = audience.writes_but(author)
+        self._write_all(writes, batch[0][1] if len(batch) == 1 else _joined(batch), batch)
 
-    def _write_with_care(self, audience: Audience, batch: Batch, authors: Sequence[Peer]) -> None:
+    def _write_with_care(self, audience: Audience, batch: Batch) -> None:
         # A write may add its peer to the slow ones; it then has the batch already.
         slow = list(audience.slow)
+        authors = self._authors_in(audience, batch)
         writes: Sequence[Write] = audience.writes()
         if authors:
             writes = [write for peer, write in audience.fast.items() if peer not in authors]

@@ -44,6 +44,7 @@ class _Envelope(msgspec.Struct, frozen=True):
 
 # A member of an enumeration costs a look-up each time it is named.
 _ACCEPTED: Final = Outcome.ACCEPTED
+_ACCEPTED_LABEL: Final = Outcome.ACCEPTED.label
 
 Answer = Callable[[events.Event], None]
 Handle = Callable[["Session", Any, Answer], Coroutine[Any, Any, None]]
@@ -259,13 +260,14 @@ class Namespace:
                 self._refuse(session, ack_id, _not_now(receipt))
                 return
             outcome = receipt.outcome
-            publications[outcome.label] += 1
+            label = _ACCEPTED_LABEL if outcome is _ACCEPTED else outcome.label
+            publications[label] += 1
             if not ack_id:
                 return
             if outcome is _ACCEPTED and session.outbox is None:
                 session.connection.send_message(_published_packet(ack_id, room, receipt.cursor))
             else:
-                meta = UNSET if outcome is _ACCEPTED else {"outcome": outcome.label}
+                meta = UNSET if outcome is _ACCEPTED else {"outcome": label}
                 self._answer(session, ack_id, events.Published(room, str(receipt.cursor)), meta)
 
         return settle
