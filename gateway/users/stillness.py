@@ -6,26 +6,34 @@ files takes a few microseconds.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final, TypeAlias
 
-# What the files were like: of each its inode, size, and when it was last written to.
-Mark: TypeAlias = tuple[tuple[int, int, int], ...]
+# In which half minute it was made; and of each file its inode, size, and when it was written to.
+Mark: TypeAlias = tuple[int, tuple[int, int, int], tuple[int, int, int]]
 
 # A file system may keep times in steps of two seconds: what was written to just now may be written
 # to once more without showing it.
 _SETTLED_SECONDS: Final = 3.0
+# Nothing is believed for longer, whatever a file system or a clock may be up to.
+_TRUSTED_SECONDS: Final = 30
 
 
 def mark_of(database: str, now_seconds: float) -> Mark | None:
     """What a database's files are like: while it stays the same, so does all that they say.
 
-    None when that cannot be told, because they are not there or were written to just now.
+    It differs every half minute in any case. None when nothing can be told, because they are not
+    there or were written to just now.
     """
     try:
-        files = [Path(database).stat(), Path(f"{database}-wal").stat()]
+        pages, log = Path(database).stat(), Path(f"{database}-wal").stat()
     except OSError:
         return None
-    if now_seconds - max(file.st_mtime for file in files) < _SETTLED_SECONDS:
+    if now_seconds - max(pages.st_mtime, log.st_mtime) < _SETTLED_SECONDS:
         return None
-    return tuple((file.st_ino, file.st_size, file.st_mtime_ns) for file in files)
+    return int(now_seconds) // _TRUSTED_SECONDS, _looks_of(pages), _looks_of(log)
+
+
+def _looks_of(file: os.stat_result) -> tuple[int, int, int]:
+    return file.st_ino, file.st_size, file.st_mtime_ns

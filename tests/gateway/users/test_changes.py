@@ -101,8 +101,9 @@ async def test_sqlite_is_asked_again_once_somebody_has_written_to_it(tmp_path: P
         let_age(tmp_path)
         asked = stack.enter_context(statements())
 
-        assert [await changes.after(0) for _ in range(3)] == [[], [], []]
-        assert len([statement for statement in asked if "FROM changes" in statement]) == 1
+        assert [await changes.after(0) for _ in range(5)] == [[]] * 5
+        looks = len([statement for statement in asked if "FROM changes" in statement])
+        assert looks in {1, 2}, "twice when half a minute ends just then"
         async with elsewhere.writing() as connection:
             await note_change(connection, "ann", NOW_MS)
         assert [change.subject for change in await changes.after(0)] == ["ann"]

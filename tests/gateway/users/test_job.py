@@ -73,10 +73,10 @@ async def test_sqlite_is_not_asked_before_something_is_due_or_somebody_has_writt
         let_age(tmp_path)
         asked = stack.enter_context(statements())
 
-        assert not await store.claim("me", NOW_MS, UNTIL_MS, 1)
-        count = len(asked)
-        assert not await store.claim("me", NOW_MS + 4, UNTIL_MS, 1)
-        assert len(asked) == count
+        for later_ms in range(5):
+            assert not await store.claim("me", NOW_MS + later_ms, UNTIL_MS, 1)
+        looks = len([statement for statement in asked if "min(jobs.run_at_ms)" in statement])
+        assert looks in {1, 2}, "twice when half a minute ends just then"
         assert [job.id for job in await store.claim("me", NOW_MS + 5, UNTIL_MS, 1)] == ["job-0001"]
 
         let_age(tmp_path)

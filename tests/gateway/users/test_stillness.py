@@ -24,7 +24,13 @@ def test_while_nobody_writes_the_mark_stays_the_same(tmp_path: Path) -> None:
     database = database_in(tmp_path)
 
     assert mark_of(database, NOW_SECONDS) is not None
-    assert mark_of(database, NOW_SECONDS) == mark_of(database, NOW_SECONDS + 1000)
+    assert mark_of(database, NOW_SECONDS) == mark_of(database, NOW_SECONDS + 10)
+
+
+def test_no_mark_is_believed_for_a_minute(tmp_path: Path) -> None:
+    database = database_in(tmp_path)
+
+    assert mark_of(database, NOW_SECONDS) != mark_of(database, NOW_SECONDS + 60)
 
 
 def test_what_is_written_to_either_file_shows(tmp_path: Path) -> None:
