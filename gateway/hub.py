@@ -86,6 +86,7 @@ class Hub:
         self, settings: Settings, broker: Broker, peers: Peers, publish: Publish | None = None
     ) -> None:
         self._settings = settings
+        self._has_live_rooms = any(kind.profile == "live" for kind in settings.room_kinds)
         self._broker = broker
         self._publish = publish or broker.publish  # or what stands about it
         self._peers = peers
@@ -122,9 +123,11 @@ class Hub:
     ) -> None:
         """Publish a bike-update; raises `Refused`, else `settle` is called once, now or later."""
         access.check_publish(identity, update.room_id)
-        if self._settings.kind_of(update.room_id).profile == "live":
+        if self._has_live_rooms and self._settings.kind_of(update.room_id).profile == "live":
             bikes.check_live(update.payload, update.key)
-        key = access.scoped_key(identity, update.idempotency_key)
+        key = update.idempotency_key
+        if key is not None:
+            key = access.scoped_key(identity, key)
         accepted_us = time.time_ns() // 1000
         draft = draft_of_update(update, author, accepted_us, key, attachments)
         self._publish(draft, settle)
@@ -139,7 +142,9 @@ class Hub:
     ) -> None:
         """Publish any other event; raises `Refused`, else `settle` is called once."""
         access.check_publish(identity, event.room_id)
-        key = access.scoped_key(identity, event.idempotency_key)
+        key = event.idempotency_key
+        if key is not None:
+            key = access.scoped_key(identity, key)
         data, accepted_us = bytes(event.data), time.time_ns() // 1000
         draft = draft_of_event(
             event.room_id, event.event, data, author, key, attachments, accepted_us

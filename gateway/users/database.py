@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.users import schema
+from gateway.users.stillness import Mark, mark_of
 from gateway.users.store import StoreUnavailable
 
 logger = structlog.get_logger(__name__)
@@ -93,6 +95,10 @@ class Database:
         """Return when the database answers; raise `StoreUnavailable` when it does not."""
         async with self.reading() as connection:
             await connection.exec_driver_sql("SELECT 1")
+
+    def mark(self) -> Mark | None:
+        """Something that stays the same for as long as nobody writes; None when that is unknown."""
+        return mark_of(self.url.database or "", time.time()) if self.is_sqlite else None
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
