@@ -107,6 +107,28 @@ async def test_a_locked_database_is_unavailable_in_bounded_time(
     await store.save(person())
 
 
+async def test_long_work_takes_its_time_and_a_lock_that_is_kept_ends_it(
+    shared_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIMIT_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_LONG_LOCK_SECONDS", 1)
+    url = await asyncio.to_thread(shared_postgres_server.create_database, "long_work")
+    database = await opened(url)
+    takes_time = text("SELECT pg_sleep(0.5)")
+
+    with pytest.raises(StoreUnavailable):
+        async with database.reading() as connection:
+            await connection.execute(takes_time)
+    async with database.snapshot() as connection:
+        await connection.execute(takes_time)
+    async with database.writing_for_long() as connection:
+        await connection.execute(takes_time)
+    async with locked(url):
+        with pytest.raises(StoreUnavailable, match="lock timeout"):
+            await SqlUserStore(database).save_new([person()])
+    await database.stop()
+
+
 @contextlib.asynccontextmanager
 async def locked(url: str) -> AsyncIterator[None]:
     """Somebody else has the table for as long as they like."""
