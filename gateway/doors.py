@@ -214,7 +214,9 @@ def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource
         ),
         members=MembersResource(parts.hub, authenticator, parts.removals),
         users=UsersResource(people.accounts, authenticator),
-        me=MeResource(people.accounts, authenticator),
+        me=MeResource(
+            people.accounts, people.sessions, authenticator, parts.settings.trusted_networks
+        ),
         sessions=SessionsResource(
             people.sessions, people.accounts, authenticator, parts.settings.trusted_networks
         ),

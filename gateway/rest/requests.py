@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gateway.addresses import Network, address_of
 from gateway.authentication import Authenticator, bearer_of
 from gateway.identity import Identity, Permission
+from gateway.users.session import Origin
 from protocol.operations import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_PATTERN
 from protocol.refusals import Refusal, Refused
 
@@ -39,6 +42,12 @@ async def body_bytes_of(request: web.Request, *media_types: str) -> bytes:
     except TimeoutError as error:
         raise Refused(Refusal.MALFORMED, "The body did not arrive in time.") from error
     return body
+
+
+def origin_of(request: web.Request, trusted_proxies: Sequence[Network]) -> Origin:
+    """From where somebody asks, and with what."""
+    address = address_of(request, trusted_proxies)
+    return Origin(address, request.headers.get("User-Agent", ""))
 
 
 def idempotency_key_of(request: web.Request) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 import structlog
@@ -36,6 +37,9 @@ from protocol.bodies import invalid
 from protocol.refusals import Refusal, Refused
 
 logger = structlog.get_logger(__name__)
+
+# Long enough to sign in at a provider, with a second factor, and to come back to a form.
+RECENT_SIGN_IN_SECONDS: Final = 300
 
 
 class SessionRules(msgspec.Struct, frozen=True):
@@ -163,16 +167,40 @@ class Sessions:
         return count
 
     async def change_password(
-        self, user: User, current: str, new: str, origin: Origin, kept_id: str | None
+        self, user: User, current: str | None, new: str, origin: Origin, kept_id: str | None
     ) -> None:
-        """Set a password by who knows the present one; all other sessions end."""
-        account = folded(user.email)
-        self._take_try(account, origin)
-        present = await self._store.find_password(user.id)
-        if not await self._passwords.is_right(current, present):
-            raise invalid({"currentPassword": "Not the present password."})
-        self._patience.forgive(account)
+        """Set a password by who has confirmed to be the user; all other sessions end."""
+        await self.confirm(user, current, origin, kept_id)
         await self.set_password(user, new, kept_id)
+
+    async def confirm(
+        self, user: User, current: str | None, origin: Origin, session_id: str | None
+    ) -> None:
+        """Have somebody prove once more who they are, as a token in wrong hands cannot.
+
+        By the present password; who has none, by a session that has just begun. Raises `Refused`
+        (INVALID, TOO_FAST, SIGN_IN_AGAIN).
+        """
+        present = await self._store.find_password(user.id)
+        if current is not None:
+            account = folded(user.email)
+            self._take_try(account, origin)
+            if not await self._passwords.is_right(current, present):
+                logger.warning("! confirmation failed", user=user.id, address=origin.address)
+                raise invalid({"currentPassword": "Not the present password."})
+            self._patience.forgive(account)
+        elif present is not None:
+            raise invalid({"currentPassword": "This field is required."})
+        elif not await self._has_just_begun(session_id):
+            raise Refused(Refusal.SIGN_IN_AGAIN, details={"withinSeconds": RECENT_SIGN_IN_SECONDS})
+
+    async def _has_just_begun(self, session_id: str | None) -> bool:
+        """A refresh does not make a session any younger."""
+        now_ms = _now_ms()
+        session = None if session_id is None else await self._store.find(session_id, now_ms)
+        return session is not None and now_ms - session.created_at_ms < (
+            RECENT_SIGN_IN_SECONDS * 1000
+        )
 
     async def set_password(self, user: User, new: str, kept_id: str | None = None) -> None:
         """Set a password; all sessions end but the one to be kept."""

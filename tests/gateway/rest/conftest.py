@@ -254,7 +254,7 @@ async def open_door(  # noqa: PLR0915 - one line for each part of a door
             trackers=TrackersResource(hub, authenticator, Pacing(settings), metrics, offences),
             members=MembersResource(hub, authenticator, Removals(hub, MemoryIntercom({}))),
             users=UsersResource(accounts, authenticator),
-            me=MeResource(accounts, authenticator),
+            me=MeResource(accounts, sessions, authenticator, settings.trusted_networks),
             keys=KeysResource(api_keys, authenticator),
             workers=WorkersResource(_one_worker, drains, authenticator),
             documents=DocumentsResource(),
