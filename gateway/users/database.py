@@ -87,6 +87,9 @@ class Database:
             if self.is_sqlite
             else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         )
+        # SQLite has one writer at a time and does not let those who wait in by their turn: among
+        # many in one process some would wait in vain.
+        self._turn = asyncio.Lock() if self.is_sqlite else contextlib.nullcontext()
         self._trouble = "it was not started"
         self._mending: asyncio.Task[None] | None = None
 
@@ -121,7 +124,7 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction, all or nothing. Raises `StoreUnavailable`; `IntegrityError` passes."""
         self._check_ready()
-        async with _translated(), self._writer.begin() as connection:
+        async with _translated(), self._turn, self._writer.begin() as connection:
             yield connection
 
     @contextlib.asynccontextmanager
@@ -139,7 +142,7 @@ class Database:
     @contextlib.asynccontextmanager
     async def writing_for_long(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may take its time: commands wait, requests do not."""
-        async with _translated(None), self._long_writer.begin() as connection:
+        async with _translated(None), self._turn, self._long_writer.begin() as connection:
             await self._allow_time(connection)
             yield connection
 

@@ -94,6 +94,23 @@ async def test_sqlite_keeps_its_journal_beside_the_file_and_readers_do_not_wait(
     await database.stop()
 
 
+async def test_writers_of_one_process_are_let_in_by_their_turn_where_there_is_one_at_a_time(
+    tmp_path: Path,
+) -> None:
+    database = await opened(f"sqlite:///{tmp_path}/x.db")
+    entered: list[int] = []
+
+    async def write(number: int) -> None:
+        async with database.writing() as connection:
+            entered.append(number)
+            await connection.execute(text("UPDATE users SET version = version + 1"))
+
+    await asyncio.gather(*(write(number) for number in range(50)))
+
+    assert entered == list(range(50))
+    await database.stop()
+
+
 async def test_a_locked_database_is_unavailable_in_bounded_time(
     database: Database, database_url: str
 ) -> None:
