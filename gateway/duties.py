@@ -10,7 +10,7 @@ from gateway.broker.contract import Broker
 from gateway.hub import Hub
 from gateway.jobs.activity import RoomsTeller
 from gateway.jobs.backups import Backups
-from gateway.jobs.housekeeping import housekeeping
+from gateway.jobs.housekeeping import cutting, housekeeping
 from gateway.jobs.letters import Letters
 from gateway.jobs.mail import Mails, verifications_owed
 from gateway.jobs.notices import Notices, notices_owed
@@ -29,7 +29,10 @@ from protocol.webhooks import RoomEventName
 
 def runner_of(settings: Settings, stores: Stores, metrics: Metrics) -> Runner:
     """A runner for every kind of job that there is, its numbers among the metrics."""
-    periodics = [*housekeeping(stores.housekeeping, stores.changes, stores.jobs, stores.proofs)]
+    periodics = [
+        *housekeeping(stores.housekeeping, stores.changes, stores.jobs, stores.proofs),
+        cutting(stores.audit, settings.audit_days),
+    ]
     if settings.backup_dir is not None:
         backups = Backups(
             stores.write_backup,

@@ -55,7 +55,7 @@ def line(most_characters: int) -> Meta:
     return Meta(min_length=1, max_length=most_characters, pattern=rf"^[^{_CONTROLS}]*{_END}")
 
 
-_Cursor = Annotated[
+Cursor = Annotated[
     str,
     Meta(
         min_length=1,
@@ -148,7 +148,7 @@ class UserListing(UserBody, frozen=True, kw_only=True):
     name: Annotated[str, line(NAME_MOST_CHARACTERS)] | None = None
     sort: Literal["createdAt", "-createdAt", "name", "-name", "email", "-email"] = "createdAt"
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST_USERS)] = 50
-    cursor: _Cursor | None = None
+    cursor: Cursor | None = None
     page: Annotated[int, Meta(ge=1, le=PAGE_MOST)] | None = None
     fields: Selection | None = None
 

@@ -35,7 +35,8 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Server": "paceline",  # and not of which versions it is made
 }
-_READING: Final = frozenset({"GET", "HEAD"})  # what may be given up at any point
+READING: Final = frozenset({"GET", "HEAD"})  # what may be given up at any point
+REQUEST_ID: Final = web.RequestKey("request_id", str)
 # What a handler says of how to authenticate, where it is not with a token.
 CHALLENGE: Final = web.RequestKey("challenge", str)
 _UNAUTHORIZED: Final = 401
@@ -76,6 +77,7 @@ class Problems:
         if request.path == _ENDPOINT:
             return _with_headers(await handler(request))
         request_id = f"{random.getrandbits(64):016x}"
+        request[REQUEST_ID] = request_id
         # Every line that the handling writes says which request it was for.
         bound = structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
@@ -99,7 +101,7 @@ class Problems:
         self, request: web.Request, handler: Handler, request_id: str
     ) -> web.StreamResponse:
         try:
-            if request.method in _READING:
+            if request.method in READING:
                 return await handler(request)
             return await asyncio.shield(asyncio.ensure_future(handler(request)))
         except Exception as error:  # noqa: BLE001 - each kind has its answer

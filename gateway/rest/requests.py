@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from gateway.addresses import Network, address_of
 from gateway.authentication import Authenticator, bearer_of
 from gateway.identity import Identity, Permission
+from gateway.rest.acting import note_identity
 from gateway.users.session import Origin
 from protocol.operations import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_PATTERN
 from protocol.refusals import Refusal, Refused
@@ -79,12 +80,13 @@ def identity_known_of(request: web.Request, authenticator: Authenticator) -> Ide
 async def identity_of(request: web.Request, authenticator: Authenticator) -> Identity:
     """Who is asking, as its `Authorization` proves; raises `Refused`."""
     identity: Identity | None = request.get(_IDENTITY)
-    if identity is not None:
-        return identity
-    refused: Refused | None = request.get(_REFUSED)
-    if refused is not None:
-        raise refused
-    return await authenticator.identify(bearer_of(request.headers.get("Authorization")))
+    if identity is None:
+        refused: Refused | None = request.get(_REFUSED)
+        if refused is not None:
+            raise refused
+        identity = await authenticator.identify(bearer_of(request.headers.get("Authorization")))
+    note_identity(request, identity)
+    return identity
 
 
 async def check_operator(request: web.Request, authenticator: Authenticator) -> Identity:

@@ -20,6 +20,7 @@ from gateway.identity import (
     sign_token,
 )
 from gateway.rooms.pacing import network_of, too_fast
+from gateway.users.acting import become
 from gateway.users.passwords import Passwords, check_password
 from gateway.users.patience import Patience
 from gateway.users.session import (
@@ -32,6 +33,7 @@ from gateway.users.session import (
 )
 from gateway.users.standings import Standings
 from gateway.users.store import UserStore
+from gateway.users.trail import Trail
 from gateway.users.user import ID_RANDOM_BYTES, User, folded
 from protocol.bodies import invalid
 from protocol.refusals import Refusal, Refused
@@ -76,8 +78,10 @@ class Sessions:
         token_rules: TokenRules,
         rules: SessionRules,
         standings: Standings | None = None,
+        trail: Trail | None = None,
     ) -> None:
         self._standings = standings
+        self._trail = trail
         self._users = users
         self._store = store
         self._passwords = passwords
@@ -102,6 +106,7 @@ class Sessions:
             logger.warning("! sign-in failed", address=origin.address)
             raise Refused(Refusal.CREDENTIALS_WRONG)
         self._patience.forgive(account)
+        become(user.id, "password")
         if user.disabled:
             raise Refused(Refusal.FORBIDDEN, "The account is disabled.")
         if self._passwords.is_outdated(password_hash):
@@ -142,7 +147,7 @@ class Sessions:
         most_ms = int(self._rules.session_most_seconds * 1000)
         after = next_turn(session, now_ms, self._lifetime_ms, most_ms)
         if claims.turn != session.turn or not await self._store.turn(session, after):
-            await self._store.close(session.id, now_ms)
+            await self._store.close(session.id, now_ms, "token used twice")
             await self._changed(user.id)
             logger.warning("! refresh token used twice", user=user.id, session=session.id)
             raise Refused(Refusal.TOKEN_INVALID, "The token was used before; sign in again.")
@@ -222,6 +227,8 @@ class Sessions:
         address = network_of(origin.address)
         if wait_seconds := self._patience.take(account, address, time.monotonic()):
             logger.warning("! sign-in slowed down", address=origin.address)
+            if self._trail is not None and self._patience.is_first_refusal(account):
+                self._trail.note_slowed(account)
             raise too_fast(wait_seconds)
 
     def check_signing(self) -> None:
