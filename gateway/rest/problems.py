@@ -42,8 +42,9 @@ HEADERS: Final = {
 _HEADERS_OF_JSON: Final = web.Response(headers=HEADERS, content_type="application/json").headers
 # Every line that is written while a request is handled says which one. By this name structlog finds
 # it; its own way to bind costs many times as much.
-_REQUEST_ID: Final[ContextVar[str]] = ContextVar(f"{STRUCTLOG_KEY_PREFIX}request_id")
-_READING: Final = frozenset({"GET", "HEAD"})  # what may be given up at any point
+_LOGGED_REQUEST_ID: Final[ContextVar[str]] = ContextVar(f"{STRUCTLOG_KEY_PREFIX}request_id")
+READING: Final = frozenset({"GET", "HEAD"})  # what may be given up at any point
+REQUEST_ID: Final = web.RequestKey("request_id", str)
 # What a handler says of how to authenticate, where it is not with a token.
 CHALLENGE: Final = web.RequestKey("challenge", str)
 _UNAUTHORIZED: Final = 401
@@ -86,14 +87,15 @@ class Problems:
         if request.path == _ENDPOINT:
             return _with_headers(await handler(request))
         request_id = f"{random.getrandbits(64):016x}"
-        bound = _REQUEST_ID.set(request_id)
+        request[REQUEST_ID] = request_id
+        bound = _LOGGED_REQUEST_ID.set(request_id)
         try:
             if self._access_log is None:
                 response = await self._answered(request, handler, request_id)
             else:
                 response = await self._noted(self._access_log, request, handler, request_id)
         finally:
-            _REQUEST_ID.reset(bound)
+            _LOGGED_REQUEST_ID.reset(bound)
         if not response.prepared:
             headers = response.headers
             headers["X-Request-Id"] = request_id
@@ -108,7 +110,7 @@ class Problems:
         self, request: web.Request, handler: Handler, request_id: str
     ) -> web.StreamResponse:
         try:
-            if request.method in _READING:
+            if request.method in READING:
                 return await handler(request)
             return await asyncio.shield(asyncio.ensure_future(handler(request)))
         except Exception as error:  # noqa: BLE001 - each kind has its answer

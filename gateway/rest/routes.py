@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from gateway.rest.audit import AuditResource
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
@@ -39,6 +40,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     sign_in: SignInResource
     keys: KeysResource
     workers: WorkersResource
+    audit: AuditResource
     documents: DocumentsResource
 
 
@@ -96,4 +98,5 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.post("/api/keys/{keyId}/rotate", to.keys.rotate),
         web.get("/api/workers", to.workers.list),
         web.post("/api/workers/{workerId}/drain", to.workers.drain),
+        web.get("/api/audit", to.audit.get),
     ]

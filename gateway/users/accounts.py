@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Container
+from collections.abc import Awaitable, Callable, Container
 from typing import Final
 
 from msgspec import UNSET
@@ -24,6 +24,9 @@ from protocol.users import NewUser, OwnChanges, UserChanges
 
 # Each attempt that fails is one that somebody else's did not: a hundred writers at once are served.
 _ATTEMPTS: Final = 100
+
+# Asks for proof that it is the user who is asking; raises `Refused`.
+Confirm = Callable[[User], Awaitable[None]]
 
 
 class Accounts:
@@ -75,11 +78,13 @@ class Accounts:
         changes: UserChanges | OwnChanges,
         now_ms: int,
         versions: Container[int] | None = None,
+        confirm: Confirm | None = None,
     ) -> User:
         """Change a user, if it is of one of these versions (None: of any).
 
         Without versions the changes are made to whatever the user is by then: those of others to
-        other fields stay. Raises `Refused` (NOT_FOUND, PRECONDITION_FAILED, CONFLICT, EMAIL_TAKEN).
+        other fields stay. `confirm` is asked before another address is kept. Raises `Refused`
+        (NOT_FOUND, PRECONDITION_FAILED, CONFLICT, EMAIL_TAKEN), and what `confirm` raises.
         """
         for _ in range(_ATTEMPTS):
             user = await self.get_from_store(user_id)
@@ -90,6 +95,8 @@ class Accounts:
             after = changed(user, changes, now_ms)
             if after is user:
                 return user
+            if confirm is not None and after.email != user.email:
+                await confirm(user)
             try:
                 await self._store.save(after)
             except VersionStale:

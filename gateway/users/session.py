@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -22,6 +22,8 @@ from protocol.sessions import SessionView
 # The oldest ones beyond it end: somebody with a password must not fill the store.
 SESSIONS_OF_A_USER_LIMIT: Final = 100
 _AGENT_LIMIT_CHARACTERS: Final = 200
+
+ClosingReason = Literal["asked for", "token used twice"]
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +116,9 @@ class SessionStore(Protocol):
     async def turn(self, before: Session, after: Session) -> bool:
         """Put the next turn in the place of the one before; False when somebody was quicker."""
 
-    async def close(self, session_id: str, now_ms: int) -> Session | None:
+    async def close(
+        self, session_id: str, now_ms: int, reason: ClosingReason = "asked for"
+    ) -> Session | None:
         """End a session; gives it, or None when there was none."""
 
     async def close_all(self, user_id: str, now_ms: int) -> int:
