@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from hiredis import ReplyError
 
-from gateway.redis.client import Redis, call_at
+from gateway.redis.client import Redis, call_at, redis_of
 from gateway.redis.connection import pack
 from gateway.redis.errors import RedisAway
 from gateway.redis.in_order import LIMIT_BYTES, LIMIT_SECONDS, InOrder
+from gateway.redis.shard import Patience
 from gateway.redis.slots import slot_of
-from tests.gateway.redis.connected import connected
-from tests.gateway.redis.listening import eventually
+from gateway.settings.redis_url import address_of
+from tests.gateway.redis.listening import Listener, eventually
 from tests.toolbox.redis_cluster import RedisCluster
 from tests.toolbox.redis_server import RedisServer
 
@@ -34,6 +35,7 @@ class Slot:
         self.new = next(each for each in servers.servers[:3] if each is not self.old)
         self.in_order = InOrder(redis)
         self.answers: dict[str, Any] = {}
+        self._gate = (self.old, "")
 
     def append(self, *texts: str) -> list[bool]:
         """Send each to the end of the list."""
@@ -49,6 +51,26 @@ class Slot:
                 self.answers[text] = reply
 
         return self.in_order.send(self.number, command, take)
+
+    def close_gate(self) -> None:
+        """From now on nothing is answered that is sent to the old master, until it is opened."""
+        shard = self.redis.shard_of(self.number)
+        assert shard is not None
+        names = (f"gate:{secrets.token_hex(4)}" for _ in range(1000))
+        self._gate = (
+            self.old,
+            next(
+                name
+                for name in names
+                if self.redis.shard_of(slot_of(name.encode())) is shard
+                and slot_of(name.encode()) != self.number
+            ),
+        )
+        shard.send(pack(("BLPOP", self._gate[1], 0)), lambda _: None)
+
+    def open_gate(self) -> None:
+        server, name = self._gate
+        server.command("RPUSH", name, "open")
 
     async def content(self) -> list[str]:
         found = await call_at(self.redis, self.number, "LRANGE", self.list, 0, -1)
@@ -76,8 +98,11 @@ class Slot:
 
 @pytest.fixture
 async def redis(shared_redis_cluster: RedisCluster) -> AsyncIterator[Redis]:
-    async with connected(shared_redis_cluster.url, []) as redis:
-        yield redis
+    address, patience = address_of(shared_redis_cluster.url), Patience(command_seconds=15.0)
+    redis = redis_of(address, [], "beat", Listener(), patience)
+    await redis.start()
+    yield redis
+    await redis.stop()
 
 
 @pytest.fixture
@@ -128,17 +153,17 @@ async def test_a_move_that_is_called_off_changes_no_order(slot: Slot) -> None:
 
 
 async def test_nothing_overtakes_what_the_old_master_has_not_answered_yet(slot: Slot) -> None:
-    slot.old.command("CLIENT", "PAUSE", "900", "WRITE")
+    slot.close_gate()
     slot.append("a", "b")
     await asyncio.sleep(0.05)
     slot.set_out()
     slot.arrive()
-    slot.redis.learn(ReplyError(f"MOVED {slot.number} 127.0.0.1:{slot.new.port}"))
+    slot.redis.learn(ReplyError(f"MOVED {slot.number} 127.0.0.1:{slot.old.port}"))
 
     slot.append("c")
     await asyncio.sleep(0.1)
     assert slot.answers == {}, "by another connection it is known where the slot is"
-    slot.old.command("CLIENT", "UNPAUSE")
+    slot.open_gate()
 
     await eventually(lambda: len(slot.answers) == 3)
     assert await slot.content() == ["a", "b", "c"]
