@@ -66,7 +66,9 @@ class InOrder:
         `on_reply` gets the reply once; it asks `again` what to do about an error.
         """
         shard = self._redis.shard_of(slot)
-        if shard is None or shard is not self._shards[slot] or slot in self._queues:
+        if shard is None:
+            return False
+        if shard is not self._shards[slot] or slot in self._queues:
             return self._send_elsewhere(slot, shard, command, on_reply)
         return shard.send(command, on_reply)
 
@@ -83,15 +85,13 @@ class InOrder:
         queue.answered += 1
         return True
 
-    def _send_elsewhere(
-        self, slot: int, shard: Shard | None, command: bytes, on_reply: OnReply
-    ) -> bool:
+    def _send_elsewhere(self, slot: int, shard: Shard, command: bytes, on_reply: OnReply) -> bool:
         queue = self._queues.get(slot)
         if queue is None:
             before = self._shards[slot]
             if before is None or not before.waiting:
                 self._shards[slot] = shard
-                return shard is not None and shard.send(command, on_reply)
+                return shard.send(command, on_reply)
             queue = self._open(slot)
         return self._wait(queue, len(queue.commands), command, on_reply)
 
@@ -104,16 +104,20 @@ class InOrder:
         return True
 
     def _open(self, slot: int) -> _Queue:
-        """Begin to wait, until everything that is under way has been answered."""
+        """Begin to wait."""
         queue = self._queues[slot] = _Queue()
-        shard = self._shards[slot]
-
-        def go(_reply: Any) -> None:  # noqa: ANN401 - replies come in order: all before it have
-            self._try_first(slot)
-
-        if shard is None or not shard.send(_FENCE, go):
-            asyncio.get_running_loop().call_soon(self._try_first, slot)
+        # not at once: what is to wait is put into it first
+        asyncio.get_running_loop().call_soon(self._await_answers, slot)
         return queue
+
+    def _await_answers(self, slot: int) -> None:
+        """Let everything be answered that is under way: replies come in the order of commands."""
+        shard = self._shards[slot]
+        if shard is None or not shard.waiting:
+            self._try_first(slot)
+        elif not shard.send(_FENCE, lambda _: self._try_first(slot)):
+            # it has been given more than it takes: it will take it, or be lost
+            asyncio.get_running_loop().call_later(_PAUSES_SECONDS[0], self._await_answers, slot)
 
     def _try_first(self, slot: int) -> None:
         """Send the first that may still be sent; with nothing left, the slot is as any other."""
