@@ -177,6 +177,21 @@ async def test_who_leaves_while_redis_is_away_is_counted_out_when_it_is_back(
     await eventually(lambda: "ben" in told(workers[1]))
 
 
+async def test_who_was_counted_out_after_coming_back_is_counted_in_again(
+    workers: list[Worker],
+) -> None:
+    here, there = (worker.broker for worker in workers)
+    assert isinstance(here, RedisBroker)
+    assert isinstance(there, RedisBroker)
+    await here.enter(ROOM, ANN)
+
+    # the other one has looked whether this one lives a moment before it did again
+    await there._presence._bury(here.intercom.worker_id)  # noqa: SLF001 - no other way to be late
+
+    await until_members(workers[0], ["ann"])
+    await until_members(workers[1], ["ann"])
+
+
 async def test_members_do_not_expire(workers: list[Worker], redis_server: RedisServer) -> None:
     await workers[0].broker.enter(ROOM, ANN)
 
