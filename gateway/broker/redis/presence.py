@@ -152,7 +152,9 @@ class Presence:
         alive_ms = round(self._alive_seconds * 1000)
         was_alive = await self._call(key, "SET", 1, "PX", alive_ms, "GET")
         await self._call(self._workers_key, "SADD", self._worker_id)
-        if self._mine and (was_alive is None or await self._are_rooms_forgotten()):
+        was_buried = await self._call(self._buried_key(self._worker_id), "DEL")
+        is_known = was_alive is not None and not was_buried
+        if self._mine and (not is_known or await self._are_rooms_forgotten()):
             await self.enter_again()  # it was taken for dead, or Redis has come back empty
 
     async def _are_rooms_forgotten(self) -> bool:
@@ -192,8 +194,11 @@ class Presence:
                 self._departed(name, _member_of(left))
             await self._call(key, "SREM", name)
         if await self._is_alive(worker_id.encode()):
-            # It was only away, and may have entered again before its rooms were struck out.
+            # It was only away, and may have entered again before its members were counted out and
+            # its rooms struck out. With its next word, due before this ends, it does so once more.
             if names:
+                alive_ms = round(self._alive_seconds * 1000)
+                await self._call(self._buried_key(worker_id), "SET", 1, "PX", alive_ms)
                 await self._call(key, "SADD", *names)
             return
         if await self._call(self._workers_key, "SREM", worker_id):
@@ -223,6 +228,9 @@ class Presence:
 
     def _rooms_key(self, worker_id: str) -> bytes:
         return f"{self._prefix}:worker:{worker_id}:rooms".encode()
+
+    def _buried_key(self, worker_id: str) -> bytes:
+        return f"{self._prefix}:worker:{worker_id}:buried".encode()
 
     def _alive_key(self, worker_id: str) -> bytes:
         return f"{self._prefix}:worker:{worker_id}:alive".encode()

@@ -221,6 +221,21 @@ async def test_what_nobody_understands_keeps_no_worker_from_saying_that_it_lives
     assert len(redis_server.keys("test:worker:*:alive")) == len(workers)
 
 
+async def test_who_was_counted_out_after_coming_back_is_counted_in_again(
+    workers: list[Worker],
+) -> None:
+    here, there = (worker.broker for worker in workers)
+    assert isinstance(here, RedisBroker)
+    assert isinstance(there, RedisBroker)
+    await here.enter(ROOM, ANN)
+
+    # the other one has looked whether this one lives a moment before it did again
+    await there._presence._bury(here.intercom.worker_id)  # noqa: SLF001 - no other way to be late
+
+    await until_members(workers[0], ["ann"])
+    await until_members(workers[1], ["ann"])
+
+
 async def test_members_do_not_expire(workers: list[Worker], redis_server: RedisServer) -> None:
     await workers[0].broker.enter(ROOM, ANN)
 
