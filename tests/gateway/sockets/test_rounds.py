@@ -65,6 +65,29 @@ async def test_a_small_audience_does_not_wait_for_a_crowd(
     await turns(10)
 
 
+async def test_what_a_round_has_taken_before_the_flush_keeps_nobody_from_theirs(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = [door.enter(f"peer {number}", "crowded")[1] for number in range(3)]
+    _, alone = door.enter("alone", "quiet")
+    door.publish("crowded", 1)
+    door.lanes.flush()
+    # As after a flush that took long: the next one is not due before the rounds are over.
+    door.lanes._next_flush_seconds = asyncio.get_running_loop().time() + 60  # noqa: SLF001 - instead of waiting
+    door.publish("crowded", 2)
+    await turns(10)
+    assert all(numbers_of(transport.texts) == [1, 2] for transport in crowd)
+
+    monkeypatch.setattr(lanes, "PEERS_PER_TURN", 10)
+    door.publish("quiet", 3)
+    door.lanes.flush()
+    door.publish("crowded", 4)
+    door.lanes.flush()
+
+    assert numbers_of(alone.texts) == [3]
+    assert all(numbers_of(transport.texts) == [1, 2, 4] for transport in crowd)
+
+
 async def test_who_leaves_during_a_round_has_had_its_share_and_gets_no_more(door: Door) -> None:
     members = [door.enter(f"peer {number}", "r") for number in range(5)]
     door.publish("r", 1)
