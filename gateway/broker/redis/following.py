@@ -22,12 +22,23 @@ HELD_LIMIT: Final = 10_000
 class Following:
     """One room that is followed. `feed` is None until it is known where to begin."""
 
-    __slots__ = ("_held_limit", "feed", "held", "is_filling", "is_over", "room", "shard", "tail")
+    __slots__ = (
+        "_held_limit",
+        "feed",
+        "held",
+        "is_filling",
+        "is_over",
+        "losses",
+        "room",
+        "shard",
+        "tail",
+    )
 
     def __init__(self, room: RedisRoom, held_limit: int) -> None:
         self.room = room
         self._held_limit = held_limit
         self.shard: Shard | None = None  # where it is subscribed
+        self.losses = 0  # how often it was not any more: what was read before is not enough then
         self.feed: Feed | None = None
         self.held: list[Entry] | None = []
         self.tail: Tail | None = None  # only of what is live
@@ -52,6 +63,12 @@ class Following:
         self.tail = None
         if self.held is None:
             self.held = [*first]
+
+    def lose(self) -> None:
+        """It is subscribed nowhere: what is published now is not heard."""
+        self.shard = None
+        self.losses += 1
+        self.stop()
 
     def lengthen_tail(self, entry: Entry, now_seconds: float) -> None:
         """Keep what has just been delivered, as long as anybody asks for such."""

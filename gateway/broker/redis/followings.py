@@ -100,7 +100,7 @@ class Followings:
             async with asyncio.timeout(_FOLLOW_TIMEOUT_SECONDS):
                 if following.shard is None:
                     await self._subscribe(following)
-                shard = following.shard
+                losses = following.losses
                 if room.kind.expire_seconds:
                     with contextlib.suppress(RedisAway):  # reading may be possible all the same
                         await self._expire(room)
@@ -115,7 +115,7 @@ class Followings:
             raise BrokerUnavailable  # whoever began it gave up, or the room was left meanwhile
         if following.feed is None:
             following.feed = Feed(head)
-            if following.shard is shard:
+            if following.losses == losses:
                 self._let_go(following)
             else:
                 # Subscribed anew since: what was published in between was not heard.
@@ -175,8 +175,7 @@ class Followings:
         """What is published now is not heard; nothing may go out over the hole that begins."""
         for following in self._by_channel.values():
             if following.shard is shard:
-                following.shard = None
-                following.stop()
+                following.lose()
 
     def subscriber_up(self, shard: Shard) -> None:
         """Subscribe again, and read what was missed."""
@@ -186,8 +185,7 @@ class Followings:
         """The slot of a room has moved to another node."""
         following = self._by_channel.get(channel)
         if following is not None and following.shard is shard:
-            following.shard = None
-            following.stop()
+            following.lose()
             self._start_chore(self._resume([following]))
 
     def moved(self) -> None:
@@ -198,7 +196,7 @@ class Followings:
                 continue
             if following.shard is not None:
                 self._unsubscribe(following)
-            following.stop()
+            following.lose()
             lost.append(following)
         if lost:
             self._start_chore(self._resume(lost))
@@ -314,14 +312,14 @@ class Followings:
             following.is_filling = False
 
     async def _fill_once(self, following: Following) -> None:
-        room, feed, shard = following.room, following.feed, following.shard
+        room, feed, losses = following.room, following.feed, following.losses
         assert feed is not None, "where it stands is known"
         assert following.held is not None, "it is holding"
         # What has come until now is in the log. What is not, such as the last words of an epoch
         # that has ended, would be waited for in vain.
         following.held.clear()
         log = await self._reads.log(room, feed.offset)
-        if following.is_over or following.shard is not shard:
+        if following.is_over or following.losses != losses:
             return  # what was read is of before another loss
         missed = log.after(feed.place, room)
         if missed is None and not log.is_continued(feed.place) and feed.epoch == log.head.epoch:

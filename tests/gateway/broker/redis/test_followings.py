@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pytest
 import redis as redis_py
@@ -11,6 +11,7 @@ import structlog
 
 from gateway.broker.contract import BrokerUnavailable, Delivery, Interrupted
 from gateway.broker.redis import announcement
+from gateway.broker.redis import followings as followings_module
 from gateway.broker.redis.followings import LOST, Followings
 from gateway.broker.redis.reads import Log, Reads
 from gateway.broker.redis.rooms import SCRIPTS, RedisRoom, RedisRooms
@@ -29,6 +30,7 @@ from tests.toolbox.redis_server import RedisServer
 HELD_LIMIT: Final = 10
 KIND: Final = RoomKind(history_length=100)
 
+Answer = TypeVar("Answer")
 Mangle = Callable[[Sequence[Message]], Sequence[Message]]
 
 
@@ -53,10 +55,31 @@ class HeldUpReads(Reads):
         return await super().log(room, offset)
 
 
+class LateReads(Reads):
+    """Reads whose answers are long on their way."""
+
+    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments)
+        self.may_arrive = asyncio.Event()
+        self.may_arrive.set()
+        self.sent = 0
+
+    async def head(self, room: RedisRoom) -> Cursor:
+        return await self._brought(await super().head(room))
+
+    async def log(self, room: RedisRoom, offset: int) -> Log:
+        return await self._brought(await super().log(room, offset))
+
+    async def _brought(self, answer: Answer) -> Answer:
+        self.sent += 1
+        await self.may_arrive.wait()
+        return answer
+
+
 class Follower:
     """Followings over a real Redis, behind a line that the test can spoil."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, reads: type[Reads] = HeldUpReads) -> None:
         self.deliveries: list[Delivery] = []
         self.mangle: Mangle = lambda messages: messages
         self.to_lose = 0  # so many of the next announcements
@@ -64,7 +87,7 @@ class Follower:
         rooms = RedisRooms(lambda _: KIND, PREFIX)
         self.room = rooms[ROOM]
         self.redis = redis_of(address_of(url), SCRIPTS, "beat", self)
-        self.reads = HeldUpReads(self.redis, rooms)
+        self.reads: Any = reads(self.redis, rooms)
         self.followings = Followings(
             self.redis, rooms, self.reads, lambda *_: None, held_limit=HELD_LIMIT
         )
@@ -226,6 +249,64 @@ async def test_a_forged_announcement_is_delivered_to_nobody_and_holds_nobody_up(
     before = server.info("commandstats")["cmdstat_evalsha"]["calls"]
     await asyncio.sleep(0.2)
     assert server.info("commandstats")["cmdstat_evalsha"]["calls"] - before < 3, "nobody spins"
+
+
+@pytest.fixture
+async def late(redis_server: RedisServer) -> AsyncIterator[Follower]:
+    follower = Follower(redis_server.url, LateReads)
+    await follower.redis.start()
+    yield follower
+    follower.followings.stop()
+    await follower.redis.stop()
+
+
+async def lose_the_line(follower: Follower, publisher: Worker, text: str) -> None:
+    """Publish while nobody hears it; return when the room is subscribed to again."""
+    (shard,) = follower.redis.shards
+    assert shard.subscriber is not None
+    ups = follower.ups
+    shard.subscriber.abort()
+    follower.to_lose = 1  # should it be connected anew before this is published
+    await publish(publisher, text)
+    await eventually(lambda: follower.ups == ups + 1)
+    await eventually(
+        lambda: (
+            (following := follower.followings.following_of(follower.room)) is not None
+            and following.shard is not None
+        )
+    )
+    follower.to_lose = 0
+
+
+async def test_a_log_that_was_read_before_the_line_was_lost_is_read_again(
+    late: Follower, publisher: Worker
+) -> None:
+    await late.followings.follow(late.room)
+    late.reads.may_arrive.clear()
+    sent = late.reads.sent
+    await late.lose(publisher, "a")
+    await publish(publisher, "b")
+    await eventually(lambda: late.reads.sent > sent)
+    await lose_the_line(late, publisher, "c")
+
+    late.reads.may_arrive.set()
+
+    await eventually(lambda: late.story == ["a", "b", "c"])
+
+
+async def test_where_to_begin_is_read_before_the_line_is_lost_and_nothing_is_missed(
+    late: Follower, publisher: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followings_module, "_FOLLOW_TIMEOUT_SECONDS", 60.0)
+    late.reads.may_arrive.clear()
+    joining = asyncio.create_task(late.followings.follow(late.room))
+    await eventually(lambda: late.reads.sent == 1)
+    await lose_the_line(late, publisher, "a")
+
+    late.reads.may_arrive.set()
+
+    assert (await joining).offset == 0
+    await eventually(lambda: late.story == ["a"])
 
 
 async def test_what_the_log_has_no_more_is_told_as_lost(
