@@ -44,4 +44,6 @@ def is_in(address: str, networks: Sequence[Network]) -> bool:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return any(parsed in network for network in networks)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    # A socket for both tells of an IPv4 peer as ::ffff:192.0.2.1.
+    return any(each in network for network in networks for each in (parsed, mapped) if each)

@@ -113,9 +113,10 @@ class Attendance:
         try:
             async with self.gate(room, peer.id):
                 present = self._membership.peers.get(peer.id)
-                if present is not None and room in present.subscriptions:
-                    return  # it has come back already
-                if not peer.is_taken_over and await self._broker.leave(room, peer.id):
+                if present is not None and (peer.is_taken_over or room in present.subscriptions):
+                    return  # it has come back already, or is about to
+                # One that goes on at another worker is counted there, and only forgotten here.
+                if await self._broker.leave(room, peer.id):
                     self._announce("member-left", events.MemberLeft, room, peer)
                     self.witness("peer.left", room, member_of(peer))
         finally:

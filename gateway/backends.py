@@ -29,6 +29,7 @@ from gateway.settings import Settings, SettingsInvalid
 from gateway.settings.redis_url import address_of
 from gateway.sockets.recovery import RENEWALS
 from gateway.users.api_key import KeyStore
+from gateway.users.audit import AuditStore
 from gateway.users.backup import write_backup_file
 from gateway.users.changes import ChangeStore
 from gateway.users.database import Database
@@ -43,6 +44,7 @@ from gateway.users.redis_shelf import FIND, PUT, RedisShelf
 from gateway.users.session import SessionStore
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
+from gateway.users.sql_audit import SqlAuditStore
 from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_external import SqlExternalStore
 from gateway.users.sql_housekeeping import SqlHousekeepingStore
@@ -164,6 +166,7 @@ class Stores(msgspec.Struct, frozen=True):
     housekeeping: HousekeepingStore
     proofs: ProofStore
     occupancy: OccupancyStore
+    audit: AuditStore
     write_backup: Callable[[Path], Awaitable[object]]
 
 
@@ -179,5 +182,6 @@ def stores_of(database: Database, outbox: Outbox | None = None) -> Stores:
         SqlHousekeepingStore(database),
         SqlProofStore(database),
         SqlOccupancyStore(database),
+        SqlAuditStore(database),
         functools.partial(write_backup_file, database),
     )

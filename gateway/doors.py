@@ -17,7 +17,9 @@ from gateway.quotas.policies import policies_of
 from gateway.removals import Removals
 from gateway.rest import admission
 from gateway.rest.access_log import AccessLog
+from gateway.rest.acting import Acting
 from gateway.rest.admission import Admission
+from gateway.rest.audit import AuditResource
 from gateway.rest.compression import compress, may_be_compressed
 from gateway.rest.development import DevelopmentSignIn
 from gateway.rest.documents import DocumentsResource
@@ -133,11 +135,21 @@ class HttpDoor:
         settings = parts.settings
         limits = _limits_of(parts)
         access_log = AccessLog(settings.trusted_networks) if settings.access_log else None
-        problems = Problems(parts.metrics, parts.offences, limits.tell, access_log)
+        problems = Problems(
+            parts.metrics, parts.offences, limits.tell, access_log, settings.trusted_networks
+        )
         tracing = [] if parts.traces is None else [Tracing(parts.traces).answer]
+        acting = Acting(settings.trusted_networks)
         origins = [Origins(settings.allowed_origins).answer] if settings.allowed_origins else []
         self.application = web.Application(
-            middlewares=[*tracing, self._finish, *origins, problems.answer, limits.check],
+            middlewares=[
+                *tracing,
+                self._finish,
+                *origins,
+                problems.answer,
+                acting.note,
+                limits.check,
+            ],
             client_max_size=settings.body_limit_bytes,
         )
         self.application.add_routes(routes_of(_resources_of(parts, health, workers)))
@@ -210,11 +222,18 @@ def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource
             parts.metrics,
         ),
         trackers=TrackersResource(
-            parts.hub, authenticator, parts.pacing, parts.metrics, parts.offences
+            parts.hub,
+            authenticator,
+            parts.pacing,
+            parts.metrics,
+            parts.offences,
+            parts.settings.trusted_networks,
         ),
-        members=MembersResource(parts.hub, authenticator, parts.removals),
+        members=MembersResource(parts.hub, authenticator, parts.removals, people.trail),
         users=UsersResource(people.accounts, authenticator),
-        me=MeResource(people.accounts, authenticator),
+        me=MeResource(
+            people.accounts, people.sessions, authenticator, parts.settings.trusted_networks
+        ),
         sessions=SessionsResource(
             people.sessions, people.accounts, authenticator, parts.settings.trusted_networks
         ),
@@ -230,6 +249,7 @@ def _resources_of(parts: Parts, health: HealthResource, workers: WorkersResource
         ),
         keys=KeysResource(people.keys, authenticator),
         workers=workers,
+        audit=AuditResource(people.audit, authenticator),
         documents=DocumentsResource(),
     )
 

@@ -10,8 +10,10 @@ from gateway.broker.contract import Broker
 from gateway.hub import Hub
 from gateway.jobs.activity import RoomsTeller
 from gateway.jobs.backups import Backups
-from gateway.jobs.housekeeping import housekeeping
-from gateway.jobs.mail import Letters, Mails, verifications_owed
+from gateway.jobs.housekeeping import cutting, housekeeping
+from gateway.jobs.letters import Letters
+from gateway.jobs.mail import Mails, verifications_owed
+from gateway.jobs.notices import Notices, notices_owed
 from gateway.jobs.postman import FolderPostman, NoPostman, Postman, SmtpPostman
 from gateway.jobs.runner import Runner
 from gateway.jobs.webhooks import Deliveries, user_deliveries_owed
@@ -27,7 +29,10 @@ from protocol.webhooks import RoomEventName
 
 def runner_of(settings: Settings, stores: Stores, metrics: Metrics) -> Runner:
     """A runner for every kind of job that there is, its numbers among the metrics."""
-    periodics = [*housekeeping(stores.housekeeping, stores.changes, stores.jobs, stores.proofs)]
+    periodics = [
+        *housekeeping(stores.housekeeping, stores.changes, stores.jobs, stores.proofs),
+        cutting(stores.audit, settings.audit_days),
+    ]
     if settings.backup_dir is not None:
         backups = Backups(
             stores.write_backup,
@@ -55,7 +60,7 @@ def outbox_of(settings: Settings) -> Outbox | None:
         return None
 
     def outbox(event: UserEvent) -> list[NewJob]:
-        mails = verifications_owed(event) if settings.sends_mail else []
+        mails = [*verifications_owed(event), *notices_owed(event)] if settings.sends_mail else []
         return [*mails, *user_deliveries_owed(settings.webhooks, event)]
 
     return outbox
@@ -81,16 +86,18 @@ def teller_of(
 
 
 def _works_of(settings: Settings, stores: Stores) -> dict[str, Work]:
-    return {**_mails_of(settings, stores).works(), **Deliveries(settings.webhooks).works()}
+    return {**_mails_of(settings, stores), **Deliveries(settings.webhooks).works()}
 
 
-def _mails_of(settings: Settings, stores: Stores) -> Mails:
+def _mails_of(settings: Settings, stores: Stores) -> dict[str, Work]:
     letters = Letters(
         sender=settings.mail_from or "Paceline <paceline@localhost>",
         verification_url=settings.mail_verification_url,
         reset_url=settings.mail_reset_url,
     )
-    return Mails(stores.users, stores.proofs, _postman_of(settings), letters)
+    postman = _postman_of(settings)
+    mails = Mails(stores.users, stores.proofs, postman, letters)
+    return {**mails.works(), **Notices(postman, letters).works()}
 
 
 def _postman_of(settings: Settings) -> Postman:

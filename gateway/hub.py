@@ -86,6 +86,7 @@ class Hub:
         self, settings: Settings, broker: Broker, peers: Peers, publish: Publish | None = None
     ) -> None:
         self._settings = settings
+        self._has_live_rooms = any(kind.profile == "live" for kind in settings.room_kinds)
         self._broker = broker
         self._publish = publish or broker.publish  # or what stands about it
         self._peers = peers
@@ -122,9 +123,11 @@ class Hub:
     ) -> None:
         """Publish a bike-update; raises `Refused`, else `settle` is called once, now or later."""
         access.check_publish(identity, update.room_id)
-        if self._settings.kind_of(update.room_id).profile == "live":
+        if self._has_live_rooms and self._settings.kind_of(update.room_id).profile == "live":
             bikes.check_live(update.payload, update.key)
-        key = access.scoped_key(identity, update.idempotency_key)
+        key = update.idempotency_key
+        if key is not None:
+            key = access.scoped_key(identity, key)
         accepted_us = time.time_ns() // 1000
         draft = draft_of_update(update, author, accepted_us, key, attachments)
         self._publish(draft, settle)
@@ -139,7 +142,9 @@ class Hub:
     ) -> None:
         """Publish any other event; raises `Refused`, else `settle` is called once."""
         access.check_publish(identity, event.room_id)
-        key = access.scoped_key(identity, event.idempotency_key)
+        key = event.idempotency_key
+        if key is not None:
+            key = access.scoped_key(identity, key)
         data, accepted_us = bytes(event.data), time.time_ns() // 1000
         draft = draft_of_event(
             event.room_id, event.event, data, author, key, attachments, accepted_us
@@ -221,6 +226,7 @@ class Hub:
             self._end_reading(peer, room)
             if peer.has_offsets and peer.audience is not None:
                 self._peers.hand_over(peer)  # it stands alone until it has caught up
+            self._check_join(peer, room)  # that may have been more than may wait for it
             subscription = self._membership.subscribe(peer, room)
             try:
                 reading = await self._read(subscription, since, with_snapshot=request.snapshot)
@@ -243,12 +249,11 @@ class Hub:
 
     def _tell_place(self, subscription: Subscription, answer: Answer) -> None:
         """Say where the peer stands, which may be behind the room: the rest is still to come."""
-        self._peers.hand_over(subscription.peer)
         room = subscription.room
         readers = self._membership.rooms[room]
-        answer(
-            events.Joined(room, str(readers.cursor if subscription.is_live else subscription.place))
-        )
+        place = readers.cursor if subscription.is_live else subscription.place
+        self._peers.hand_over(subscription.peer)
+        answer(events.Joined(room, str(place)))
 
     async def restore(
         self, peer: Peer, places: Mapping[str, Cursor], answer: Callable[[], None]

@@ -57,7 +57,7 @@ class Operations:
             parts.settings.jwt_leeway_seconds,
         )
         drains = Drains(parts.worker_id, parts.between.intercom, leave)
-        self.workers = WorkersResource(self._everyone, drains, authenticator)
+        self.workers = WorkersResource(self._everyone, drains, authenticator, parts.people.trail)
 
     def know(self, neighbourhood: Neighbourhood) -> None:
         """There are others."""

@@ -19,6 +19,7 @@ from gateway.users.profiles import Profiles, Shelf
 from gateway.users.proving import Proving
 from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.standings import Standings
+from gateway.users.trail import Trail
 
 
 class People:
@@ -33,6 +34,8 @@ class People:
         metrics: Metrics | None = None,
     ) -> None:
         self.database = database
+        self.audit = stores.audit
+        self.trail = Trail(stores.audit, stores.users.find_by_email)
         profiles = Profiles(stores.users.find_by_id, shelf, metrics)
         self.standings = Standings(
             stores.users, stores.sessions, stores.keys, stores.changes, profiles
@@ -53,6 +56,7 @@ class People:
                 settings.session_most_seconds,
             ),
             self.standings,
+            self.trail,
         )
         arrivals = Arrivals(stores.users, stores.external, self.accounts)
         self.sign_ins = SignIns(
@@ -81,4 +85,5 @@ class People:
             await self.standings.start()
             stack.push_async_callback(self.standings.stop)
             stack.push_async_callback(self.keys.stop)
+            stack.push_async_callback(self.trail.stop)
             yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -20,8 +21,15 @@ _START_SECONDS: Final = 10.0
 
 @contextmanager
 def running() -> Iterator[str]:
-    """The URL of an empty Redis that keeps nothing on disk. Raises PeerUnavailable."""
-    program = shutil.which("redis-server")
+    """The URL of an empty Redis that keeps nothing on disk. Raises PeerUnavailable.
+
+    `REDIS_SERVER` in the environment names the program of another one, such as Valkey's.
+    """
+    program = (
+        os.environ.get("REDIS_SERVER")
+        or shutil.which("redis-server")
+        or shutil.which("valkey-server")
+    )
     if program is None:
         raise PeerUnavailable("redis-server is not installed, and several workers need one")
     port = free_port()

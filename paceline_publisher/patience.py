@@ -17,12 +17,12 @@ def wait_seconds(attempt: int, fraction: float, told_seconds: float | None) -> f
     """The pause behind the `attempt`-th failure in a row; `fraction` is random in [0, 1).
 
     It doubles, less up to half, so that many senders that lost one gateway do not come back to it
-    at one moment. When the gateway has told how long, it is that long and no shorter.
+    at one moment. When the gateway has told how long, it is that long; but a 0, or a date that is
+    over by our clock, is no leave to come back at once, again and again.
     """
-    if told_seconds is not None:
-        return told_seconds
-    doublings = min(attempt - 1, _DOUBLINGS_LIMIT)
-    return min(_FIRST_SECONDS * 2.0**doublings, _MOST_SECONDS) * (1 - fraction / 2)
+    doublings = 0 if told_seconds is not None else min(attempt - 1, _DOUBLINGS_LIMIT)
+    seconds = min(_FIRST_SECONDS * 2.0**doublings, _MOST_SECONDS) * (1 - fraction / 2)
+    return max(told_seconds or 0.0, seconds)
 
 
 def told_seconds_of(header: str | None, now_seconds: float) -> float | None:

@@ -52,7 +52,7 @@ class Publisher:
         if not 0 <= patience_seconds <= PATIENCE_LIMIT_SECONDS:
             raise ValueError(f"patience is 0 to {PATIENCE_LIMIT_SECONDS:g} seconds")
         self._connection = Connection(url, timeout_seconds, ssl_context)
-        self._token = token
+        self._token = _checked(token) if isinstance(token, str) else token
         self._patience_seconds = patience_seconds
         self._turn = threading.Lock()
         self._closing = threading.Event()
@@ -162,10 +162,21 @@ class Publisher:
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
-        token = self._token() if callable(self._token) else self._token
+        token = _checked(self._token()) if callable(self._token) else self._token
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         return headers
+
+
+def _checked(token: str) -> str:
+    """The token, without what a file has around it; raises `ValueError`, which does not quote it.
+
+    `http.client` would, and whoever logs what went wrong would have it in the log.
+    """
+    token = token.strip()
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError("the token holds characters that no token has")
+    return token
 
 
 def _told_of(answer: Answer, count: int) -> list[object]:

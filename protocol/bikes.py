@@ -41,12 +41,13 @@ def key_of(fields: Mapping[str, object]) -> str | None:
     of its own kind): it counts as absent.
     """
     for name in _ID_FIELDS:
-        if (value := fields.get(name)) is None:
+        if name not in fields:
             continue
-        kind = type(value)  # not isinstance: true and false are ints
-        if kind is str or kind is int:
-            key = str(value)
-            return key if 0 < len(key) <= KEY_LIMIT_CHARACTERS else None
+        value = fields[name]
+        if type(value) is int:  # not isinstance: true and false are ints
+            value = str(value)
+        if type(value) is str:
+            return value if 0 < len(value) <= KEY_LIMIT_CHARACTERS else None
     value = fields.get("station_id")
     if type(value) is not str and type(value) is not int:
         return None

@@ -128,23 +128,15 @@ def _refusal_of(error: Exception) -> Refusal:
 
 
 def bike_update_of(
-    payload: bytes | Raw,
-    idempotency_key: str | None = None,
-    room: str | None = None,
-    fields: dict[str, Any] | None = None,
+    payload: bytes | Raw, idempotency_key: str | None = None, room: str | None = None
 ) -> events.BikeUpdate:
     """Read one bike-update object; where it does not name its room, `room` is written into it.
 
-    `fields` is what `payload` says, when the caller has decoded it already. Raises `Refused`; also
-    when the object names another room than `room`.
+    Raises `Refused`; also when the object names another room than `room`.
     """
-    data = payload if type(payload) is bytes else bytes(payload)
-    if len(data) > EVENT_DATA_LIMIT_BYTES:
-        raise Refused(Refusal.TOO_LARGE, details={"limitBytes": EVENT_DATA_LIMIT_BYTES})
-    if fields is None:
-        fields = _fields_of(data)
-    elif len(data) > _SHORT_BYTES:
-        _check_extremes(data)
+    data = bytes(payload)
+    _check_size(data)
+    fields = _fields_of(data)
     named = fields.get("roomId")
     if room is None:
         room = check_room_name(named)
@@ -153,6 +145,28 @@ def bike_update_of(
         fields["roomId"] = room
     elif named != room:
         raise Refused(Refusal.INVALID_ROOM, "The object names another room.")
+    return _update_of(room, data, fields, idempotency_key)
+
+
+def bike_update_read(data: bytes, fields: dict[str, Any]) -> events.BikeUpdate:
+    """The same of an object that names its room, and that the caller has decoded to `fields`.
+
+    Nearly every update comes this way.
+    """
+    if len(data) > _SHORT_BYTES:
+        _check_size(data)
+        _check_extremes(data)
+    return _update_of(check_room_name(fields.get("roomId")), data, fields, None)
+
+
+def _check_size(data: bytes) -> None:
+    if len(data) > EVENT_DATA_LIMIT_BYTES:
+        raise Refused(Refusal.TOO_LARGE, details={"limitBytes": EVENT_DATA_LIMIT_BYTES})
+
+
+def _update_of(
+    room: str, data: bytes, fields: dict[str, Any], idempotency_key: str | None
+) -> events.BikeUpdate:
     key = bikes.key_of(fields)
     if key is None:
         return events.BikeUpdate(room, data, idempotency_key=idempotency_key)
@@ -160,7 +174,7 @@ def bike_update_of(
         room,
         data,
         key,
-        fields.get("op") == "remove",
+        "op" in fields and fields["op"] == "remove",
         bikes.own_time_ms(fields),
         idempotency_key,
         None if b"null" in data else _names_of(fields),
@@ -200,8 +214,7 @@ def publish_of(
     check_room_name(room)
     check_event_name(event)
     payload = bytes(data)
-    if len(payload) > EVENT_DATA_LIMIT_BYTES:
-        raise Refused(Refusal.TOO_LARGE, details={"limitBytes": EVENT_DATA_LIMIT_BYTES})
+    _check_size(payload)
     plain_json(payload)
     return events.Publish(room, event, Raw(payload), idempotency_key)
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from protocol.sessions import NewPassword, SessionBody
+from protocol.passwords import NewPassword
+from protocol.sessions import SessionBody
 from protocol.users import Email
 
 # What a mail brought; whoever has it can read that mailbox. Good once.

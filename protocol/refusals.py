@@ -19,6 +19,7 @@ class Refusal(enum.Enum):
     SIGN_IN_FAILED = (401, "The provider did not say who this is.")
     TOKEN_INVALID = (401, "The token is not valid here.")
     TOKEN_EXPIRED = (401, "The token has expired.")
+    SIGN_IN_AGAIN = (403, "That takes a sign-in of the last few minutes.")
     FORBIDDEN = (403, "This identity may not do that.")
     TOO_MANY_ROOMS = (403, "This socket is in as many rooms as it may be.")
     NOT_FOUND = (404, "There is nothing here.")

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
+from protocol.passwords import NewPassword, PresentPassword
 from protocol.users import EMAIL_MOST_CHARACTERS, UserView, line
-
-PASSWORD_LEAST_CHARACTERS: Final = 8
-PASSWORD_MOST_CHARACTERS: Final = 256
-
-# What was once taken must be taken again, so rules are for new ones alone.
-_Given = Annotated[str, Meta(min_length=1, max_length=PASSWORD_MOST_CHARACTERS)]
-NewPassword = Annotated[
-    str, Meta(min_length=PASSWORD_LEAST_CHARACTERS, max_length=PASSWORD_MOST_CHARACTERS)
-]
 
 
 class SessionBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -32,7 +24,7 @@ class SignIn(SessionBody, frozen=True, kw_only=True):
     """Who wants in."""
 
     email: Annotated[str, line(EMAIL_MOST_CHARACTERS)]
-    password: _Given
+    password: PresentPassword
 
 
 class Refresh(SessionBody, frozen=True, kw_only=True):
@@ -42,9 +34,12 @@ class Refresh(SessionBody, frozen=True, kw_only=True):
 
 
 class OwnPassword(SessionBody, frozen=True, kw_only=True):
-    """A new password, by somebody who knows the present one."""
+    """A new password, by somebody who knows the present one.
 
-    current_password: _Given
+    Who has none, because a provider signs them in, has signed in a moment ago.
+    """
+
+    current_password: PresentPassword | UnsetType = UNSET
     new_password: NewPassword
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from protocol.passwords import PresentPassword
+
 NAME_LEAST_CHARACTERS: Final = 2
 NAME_MOST_CHARACTERS: Final = 50
 AGE_LEAST_YEARS: Final = 18
@@ -53,7 +55,7 @@ def line(most_characters: int) -> Meta:
     return Meta(min_length=1, max_length=most_characters, pattern=rf"^[^{_CONTROLS}]*{_END}")
 
 
-_Cursor = Annotated[
+Cursor = Annotated[
     str,
     Meta(
         min_length=1,
@@ -90,12 +92,20 @@ class UserChanges(UserBody, frozen=True, kw_only=True):
 
 
 class OwnChanges(UserBody, frozen=True, kw_only=True):
-    """What everybody may change of themselves: not what they may do here."""
+    """What everybody may change of themselves: not what they may do here.
+
+    Another `email` takes the present password, or a sign-in of a moment ago where there is none.
+    """
 
     email: Email | UnsetType = UNSET
     name: Name | UnsetType = UNSET
     age: Age | UnsetType | None = UNSET
     version: Version | UnsetType = UNSET
+    current_password: PresentPassword | UnsetType = UNSET
+
+    def __repr__(self) -> str:
+        """Empty, because a repr ends up in tracebacks."""
+        return f"{type(self).__name__}(...)"
 
 
 class UserView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -138,7 +148,7 @@ class UserListing(UserBody, frozen=True, kw_only=True):
     name: Annotated[str, line(NAME_MOST_CHARACTERS)] | None = None
     sort: Literal["createdAt", "-createdAt", "name", "-name", "email", "-email"] = "createdAt"
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST_USERS)] = 50
-    cursor: _Cursor | None = None
+    cursor: Cursor | None = None
     page: Annotated[int, Meta(ge=1, le=PAGE_MOST)] | None = None
     fields: Selection | None = None
 

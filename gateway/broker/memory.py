@@ -9,12 +9,16 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from gateway.broker.contract import Deliver, History, Settle, Snapshot
 from gateway.rooms.journal import Journal, Moment
 from gateway.rooms.publication import Draft, Publication
 from gateway.settings import RoomKind
 from protocol.cursor import Cursor
 from protocol.events import Member
+
+logger = structlog.get_logger(__name__)
 
 EXPIRE_EVERY_SECONDS: Final = 1.0
 # How many rooms are looked at before others may have the event loop.
@@ -176,4 +180,7 @@ class MemoryBroker:
     async def _expire_forever(self) -> None:
         while True:
             await asyncio.sleep(self._expire_every_seconds)
-            await self._rooms.expire()
+            try:
+                await self._rooms.expire()
+            except Exception:  # rooms that nobody forgets any more would grow
+                logger.exception("! not everything that is too old was forgotten")

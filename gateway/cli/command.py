@@ -7,7 +7,20 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
-from gateway.cli import bridge, config, db, demo, jobs, keys, migrate, publish, serve, tokens, users
+from gateway.cli import (
+    audit,
+    bridge,
+    config,
+    db,
+    demo,
+    jobs,
+    keys,
+    migrate,
+    publish,
+    serve,
+    tokens,
+    users,
+)
 from gateway.cli.running import (
     FAILED,
     OK,
@@ -30,7 +43,20 @@ _NOT_DONE: Final = frozenset(
     {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
 )
 # In the order in which --help tells of them.
-_MODULES: Final = (serve, jobs, migrate, db, users, keys, tokens, publish, config, bridge, demo)
+_MODULES: Final = (
+    serve,
+    jobs,
+    migrate,
+    db,
+    users,
+    keys,
+    audit,
+    tokens,
+    publish,
+    config,
+    bridge,
+    demo,
+)
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -22,11 +22,13 @@ from gateway.cli.running import (
     ArgumentsInvalid,
     Commands,
     complain,
+    person_at_the_shell,
     run_to_end,
     settings_of,
 )
 from gateway.duties import outbox_of
 from gateway.settings import Settings
+from gateway.users.acting import acting
 from gateway.users.importing import Accepted, Rejected, from_csv, from_ndjson
 from gateway.users.store import UserStore
 from gateway.users.user import ID_RANDOM_BYTES, new_user
@@ -64,6 +66,7 @@ def _import(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
             raise ArgumentsInvalid(f"{error.filename}: {error.strerror}.") from error
         progress = stack.enter_context(_progress())
         lines = _watched(source, progress, size_bytes)
+        stack.enter_context(acting(person_at_the_shell()))
         made = run_to_end(_make_all(settings, _READERS[kind](lines), report))
     sys.stdout.write(f"{made} users made, {report.count} lines rejected.\n")
     return FAILED if report.count else OK

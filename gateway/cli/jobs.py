@@ -64,7 +64,8 @@ def _run(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _list(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     dead = _of_store(lambda store: store.dead(_SHOWN_LIMIT), environ)
     for job in dead:
-        sys.stdout.write(_line_of(job) + "\n")
+        # Mail servers have their say in it.
+        sys.stdout.write(logs.escaped_lines(_line_of(job)) + "\n")
     return OK
 
 

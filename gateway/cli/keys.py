@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from gateway import backends
-from gateway.cli.running import OK, Commands, run_to_end, settings_of
+from gateway.cli.running import OK, Commands, person_at_the_shell, run_to_end, settings_of
+from gateway.users.acting import acting
 from gateway.users.api_key import ApiKey
 from gateway.users.api_keys import ApiKeys
 from protocol.bodies import body_of
@@ -125,7 +126,8 @@ def _with_keys(work: Callable[[ApiKeys], Awaitable[None]], environ: Mapping[str,
         finally:
             await database.stop()
 
-    run_to_end(whole())
+    with acting(person_at_the_shell()):
+        run_to_end(whole())
     return OK
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
 import logging
+import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, TypeAlias
 
 from gateway import logs
 from gateway.settings import Settings
+from gateway.users.acting import Actor
 
 OK: Final = 0
 FAILED: Final = 1
@@ -45,8 +48,18 @@ def run_to_end(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whateve
     return uvloop.run(work)
 
 
+def person_at_the_shell() -> Actor:
+    """Whom the trail names for what a command changes: the machine's own name of its user."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container need not know the number that it runs as
+        name = str(os.getuid())
+    return Actor(name, "command")
+
+
 def complain(*lines: str) -> None:
-    sys.stderr.write("\n".join(lines) + "\n")
+    """Say what is wrong; what it quotes, of a file or a server, gets no hold of the terminal."""
+    sys.stderr.write(logs.escaped_lines("\n".join(lines)) + "\n")
 
 
 def log_to_stderr(environ: Mapping[str, str]) -> None:

@@ -16,10 +16,12 @@ from gateway.cli.running import (
     ArgumentsInvalid,
     CommandFailed,
     Commands,
+    person_at_the_shell,
     run_to_end,
     settings_of,
 )
 from gateway.settings import Settings
+from gateway.users.acting import acting
 from gateway.users.passwords import Passwords
 from gateway.users.seeding import RIDERS_LIMIT, riders, staff
 from gateway.users.user import User
@@ -47,7 +49,8 @@ def _seed(namespace: argparse.Namespace, environ: Mapping[str, str]) -> int:
         )
     if not 0 <= namespace.riders <= RIDERS_LIMIT:
         raise ArgumentsInvalid(f"--riders is a number from 0 to {RIDERS_LIMIT}.")
-    made, given = run_to_end(_make(settings, namespace.riders))
+    with acting(person_at_the_shell()):
+        made, given = run_to_end(_make(settings, namespace.riders))
     for user, password in given:
         sys.stdout.write(f"{user.email}  {user.role}  {password}\n")
     sys.stderr.write(f"{made} users made; passwords are shown this once.\n")

@@ -19,11 +19,13 @@ from gateway.cli.running import (
     ArgumentsInvalid,
     CommandFailed,
     Commands,
+    person_at_the_shell,
     run_to_end,
     settings_of,
 )
 from gateway.duties import outbox_of
 from gateway.users.accounts import Accounts
+from gateway.users.acting import acting
 from gateway.users.passwords import Passwords, check_password
 from gateway.users.session import SessionStore
 from gateway.users.store import UserStore
@@ -150,7 +152,8 @@ def _with_people(work: Work, environ: Mapping[str, str]) -> int:
             passwords.stop()
             await database.stop()
 
-    run_to_end(whole())
+    with acting(person_at_the_shell()):
+        run_to_end(whole())
     return OK
 
 

@@ -16,6 +16,9 @@ from aiohttp.resolver import ThreadedResolver
 
 from gateway.addresses import Network
 
+# IANA gives out nothing else of IPv6; and of it, newer than this Python knows, one for documents.
+_GIVEN_OUT: Final = ipaddress.IPv6Network("2000::/3")
+_DOCUMENTATION: Final = ipaddress.IPv6Network("3fff::/20")  # RFC 9637
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address within
 
 
@@ -28,8 +31,12 @@ def check_address(text: str, allowed: Sequence[Network]) -> None:
     address = _meant_by(ipaddress.ip_address(text.partition("%")[0]))
     if any(address in network for network in allowed):
         return
-    if not address.is_global or address.is_multicast or address.is_reserved:
+    if not address.is_global or address.is_multicast or address.is_reserved or _is_odd(address):
         raise AddressForbidden("its address is private, or of no use")
+
+
+def _is_odd(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return address.version == 6 and (address not in _GIVEN_OUT or address in _DOCUMENTATION)  # noqa: PLR2004
 
 
 def _meant_by(

@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.jobs.runner import now_ms
 from gateway.jobs.work import Periodic, Work
+from gateway.users.audit import AuditStore
 from gateway.users.changes import KEPT_SECONDS, ChangeStore
 from gateway.users.housekeeping import HousekeepingStore
 from gateway.users.job import Job, JobStore
@@ -42,6 +43,13 @@ def housekeeping(
             _HOUR_SECONDS,
             lambda: jobs.forget(_before(_DONE_SECONDS), _before(_DEAD_SECONDS)),
         ),
+    )
+
+
+def cutting(audit: AuditStore, days: int) -> Periodic:
+    """The work of cutting the trail short, once a day."""
+    return _periodic(
+        "cut-audit", _DAY_SECONDS, lambda: audit.cut(_before(days * _DAY_SECONDS), now_ms())
     )
 
 

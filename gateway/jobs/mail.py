@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from email.errors import HeaderParseError
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.utils import formatdate
 from typing import Final
 
 import msgspec
 import structlog
 
+from gateway.jobs.letters import Letters, letter
 from gateway.jobs.postman import Postman
 from gateway.jobs.runner import now_ms
 from gateway.jobs.work import JobFailed, Work
@@ -78,14 +75,6 @@ def verifications_owed(event: UserEvent) -> list[NewJob]:
     return [verification_job(user.id, event.at_ms)]
 
 
-class Letters(msgspec.Struct, frozen=True, kw_only=True):
-    """What mails are made with. A link has `{token}` in it; None: the token stands by itself."""
-
-    sender: str
-    verification_url: str | None = None
-    reset_url: str | None = None
-
-
 class Mails:
     """The work of sending mails."""
 
@@ -137,7 +126,8 @@ class Mails:
             expires_at_ms=at_ms + round(LIFETIME_SECONDS[purpose] * 1000),
         )
         link = f"the token {token}" if url is None else url.replace("{token}", token)
-        mail = self._mail(job, user, purpose, link)
+        text = _TEXTS[purpose].format(link=link)
+        mail = letter(job, self._letters.sender, user.email, _SUBJECTS[purpose], text)
         await self._proofs.keep(proof, at_ms)
         await self._postman.send(mail)
         logger.info("= mail sent", purpose=purpose, user=user.id)
@@ -146,18 +136,3 @@ class Mails:
         hour_ago_ms = now_ms() - round(_HOUR_SECONDS * 1000)
         since_ms = hour_ago_ms + round(LIFETIME_SECONDS[purpose] * 1000)
         return await self._proofs.count(user.id, purpose, since_ms) >= _MAILS_AN_HOUR
-
-    def _mail(self, job: Job, user: User, purpose: Purpose, link: str) -> EmailMessage:
-        mail = EmailMessage()
-        domain = self._letters.sender.rpartition("@")[2].rstrip(">") or "localhost"
-        try:
-            mail["To"] = Address(addr_spec=user.email)
-            mail["From"] = self._letters.sender
-        except (ValueError, IndexError, AttributeError, HeaderParseError) as error:
-            raise JobFailed("The address cannot be written into a mail.", is_final=True) from error
-        mail["Subject"] = _SUBJECTS[purpose]
-        mail["Date"] = formatdate(job.created_at_ms / 1000)
-        mail["Message-ID"] = f"<{job.id}@{domain}>"
-        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic answers
-        mail.set_content(_TEXTS[purpose].format(link=link))
-        return mail

@@ -7,6 +7,6 @@ that catches whatever goes wrong on the way to the stream.
 from __future__ import annotations
 
 from gateway.logs.offences import Offences
-from gateway.logs.pipeline import configure, let_go
+from gateway.logs.pipeline import configure, escaped_lines, let_go
 
-__all__ = ["Offences", "configure", "let_go"]
+__all__ = ["Offences", "configure", "escaped_lines", "let_go"]

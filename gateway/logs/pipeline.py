@@ -65,6 +65,11 @@ def let_go(stream: TextIO) -> None:
         os.close(nowhere)
 
 
+def escaped_lines(text: str) -> str:
+    """Lines for a terminal, which obeys nothing in them but their ends and tabs."""
+    return text.translate(_CONTROLS_IN_TRACE)
+
+
 class _LineHandler(logging.Handler):
     """Writes lines, and never raises: structlog's own loggers do when the disk is full."""
 
@@ -130,4 +135,4 @@ def _escape_controls(_logger: WrappedLogger, _method: str, line: EventDict) -> E
 def _escaped(value: object, name: str) -> object:
     if not isinstance(value, str):
         return value  # lists and dictionaries are shown as their repr, which escapes
-    return value.translate(_CONTROLS_IN_TRACE if name in _TRACES else _CONTROLS)
+    return escaped_lines(value) if name in _TRACES else value.translate(_CONTROLS)

@@ -16,6 +16,7 @@ import structlog
 from gateway.openid.person import Person
 from gateway.settings import Provider
 from gateway.users.accounts import Accounts
+from gateway.users.acting import become
 from gateway.users.external import ExternalStore, IdentityTaken
 from gateway.users.store import EmailTaken, UserStore
 from gateway.users.user import ID_RANDOM_BYTES, User, new_user
@@ -47,6 +48,7 @@ class Arrivals:
         if user is None:
             raise Refused(Refusal.CONFLICT)
         check_enabled(user)
+        become(user.id, "provider")
         now_ms = _now_ms()
         await self._external.note_use(person.identity, now_ms)
         if person.role is None or person.role == user.role:
@@ -75,6 +77,7 @@ class Arrivals:
             said = "There is an account with your e-mail address; sign in to it as you did before."
             raise Refused(Refusal.EMAIL_TAKEN, said)
         check_enabled(user)
+        become(user.id, "provider")
         await self._external.link(person.identity, user.id, _now_ms())
         logger.warning("! account linked", user=user.id, provider=provider.name)
         return user
@@ -84,6 +87,7 @@ class Arrivals:
             raise Refused(Refusal.FORBIDDEN, "There is no account for you here.")
         body = NewUser(email=email, name=person.name, role=person.role or provider.default_role)
         user = new_user(body, _now_ms(), secrets.token_bytes(ID_RANDOM_BYTES))
+        become(user.id, "provider")
         await self._external.create(user, person.identity)
         logger.info("= account made", user=user.id, provider=provider.name)
         return user

@@ -52,7 +52,10 @@ class Limits:
         self._metrics = metrics
         self._by_route: dict[web.AbstractRoute, Policy | None] = {}
         self._told = {
-            policy.name: f'"{policy.name}";q={policy.quota};w={policy.window_seconds}'
+            policy.name: (
+                f'"{policy.name}";q={policy.quota};w={policy.window_seconds}',
+                math.ceil(policy.interval_seconds),
+            )
             for policy in policies.values()
         }
 
@@ -78,8 +81,9 @@ class Limits:
         if told is None:
             return
         policy, verdict = told
-        headers["RateLimit-Policy"] = self._told[policy.name]
-        wait_seconds = math.ceil(verdict.wait_seconds or policy.interval_seconds)
+        headers["RateLimit-Policy"], wait_seconds = self._told[policy.name]
+        if verdict.wait_seconds:
+            wait_seconds = math.ceil(verdict.wait_seconds)
         headers["RateLimit"] = f'"{policy.name}";r={verdict.left};t={wait_seconds}'
 
     def _policy_of(self, request: web.Request) -> Policy | None:

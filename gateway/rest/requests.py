@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gateway.addresses import Network, address_of
 from gateway.authentication import Authenticator, bearer_of
 from gateway.identity import Identity, Permission
+from gateway.rest.acting import note_identity
+from gateway.users.session import Origin
 from protocol.operations import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_PATTERN
 from protocol.refusals import Refusal, Refused
 
@@ -39,6 +43,12 @@ async def body_bytes_of(request: web.Request, *media_types: str) -> bytes:
     except TimeoutError as error:
         raise Refused(Refusal.MALFORMED, "The body did not arrive in time.") from error
     return body
+
+
+def origin_of(request: web.Request, trusted_proxies: Sequence[Network]) -> Origin:
+    """From where somebody asks, and with what."""
+    address = address_of(request, trusted_proxies)
+    return Origin(address, request.headers.get("User-Agent", ""))
 
 
 def idempotency_key_of(request: web.Request) -> str | None:
@@ -70,12 +80,13 @@ def identity_known_of(request: web.Request, authenticator: Authenticator) -> Ide
 async def identity_of(request: web.Request, authenticator: Authenticator) -> Identity:
     """Who is asking, as its `Authorization` proves; raises `Refused`."""
     identity: Identity | None = request.get(_IDENTITY)
-    if identity is not None:
-        return identity
-    refused: Refused | None = request.get(_REFUSED)
-    if refused is not None:
-        raise refused
-    return await authenticator.identify(bearer_of(request.headers.get("Authorization")))
+    if identity is None:
+        refused: Refused | None = request.get(_REFUSED)
+        if refused is not None:
+            raise refused
+        identity = await authenticator.identify(bearer_of(request.headers.get("Authorization")))
+    note_identity(request, identity)
+    return identity
 
 
 async def check_operator(request: web.Request, authenticator: Authenticator) -> Identity:

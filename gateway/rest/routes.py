@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from gateway.rest.audit import AuditResource
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
@@ -39,6 +40,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     sign_in: SignInResource
     keys: KeysResource
     workers: WorkersResource
+    audit: AuditResource
     documents: DocumentsResource
 
 
@@ -64,11 +66,12 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.put("/api/users/me/password", to.sessions.put_own_password),
         web.get("/api/users/me/verification", to.proofs.get_own),
         web.post("/api/users/me/verification", to.proofs.post_own),
-        web.get("/api/users", to.users.get_many),
-        web.post("/api/users", to.users.post),
+        # Those that begin alike are tried one after the other: first what is asked for most.
         web.get("/api/users/{userId:(?!me$|me/)[^/]+}", to.users.get),
         web.patch("/api/users/{userId:(?!me$|me/)[^/]+}", to.users.patch),
         web.delete("/api/users/{userId:(?!me$|me/)[^/]+}", to.users.delete),
+        web.get("/api/users", to.users.get_many),
+        web.post("/api/users", to.users.post),
         web.put("/api/users/{userId:(?!me$|me/)[^/]+}/password", to.sessions.put_password),
         web.get("/api/users/{userId:(?!me$|me/)[^/]+}/sessions", to.sessions.get_of_user),
         web.delete("/api/users/{userId:(?!me$|me/)[^/]+}/sessions", to.sessions.delete_of_user),
@@ -95,4 +98,5 @@ def routes_of(to: Resources) -> list[web.RouteDef]:
         web.post("/api/keys/{keyId}/rotate", to.keys.rotate),
         web.get("/api/workers", to.workers.list),
         web.post("/api/workers/{workerId}/drain", to.workers.drain),
+        web.get("/api/audit", to.audit.get),
     ]

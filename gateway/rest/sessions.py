@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aiohttp import web
+from msgspec import UNSET
 
-from gateway.addresses import Network, address_of
+from gateway.addresses import Network
 from gateway.authentication import Authenticator
 from gateway.identity import Identity, Permission
 from gateway.rest.problems import json_response
-from gateway.rest.requests import body_bytes_of, check_manager, identity_of
+from gateway.rest.requests import body_bytes_of, check_manager, identity_of, origin_of
+from gateway.rest.users import others_alone
 from gateway.users.accounts import Accounts
 from gateway.users.session import Origin
 from gateway.users.sessions import Sessions, SignedIn
@@ -85,7 +87,7 @@ class SessionsResource:
         user = await self._accounts.get_from_store(identity.subject)
         await self._sessions.change_password(
             user,
-            body.current_password,
+            None if body.current_password is UNSET else body.current_password,
             body.new_password,
             self._origin(request),
             identity.session_id,
@@ -94,9 +96,10 @@ class SessionsResource:
 
     async def put_password(self, request: web.Request) -> web.Response:
         """Give a user a password; all of the user's sessions end."""
-        await check_manager(request, self._authenticator)
+        manager = await check_manager(request, self._authenticator)
         body = body_of(await body_bytes_of(request), GivenPassword)
         user = await self._accounts.get_from_store(request.match_info["userId"])
+        await others_alone(manager, "/api/users/me/password")(user)
         await self._sessions.set_password(user, body.new_password)
         return web.Response(status=204)
 
@@ -106,8 +109,7 @@ class SessionsResource:
         return json_response({"data": views, "meta": {"total": len(views)}})
 
     def _origin(self, request: web.Request) -> Origin:
-        address = address_of(request, self._trusted_proxies)
-        return Origin(address, request.headers.get("User-Agent", ""))
+        return origin_of(request, self._trusted_proxies)
 
 
 def tokens_response(signed_in: SignedIn, status: int) -> web.Response:

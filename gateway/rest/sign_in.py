@@ -18,7 +18,7 @@ from gateway.metrics import Metrics
 from gateway.openid.passage import LIFETIME_SECONDS, Passage
 from gateway.openid.sign_ins import HANDOVER_SECONDS, SignIns, path_of
 from gateway.rest.problems import json_response
-from gateway.rest.requests import body_bytes_of
+from gateway.rest.requests import body_bytes_of, origin_of
 from gateway.rest.sessions import tokens_response
 from gateway.users.session import Origin
 from gateway.users.sessions import Sessions
@@ -79,7 +79,7 @@ class SignInResource:
         answer = parameters_of(known, SignInAnswer)
         cookie = request.cookies.get(self._prefix + _PASSAGE)
         passage = self._sign_ins.passage_of(request.match_info["provider"], answer, cookie)
-        origin = Origin(self._address(request), request.headers.get("User-Agent", ""))
+        origin = origin_of(request, self._trusted_proxies)
         try:
             signed_in = await self._sign_ins.finish(passage, answer, origin)
         except Refused as refused:

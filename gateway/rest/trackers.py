@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 from msgspec import UNSET
 
+from gateway.addresses import Network, address_of
 from gateway.authentication import Authenticator, password_of
 from gateway.hub import Hub
 from gateway.identity import Identity, is_api_key, is_tracker_code, is_tracker_id, key_id_of
@@ -50,19 +52,21 @@ _NOT_IN_URLS: Final = (
 class TrackersResource:
     """What phones report becomes bike-updates, which take the way of all others."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - these are the parts that meet here
         self,
         hub: Hub,
         authenticator: Authenticator,
         pacing: Pacing,
         metrics: Metrics,
         offences: Offences,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         self._hub = hub
         self._authenticator = authenticator
         self._pacing = pacing
         self._metrics = metrics
         self._offences = offences
+        self._trusted_proxies = trusted_proxies
 
     async def post_owntracks(self, request: web.Request) -> web.Response:
         """Take a message of OwnTracks; the answer is a list of what the phone is to do: nothing."""
@@ -126,7 +130,7 @@ class TrackersResource:
             self._metrics.note_refusal(Refusal.INVALID)
             self._offences.note(
                 "report ignored",
-                request.remote or "",
+                address_of(request, self._trusted_proxies),
                 bike=reported.bike_id,
                 room=reported.room_id,
                 why=reported.ignored,

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway.authentication import Authenticator
+from gateway.identity import Identity
 from gateway.rest import preconditions
 from gateway.rest.pages import pagination_of, query_of
 from gateway.rest.problems import json_response
@@ -21,9 +22,10 @@ from gateway.rest.requests import (
     check_manager,
     idempotency_key_of,
 )
-from gateway.users.accounts import Accounts
+from gateway.users.accounts import Accounts, Confirm
 from gateway.users.user import User
 from protocol.bodies import body_of, parameters_of
+from protocol.refusals import Refusal, Refused
 from protocol.users import NewUser, UserChanges, UserListing, UserSelection
 
 _NOT_MODIFIED: Final = 304
@@ -73,11 +75,13 @@ class UsersResource:
 
     async def patch(self, request: web.Request) -> web.Response:
         """Change some fields of a user."""
-        await check_manager(request, self._authenticator)
+        manager = await check_manager(request, self._authenticator)
         versions = preconditions.versions_wanted(request)
         changes = body_of(await body_bytes_of(request, JSON, MERGE_PATCH), UserChanges)
         user_id = request.match_info["userId"]
-        return user_response(await self._accounts.change(user_id, changes, now_ms(), versions))
+        confirm = others_alone(manager, "/api/users/me")
+        user = await self._accounts.change(user_id, changes, now_ms(), versions, confirm)
+        return user_response(user)
 
     async def delete(self, request: web.Request) -> web.Response:
         """Delete a user."""
@@ -85,6 +89,16 @@ class UsersResource:
         versions = preconditions.versions_wanted(request)
         await self._accounts.delete(request.match_info["userId"], now_ms(), versions)
         return web.Response(status=_NO_CONTENT)
+
+
+def others_alone(manager: Identity, own_path: str) -> Confirm:
+    """What lets a manager change anybody but itself, where one's own takes a proof."""
+
+    async def confirm(user: User) -> None:
+        if user.id == manager.subject:
+            raise Refused(Refusal.FORBIDDEN, f"Change your own at {own_path}.")
+
+    return confirm
 
 
 def shown_user(request: web.Request, user: User) -> web.Response:
@@ -102,9 +116,9 @@ def user_response(
     user: User, names: frozenset[str] | None = None, status: int = 200
 ) -> web.Response:
     """A user, with the tag of its version."""
-    shown = msgspec.Raw(user.view_json) if names is None else _selected(user, names)
-    response = json_response({"data": shown}, status)
-    response.headers["ETag"] = preconditions.tag_of(user.version)
+    shown = user.shown_json if names is None else {"data": _selected(user, names)}
+    response = json_response(shown, status)
+    response.headers[hdrs.ETAG] = preconditions.tag_of(user.version)
     return response
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-import structlog
 from aiohttp import web
 
 from gateway.authentication import Authenticator
 from gateway.drains import Drain, Drains
 from gateway.rest.problems import json_response
 from gateway.rest.requests import check_operator
+from gateway.users.trail import Trail
 from protocol.refusals import Refusal, Refused
 from protocol.workers import Draining, WorkerView
-
-logger = structlog.get_logger(__name__)
 
 Everyone = Callable[[], Awaitable[Sequence[WorkerView]]]
 
@@ -22,10 +20,13 @@ Everyone = Callable[[], Awaitable[Sequence[WorkerView]]]
 class WorkersResource:
     """Workers, as the registries know them right now."""
 
-    def __init__(self, everyone: Everyone, drains: Drains, authenticator: Authenticator) -> None:
+    def __init__(
+        self, everyone: Everyone, drains: Drains, authenticator: Authenticator, trail: Trail
+    ) -> None:
         self._everyone = everyone
         self._drains = drains
         self._authenticator = authenticator
+        self._trail = trail
 
     async def list(self, request: web.Request) -> web.Response:
         """Every live worker, the oldest first."""
@@ -39,6 +40,6 @@ class WorkersResource:
         worker_id = request.match_info["workerId"]
         if all(worker.worker_id != worker_id for worker in await self._everyone()):
             raise Refused(Refusal.NOT_FOUND, "There is no such worker.")
-        logger.info("= audit", by=operator.subject, action="drain worker", drained=worker_id)
         self._drains.order(Drain(worker_id, operator.subject))
+        await self._trail.note("worker.drained", worker_id)
         return json_response({"data": Draining(worker_id)}, 202)

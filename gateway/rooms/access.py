@@ -36,10 +36,10 @@ def check_room_count(peer: Peer, limit: int) -> None:
         raise Refused(Refusal.TOO_MANY_ROOMS, details={"limit": limit})
 
 
-def scoped_key(identity: Identity, key: str | None) -> str | None:
+def scoped_key(identity: Identity, key: str) -> str:
     """An idempotency key as rooms know it: of two senders that choose the same they do not meet.
 
     Those without a token are one sender: who comes back on a new connection has another subject.
     """
     sender = "anonymous" if identity.is_anonymous else identity.subject
-    return None if key is None else f"{len(sender)} {sender} {key}"
+    return f"{len(sender)} {sender} {key}"

@@ -81,10 +81,8 @@ class Journal:
             outcome = self._apply(draft, draft.key, checksum, now)
         told = [self._append(draft, checksum, now.seconds)] if outcome is _ACCEPTED else []
         receipt = Receipt(Cursor(self._epoch, self._offset, self._proof), outcome)
-        while len(self._values) > self._values_limit or (
-            self._values_bytes > self._values_limit_bytes and len(self._values) > 1
-        ):
-            told.append(self._remove(next(iter(self._values)), "evicted", now))
+        if self._values_bytes > self._values_limit_bytes or len(self._values) > self._values_limit:
+            told += self._evict(now)
         if known is not None:
             self._remember(known, receipt, now.seconds)
         return receipt, told
@@ -134,6 +132,15 @@ class Journal:
         return idle_seconds > self._kind.idle_seconds or (
             is_blank and idle_seconds > self._kind.history_seconds
         )
+
+    def _evict(self, now: Moment) -> list[Publication]:
+        """Let those go that were not heard of for the longest time; one may be as large as all."""
+        told: list[Publication] = []
+        while len(self._values) > self._values_limit or (
+            self._values_bytes > self._values_limit_bytes and len(self._values) > 1
+        ):
+            told.append(self._remove(next(iter(self._values)), "evicted", now))
+        return told
 
     def _append(self, draft: Draft, checksum: int, seconds: float) -> Publication:
         self._offset = offset = self._offset + 1
@@ -202,12 +209,11 @@ class Journal:
         values = self._values
         if value is None:
             value = LastValue(draft.payload, heard, draft.names)
+            self._values_bytes += value.size_bytes
         else:
             del values[key]  # to come in again as the most recently heard
-            self._values_bytes -= value.size_bytes
-            value.patch(draft.payload, heard, draft.names)
+            self._values_bytes += value.patch(draft.payload, heard, draft.names)
         values[key] = value
-        self._values_bytes += value.size_bytes
         self._array = None
 
     def _bury(self, key: str, time_ms: int, seconds: float) -> None:

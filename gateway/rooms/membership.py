@@ -77,7 +77,17 @@ class Audience:
     it; `rounds` is how many batches are still on their way.
     """
 
-    __slots__ = ("_writes", "batch", "fast", "kind", "rooms", "rounds", "slow", "trail")
+    __slots__ = (
+        "_but_one",
+        "_writes",
+        "batch",
+        "fast",
+        "kind",
+        "rooms",
+        "rounds",
+        "slow",
+        "trail",
+    )
 
     def __init__(self, rooms: frozenset[str], kind: Hashable, trail: Trail | None = None) -> None:
         self.rooms = rooms
@@ -88,6 +98,7 @@ class Audience:
         self.batch: list[tuple[Publication, bytes, bytes]] = []
         self.rounds = 0
         self._writes: tuple[Write, ...] | None = None
+        self._but_one: tuple[Peer, tuple[Write, ...]] | None = None
 
     def add(self, peer: Peer) -> None:
         """Take a peer in, in the lane that it is fit for."""
@@ -95,20 +106,29 @@ class Audience:
             self.slow[peer] = None
         else:
             self.fast[peer] = peer.write
-            self._writes = None
+            self._writes = self._but_one = None
 
     def drop(self, peer: Peer) -> None:
         """Let a peer go."""
         if self.fast.pop(peer, None) is None:
             self.slow.pop(peer, None)
         else:
-            self._writes = None
+            self._writes = self._but_one = None
 
     def writes(self) -> tuple[Write, ...]:
         """The fast peers' writes; a tuple, because a write may move its peer to the slow lane."""
         if self._writes is None:
             self._writes = tuple(self.fast.values())
         return self._writes
+
+    def writes_but(self, author: Peer) -> tuple[Write, ...]:
+        """The same without one fast peer's; kept, as many rooms have one author alone."""
+        but_one = self._but_one
+        if but_one is None or but_one[0] is not author:
+            others = list(self.fast.values())
+            others.remove(self.fast[author])
+            self._but_one = but_one = (author, tuple(others))
+        return but_one[1]
 
     @property
     def is_empty(self) -> bool:

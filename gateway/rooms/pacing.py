@@ -36,7 +36,15 @@ _NO_LIMIT: Final = Allowance(per_second=0.0)
 class PeerPace:
     """How fast one peer may go, and how much of our patience is left."""
 
-    __slots__ = ("_bytes", "_identities", "_joins", "_messages", "_patience", "_subject")
+    __slots__ = (
+        "_bytes",
+        "_identities",
+        "_joins",
+        "_messages",
+        "_patience",
+        "_subject",
+        "is_free",
+    )
 
     def __init__(
         self,
@@ -48,12 +56,16 @@ class PeerPace:
         self._patience: Bucket | None = None  # nearly nobody ever needs it
         self._subject = subject
         self._identities = identities  # of all peers together; None: no such limit
+        # Whether there is no limit to what it may say: it need not be asked for each message.
+        self.is_free = identities is None and not any(
+            allowance.seconds_per_unit for allowance in allowances[:2]
+        )
 
     def take_message(self, size_bytes: int, now_seconds: float) -> float:
         """Take one message of that size; 0.0, or how many seconds to wait for it."""
-        wait_seconds = self._messages.take(1.0, now_seconds)
-        if not wait_seconds:
-            wait_seconds = self._bytes.take(size_bytes, now_seconds)
+        wait_seconds = self._messages.take(1.0, now_seconds) or self._bytes.take(
+            size_bytes, now_seconds
+        )
         if wait_seconds or self._identities is None:
             return wait_seconds
         return self._identities.take(self._subject, 1.0, now_seconds)

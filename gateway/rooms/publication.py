@@ -125,10 +125,8 @@ def draft_of_update(
             accepted_us,
         )
     time_ms = update.time_ms
-    if time_ms is not None:
-        now_ms = accepted_us // 1000
-        if time_ms > now_ms + FUTURE_LIMIT_MS:
-            time_ms = now_ms
+    if time_ms is not None and accepted_us < (time_ms - FUTURE_LIMIT_MS) * 1000:
+        time_ms = accepted_us // 1000
     if update.removes:
         assert update.key is not None
         removal = removal_of(update.room_id, update.key, "removed", author, time_ms)

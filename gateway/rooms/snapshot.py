@@ -65,18 +65,23 @@ class LastValue:
         self.heard = heard
         self.size_bytes = len(payload)
 
-    def patch(self, payload: bytes, heard: Heard, names: tuple[str, ...] | None = None) -> None:
-        """Take in a newer update; `names` are the fields that it sets, None when it clears any."""
+    def patch(self, payload: bytes, heard: Heard, names: tuple[str, ...] | None = None) -> int:
+        """Take in a newer update; return by how many bytes more, or fewer, are kept for it.
+
+        `names` are the fields that it sets, None when it clears any.
+        """
         self.heard = heard
+        before_bytes = self.size_bytes
         if names is not None and names == self._names:
             self._payload = payload
-            self.size_bytes = len(payload)
-            return
+            self.size_bytes = size_bytes = len(payload)
+            return size_bytes - before_bytes
         self._names = None
         self._later = (*self._later, payload)
         self.size_bytes += len(payload)
         if len(self._later) >= self._PATCHES_LIMIT or self.size_bytes > self._VALUE_LIMIT_BYTES:
             self.value()
+        return self.size_bytes - before_bytes
 
     def value(self) -> bytes:
         """The merged object; like every merged one without nulls, also after a single update."""

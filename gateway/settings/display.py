@@ -45,6 +45,7 @@ def _shown(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a field may
 
 def _without_password(url: str) -> str:
     """A URL without what may be secret in it: the password, and everything behind the `?`."""
-    shown = re.sub(r"://([^/?#]*):[^/?#]*@", r"://\1:********@", url.partition("#")[0])
+    # A password may hold what ends a host; those who read the URL look for the `@` as well.
+    shown = re.sub(r"://([^:/?#@]*):.*@", r"://\1:********@", url).partition("#")[0]
     head, question, _ = shown.partition("?")
     return f"{head}?********" if question else head

@@ -71,6 +71,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     backup_dir: str | None = None  # where backups are written; none unless it is set
     backup_hours: Annotated[float, Meta(ge=0.01, le=24 * 30)] = 24.0  # from one to the next
     backup_keep: Annotated[int, Meta(ge=1, le=10_000)] = 7
+    audit_days: Annotated[int, Meta(ge=1, le=3650)] = 365  # how long the trail of changes goes back
     smtp_url: str | None = None
     mail_from: str | None = None  # Paceline <no-reply@example.org>
     mail_dir: str | None = None  # where mails are written instead of being sent

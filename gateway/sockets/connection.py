@@ -206,7 +206,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
         """A WebSocket text message: a packet, or a step of the upgrade."""
         if link is self.link:
             # Nearly every packet is a message. One read may hold more of them behind the last one.
-            if text[:1] == b"4" and not self.closed:
+            if text and text[0] == _MESSAGE and not self.closed:
                 self.engine.sink.heard(self, text[1:])
             else:
                 self.hear_packet(text)

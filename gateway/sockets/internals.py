@@ -6,7 +6,9 @@ Versions are pinned exactly in `pyproject.toml`, and each name has a test in
 aiohttp 3.14
     _websocket.reader.WebSocketReader, WebSocketDataQueue   the compiled frame reader
     web_protocol.RequestHandler._task_handler, ._message_tail, ._messages, ._request_count,
-    .connection_lost, .handle_error
+    ._upgraded, ._drain_helper, .connection_lost, .handle_error, .finish_response
+    web_response.StreamResponse._keep_alive, ._eof_sent, ._cookies
+    http_writer._serialize_headers   the compiled writer of headers
     web_server.Server._loop, ._kwargs
 python-engineio 4.15
     base_socket.BaseSocket, async_server.AsyncServer._trigger_event
@@ -22,8 +24,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
-from aiohttp import WSMsgType, web
+from aiohttp import HttpVersion11, WSMsgType, hdrs, web
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
+from aiohttp.helpers import must_be_empty_body, rfc822_formatted_time
+from aiohttp.http_writer import _serialize_headers
 from aiohttp.web_protocol import RequestHandler
 
 
@@ -91,7 +95,10 @@ class TakenOver(web.Response):
 
 
 class _Handler(RequestHandler):
-    """aiohttp answers what it cannot read by itself, in plain text."""
+    """Sends in one piece what is there as a whole, and answers what cannot be read in our own way.
+
+    aiohttp has a coroutine for each part that an answer may come in, and its no is plain text.
+    """
 
     __slots__ = ("_unreadable",)
 
@@ -111,6 +118,45 @@ class _Handler(RequestHandler):
         response = self._unreadable(status)
         response.force_close()
         return response
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; gives it, and whether the client has gone before.
+
+        Nobody is asked what to change before (`on_response_prepare`).
+        """
+        body = None if self._upgraded else _whole_body_of(request, resp)
+        if body is None:
+            return await super().finish_response(request, resp, start_time)
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return resp, True
+        headers = resp.headers
+        headers[hdrs.CONTENT_LENGTH] = str(len(body))
+        headers[hdrs.DATE] = rfc822_formatted_time()
+        head = _serialize_headers(f"HTTP/1.1 {resp.status} {resp.reason}", headers)
+        transport.write(head + body)
+        resp._keep_alive = resp._eof_sent = True  # noqa: SLF001 - this module's purpose
+        if self.writing_paused:
+            await self._drain_helper()
+        return resp, False
+
+
+def _whole_body_of(request: web.BaseRequest, response: web.StreamResponse) -> bytes | None:
+    """The body of an answer that can be sent at once, on a connection that goes on after it."""
+    if (
+        type(response) is not web.Response
+        or request.version != HttpVersion11
+        or not request.keep_alive
+        or response.keep_alive is not None
+        or must_be_empty_body(request.method, response.status)
+        or response._cookies is not None  # noqa: SLF001 - this module's purpose
+        or (response.prepared or response.chunked or response.compression)
+    ):
+        return None
+    body = response.body
+    return body if type(body) is bytes else None
 
 
 def handler_of(server: web.Server, unreadable: Callable[[int], web.Response]) -> RequestHandler:

@@ -45,7 +45,6 @@ class Lanes:
         self._note_slow = metrics.delivery_seconds["slow"].note
         self._membership: Membership | None = None
         self._touched: list[Audience] = []  # those with a batch that has not begun to wait
-        self._gathered = 0  # how many publications for them, those for several counted for each
         self._rounds = Rounds(self._give, self._note_written, self._go_on)
         self._flush_handle: asyncio.Handle | None = None
         self._next_flush_seconds = 0.0
@@ -68,10 +67,10 @@ class Lanes:
                 if placed is None or placed[2] != trail:
                     placed = _item_of(publication, trail)
                 item = placed
-            if not audience.batch:
+            batch = audience.batch
+            if not batch:
                 self._touched.append(audience)
-            audience.batch.append(item)
-            self._gathered += 1
+            batch.append(item)
         if self._flush_handle is None:
             self._schedule_flush()
 
@@ -123,14 +122,15 @@ class Lanes:
             self._flush_handle.cancel()
             self._flush_handle = None
         touched, self._touched = self._touched, []
-        gathered, self._gathered = self._gathered, 0
         if not touched:
             return
         started = time.perf_counter()
         left = PEERS_PER_TURN
+        gathered = 0  # publications, those for several audiences counted for each
         for audience in touched:
-            if audience.rounds:
-                continue  # it gathers what comes until they are over
+            gathered += len(audience.batch)
+            if audience.rounds or not audience.batch:
+                continue  # it gathers what comes until they are over; then it has set out at once
             size = len(audience.fast) + len(audience.slow)
             if size <= left:
                 left -= size
@@ -197,27 +197,26 @@ class Lanes:
     def _write(self, audience: Audience) -> None:
         """Write an audience's batch to all its peers, each without its own."""
         batch, audience.batch = audience.batch, []
-        if len(batch) > 1 or audience.slow:
-            self._write_joined(audience, batch)
+        authors = {item[0].author for item in batch}
+        if len(authors) > 1 or audience.slow:
+            self._write_with_care(audience, batch)
             return
-        # One publication where nobody is slow: what nearly all writing is in small rooms.
-        publication, frame, _ = batch[0]
-        writes: Sequence[Write] = audience.writes()
-        author = self._membership.peers.get(publication.author)  # type: ignore[union-attr, arg-type] # None is nobody's id
-        if author is not None and author.audience is audience:
-            writes = list(writes)
-            writes.remove(author.write)  # type: ignore[arg-type] # it has one, as nobody is slow
-        self._write_all(writes, frame, batch)
+        # Nobody is slow, and all is from one author: what nearly all writing in small rooms is.
+        author = self._membership.peers.get(authors.pop())  # type: ignore[union-attr, arg-type] # None is nobody's id
+        if author is None or author.audience is not audience:
+            writes = audience.writes()
+        else:
+            writes = audience.writes_but(author)
+        self._write_all(writes, batch[0][1] if len(batch) == 1 else _joined(batch), batch)
 
-    def _write_joined(self, audience: Audience, batch: Batch) -> None:
-        data = b"".join([frame for _, frame, _ in batch])
+    def _write_with_care(self, audience: Audience, batch: Batch) -> None:
         # A write may add its peer to the slow ones; it then has the batch already.
         slow = list(audience.slow)
         authors = self._authors_in(audience, batch)
         writes: Sequence[Write] = audience.writes()
         if authors:
             writes = [write for peer, write in audience.fast.items() if peer not in authors]
-        self._write_all(writes, data, batch)
+        self._write_all(writes, _joined(batch), batch)
         if len(batch) > 1:
             for peer in authors:
                 self._give_to_author(peer, batch)
@@ -254,12 +253,11 @@ class Lanes:
     def _begin_round(self, audience: Audience) -> None:
         """Let an audience's batch go out bit by bit; its authors have the rest of it first."""
         batch, audience.batch = audience.batch, []
-        data = b"".join([frame for _, frame, _ in batch])
         authors = self._authors_in(audience, batch)
         for peer in authors:
             self._rounds.catch_up(peer)
             self._give_to_author(peer, batch)
-        self._rounds.begin(Round(audience, batch, data, authors))
+        self._rounds.begin(Round(audience, batch, _joined(batch), authors))
 
     def _give(self, peer: Peer, batch: Batch, data: bytes) -> bool:
         """Hand one peer a batch, whose frames are `data`; False when it is not written now."""
@@ -282,16 +280,16 @@ class Lanes:
         assert self._membership is not None
         peers = self._membership.peers
         authors: list[Peer] = []
-        for publication, _, _ in batch:
-            peer = peers.get(publication.author)  # type: ignore[arg-type] # None is nobody's id
-            if peer is not None and peer.audience is audience and peer not in authors:
+        for author in {item[0].author for item in batch}:
+            peer = peers.get(author)  # type: ignore[arg-type] # None is nobody's id
+            if peer is not None and peer.audience is audience:
                 authors.append(peer)
         return authors
 
     def _give_to_author(self, peer: Peer, batch: Batch) -> None:
         others = [item for item in batch if item[0].author != peer.id]
         if others:
-            data = b"".join([frame for _, frame, _ in others])
+            data = _joined(others)
             if self._give(peer, others, data):
                 self._note_written(1, others, data)
 
@@ -307,6 +305,10 @@ class Lanes:
         pollbox = session.connection.pollbox
         if session.connection.link is None and pollbox is not None and pollbox.is_polled:
             self.drain(session)
+
+
+def _joined(batch: Batch) -> bytes:
+    return b"".join([frame for _, frame, _ in batch])
 
 
 def _item_of(publication: Publication, trail: bytes) -> Item:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import structlog
 
@@ -70,6 +70,9 @@ class Lobby:
 
     async def let_back_in(self, session: Session, returning: Returning) -> bool:
         """Bring a peer back into its rooms; it is accepted first, and then sent what it missed."""
+        former = self._hub.membership.peers.get(session.id)
+        if former is not None:  # another worker had its session meanwhile, which came to nothing
+            self.release(cast("Session", former))
         session.pace = self._pacing.pace_of(session.identity)
 
         def accept() -> None:

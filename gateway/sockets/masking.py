@@ -35,16 +35,17 @@ def walk(data: bytes, rest: Rest) -> Rest:
     if isinstance(rest, bytes):
         return _walk_from(rest, data)
     start, length_bytes = rest, len(data)
-    while start < length_bytes - 1:
+    last = length_bytes - 1
+    while start < last:
         flag = data[start + 1]
-        if flag < _LENGTH_IN_2_BYTES:
-            if flag < _MASK:
-                raise FrameUnmasked(start)
-            start += flag - _MASK + _SHORT_HEADER_BYTES
-        elif flag == _LENGTH_IN_2_BYTES:
+        if flag == _LENGTH_IN_2_BYTES:  # first, as updates are of this size
             if length_bytes < start + 4:
                 break
             start += (data[start + 2] << 8 | data[start + 3]) + 8
+        elif flag < _LENGTH_IN_2_BYTES:
+            if flag < _MASK:
+                raise FrameUnmasked(start)
+            start += flag - _MASK + _SHORT_HEADER_BYTES
         else:
             if length_bytes < start + 10:
                 break

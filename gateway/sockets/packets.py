@@ -37,7 +37,7 @@ _event = re.compile(rb"2(\d{0,15})\[").match
 _binary_event = re.compile(rb"5\d{1,2}-\d{0,15}\[").match
 # Nearly every event: where its only argument begins and ends shows without reading it.
 _UPDATE: Final = "bike-update"
-_update = re.compile(rb'2(\d{0,15})(\["bike-update",(\{.*\})\])', re.DOTALL).fullmatch
+_update = re.compile(rb'2(\d{0,15})\["bike-update",(\{.*\})\]', re.DOTALL).fullmatch
 # To look a name up costs less than to decode it.
 _KNOWN_NAMES: Final = {msgspec.json.encode(name): name for name in CLIENT_EVENTS}
 _decode_array = msgspec.json.Decoder(list[Raw]).decode
@@ -71,7 +71,8 @@ class Packet(msgspec.Struct, frozen=True):
 class Event(msgspec.Struct, frozen=True, gc=False):
     """An event of the main namespace: its name, its arguments, and the ack id as it was written.
 
-    `fields` is what the only argument of an update says, when that was read on the way.
+    `fields` is what the only argument of an update says, when that was read on the way; it then
+    is bytes.
     """
 
     name: str
@@ -86,13 +87,13 @@ def main_event_of(text: bytes) -> Event | None:
     Raises `PacketInvalid` when it is one and cannot be read.
     """
     if (found := _update(text)) is not None:
-        ack_id, array, argument = found.groups()
+        ack_id, argument = found.groups()
         try:
-            values = _decode_any(array)
+            fields = _decode_any(argument)
         except (ValueError, RecursionError):
-            values = ()  # whoever reads it with more care says what is wrong
-        if len(values) == 2:  # noqa: PLR2004 - the name and the object
-            return Event(_UPDATE, (argument,), ack_id, values[1])
+            fields = None  # more than one object, or none: what is wrong is said below
+        if fields is not None:
+            return Event(_UPDATE, (argument,), ack_id, fields)
     found = _event(text)
     if found is None:
         return None

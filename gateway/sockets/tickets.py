@@ -50,6 +50,11 @@ class Ticket:
         self._sent: list[tuple[Subscription, Cursor]] = []
         self._sent_seconds = 0.0
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether the peer has been let in; who is on its way back is not in all its rooms yet."""
+        return self.owner.connection.peer is self.owner
+
     def note(self) -> None:
         """The peer's rooms have changed."""
         self._office.note(self)
@@ -143,10 +148,9 @@ class TicketOffice:
         return ticket
 
     def drop(self, ticket: Ticket) -> None:
-        """The peer is about to be forgotten; its record stays."""
+        """The peer is about to be forgotten; its record stays, also one that is yet to be saved."""
         self.held.pop(ticket.keeper, None)
-        if ticket.keeper in self._changed:
-            ticket.freeze()
+        ticket.freeze()
 
     def end(self, ticket: Ticket) -> None:
         """The peer does not come back."""
@@ -229,9 +233,10 @@ class TicketOffice:
             await self._save(some)
 
     async def _batches(self) -> AsyncIterator[list[Ticket]]:
-        """All tickets, some at a time, and others have the loop in between."""
+        """The tickets of all who are in, some at a time, and others have the loop in between."""
         keepers = list(self.held)
         for start in range(0, len(keepers), _SESSIONS_PER_SAVE):
             some = keepers[start : start + _SESSIONS_PER_SAVE]
-            yield [self.held[keeper] for keeper in some if keeper in self.held]
+            held = [self.held[keeper] for keeper in some if keeper in self.held]
+            yield [ticket for ticket in held if ticket.is_in_use]
             await asyncio.sleep(0)

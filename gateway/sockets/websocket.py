@@ -195,11 +195,12 @@ class WebSocketLink(asyncio.Protocol):
         if not messages and self.owner is not None:
             self.owner.hear_noise(self, len(data))
         for message in messages:
-            if self.owner is None:
+            owner = self.owner
+            if owner is None:
                 break
             # Nearly every message is ASCII text; it goes on without another call in between.
-            if message.type is _TEXT and message.data.isascii():
-                self.owner.hear_text(self, message.data)
+            if message.type is _TEXT and (text := message.data).isascii():
+                owner.hear_text(self, text)
             else:
                 self._hear(message)
         if fault is not None and self.owner is not None:

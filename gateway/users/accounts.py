@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Container
+from collections.abc import Awaitable, Callable, Container
 from typing import Final
 
 from msgspec import UNSET
@@ -24,6 +24,9 @@ from protocol.users import NewUser, OwnChanges, UserChanges
 
 # Each attempt that fails is one that somebody else's did not: a hundred writers at once are served.
 _ATTEMPTS: Final = 100
+
+# Asks for proof that it is the user who is asking; raises `Refused`.
+Confirm = Callable[[User], Awaitable[None]]
 
 
 class Accounts:
@@ -56,7 +59,10 @@ class Accounts:
         standings = self._standings
         if standings is None or not (standings.are_up_to_date or await standings.catch_up()):
             return await self.get_from_store(user_id)
-        return _there(await standings.profiles.get(user_id) if is_user_id(user_id) else None)
+        user = standings.profiles.find(user_id)  # mostly there is one, and nothing to wait for
+        if user is None and is_user_id(user_id):
+            user = await standings.profiles.get(user_id)
+        return _there(user)
 
     async def get_from_store(self, user_id: str) -> User:
         """The user of that id, as it is; raises `Refused` (NOT_FOUND)."""
@@ -72,11 +78,13 @@ class Accounts:
         changes: UserChanges | OwnChanges,
         now_ms: int,
         versions: Container[int] | None = None,
+        confirm: Confirm | None = None,
     ) -> User:
         """Change a user, if it is of one of these versions (None: of any).
 
         Without versions the changes are made to whatever the user is by then: those of others to
-        other fields stay. Raises `Refused` (NOT_FOUND, PRECONDITION_FAILED, CONFLICT, EMAIL_TAKEN).
+        other fields stay. `confirm` is asked before another address is kept. Raises `Refused`
+        (NOT_FOUND, PRECONDITION_FAILED, CONFLICT, EMAIL_TAKEN), and what `confirm` raises.
         """
         for _ in range(_ATTEMPTS):
             user = await self.get_from_store(user_id)
@@ -87,6 +95,8 @@ class Accounts:
             after = changed(user, changes, now_ms)
             if after is user:
                 return user
+            if confirm is not None and after.email != user.email:
+                await confirm(user)
             try:
                 await self._store.save(after)
             except VersionStale:

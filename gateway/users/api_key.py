@@ -103,7 +103,10 @@ class KeyStore(Protocol):
     """API keys, kept. Everything raises `StoreUnavailable`; changes are told to all workers."""
 
     async def save(self, key: ApiKey, now_ms: int) -> None:
-        """Keep a key, in the place of what was kept under its id."""
+        """Keep a new key."""
+
+    async def rotate(self, before: ApiKey, after: ApiKey, now_ms: int) -> bool:
+        """Put the next secret in the place of the one before; False when that is not there."""
 
     async def find(self, key_id: str) -> ApiKey | None:
         """The key of that id."""

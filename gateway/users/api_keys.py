@@ -49,7 +49,8 @@ class ApiKeys:
             created_at_ms=now_ms,
             expires_at_ms=None if lifetime_seconds is None else now_ms + lifetime_seconds * 1000,
         )
-        await self._save(key, now_ms)
+        await self._store.save(key, now_ms)
+        await self._changed(key.id)
         return key, text
 
     async def get(self, key_id: str) -> ApiKey:
@@ -64,11 +65,19 @@ class ApiKeys:
         return await self._store.all()
 
     async def rotate(self, key_id: str, now_ms: int, overlap_ms: int) -> tuple[ApiKey, str]:
-        """Give a key a new secret, beside which the one before is good for a while."""
+        """Give a key a new secret, beside which the one before is good for a while.
+
+        Of two who do so at once one has a secret that is good; the other hears it. Raises `Refused`
+        (NOT_FOUND, CONFLICT).
+        """
         text = new_key_text(key_id, secrets.choice)
-        key = rotated(await self.get(key_id), digest_of(text), now_ms, overlap_ms)
-        await self._save(key, now_ms)
-        return key, text
+        before = await self.get(key_id)
+        after = rotated(before, digest_of(text), now_ms, overlap_ms)
+        if not await self._store.rotate(before, after, now_ms):
+            await self.get(key_id)  # one that was revoked meanwhile stays so
+            raise Refused(Refusal.CONFLICT, "Somebody else has rotated the key just now.")
+        await self._changed(key_id)
+        return after, text
 
     async def revoke(self, key_id: str, now_ms: int) -> None:
         """Make a key worth nothing, at once; raises `Refused` (NOT_FOUND)."""
@@ -99,10 +108,6 @@ class ApiKeys:
             self._noted.pop(key_id, None)
         except Exception:
             logger.exception("! the use of a key was not noted")
-
-    async def _save(self, key: ApiKey, now_ms: int) -> None:
-        await self._store.save(key, now_ms)
-        await self._changed(key.id)
 
     async def _changed(self, key_id: str) -> None:
         if self._standings is not None:

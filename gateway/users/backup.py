@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import msgspec
-from sqlalchemy import MetaData, Table, func, insert, select
+from sqlalchemy import Connection, MetaData, Table, func, insert, inspect, select
 from sqlalchemy.exc import OperationalError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.users import schema
 from gateway.users.database import Database
+from gateway.users.sql_audit import go_on_from_last
 from gateway.users.tables import (
     api_keys,
+    audit,
     external_identities,
     passwords,
     sessions,
@@ -35,7 +37,7 @@ _FORMAT: Final = 1
 # In this order each row finds what it refers to. Keys of creations are of a day, changes of the
 # workers of the moment, and jobs and tokens of mails are on their way: none means anything
 # elsewhere.
-_TABLES: Final = (users, passwords, sessions, api_keys, external_identities, verifications)
+_TABLES: Final = (users, passwords, sessions, api_keys, external_identities, verifications, audit)
 _ROWS_AT_ONCE: Final = 500
 
 
@@ -138,8 +140,18 @@ async def _check_empty(database: Database) -> None:
         if await connection.run_sync(schema.revision_of) is None:
             return
         count = (await connection.execute(select(func.count()).select_from(users))).scalar_one()
+        has_trail = await connection.run_sync(_has_trail)
     if count:
         raise BackupUnusable(f"The database keeps {count} users; restore into an empty one.")
+    if has_trail:
+        said = "The database keeps a trail of changes of its own; restore into a new one."
+        raise BackupUnusable(said)
+
+
+def _has_trail(connection: Connection) -> bool:
+    if not inspect(connection).has_table(audit.name):  # an earlier schema
+        return False
+    return connection.execute(select(audit.c.number).limit(1)).first() is not None
 
 
 async def _fill(connection: AsyncConnection, lines: Iterator[bytes]) -> dict[str, int]:
@@ -153,6 +165,8 @@ async def _fill(connection: AsyncConnection, lines: Iterator[bytes]) -> dict[str
             raise BackupUnusable("The backup is damaged.") from error
         if isinstance(part, _Foot):
             _check_whole(part, counts, lines)
+            if audit.name in counts:
+                await go_on_from_last(connection)
             return counts
         if part.table not in counts:
             raise BackupUnusable(f"The backup has a table {part.table[:50]!r} that is none.")

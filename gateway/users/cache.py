@@ -17,7 +17,8 @@ LIFETIME_SECONDS: Final = 3600.0
 class Cache(Generic[Value]):
     """Values by key, loaded when they are missing: once, however many ask at the same time.
 
-    What is forgotten while it is being loaded is not kept: it may be from before the change.
+    What is forgotten while it is being loaded may be from before the change: it is not kept, and
+    who waits for it waits for what is loaded after that.
     """
 
     def __init__(
@@ -26,7 +27,7 @@ class Cache(Generic[Value]):
         self._load = load
         self._clock = clock
         self._entries: OrderedDict[str, tuple[Value, float]] = OrderedDict()
-        self._loading: dict[str, asyncio.Task[Value]] = {}
+        self._loading: dict[str, asyncio.Task[None]] = {}
         self.hits = 0
         self.misses = 0
 
@@ -57,13 +58,17 @@ class Cache(Generic[Value]):
 
     async def renew(self, key: str) -> Value:
         """What is loaded now; where that fails, what was remembered stays."""
-        task = self._loading.get(key)
-        if task is None:
-            self.misses += 1
-            task = asyncio.create_task(self._loaded(key))
-            self._loading[key] = task
-        # Shielded: who gives up does not take it away from the others.
-        return await asyncio.shield(task)
+        while True:
+            task = self._loading.get(key)
+            if task is None:
+                self.misses += 1
+                task = asyncio.create_task(self._loaded(key))
+                self._loading[key] = task
+            # Shielded: who gives up does not take it away from the others.
+            await asyncio.shield(task)
+            entry = self._entries.get(key)
+            if entry is not None:
+                return entry[0]
 
     def forget(self, key: str) -> None:
         """What was known of it does not hold any more."""
@@ -75,7 +80,7 @@ class Cache(Generic[Value]):
         self._entries.clear()
         self._loading.clear()
 
-    async def _loaded(self, key: str) -> Value:
+    async def _loaded(self, key: str) -> None:
         task = asyncio.current_task()
         try:
             value = await self._load(key)
@@ -83,7 +88,6 @@ class Cache(Generic[Value]):
                 self._entries[key] = (value, self._clock() + LIFETIME_SECONDS)
                 if len(self._entries) > ENTRIES_LIMIT:
                     self._entries.popitem(last=False)
-            return value
         finally:
             if self._loading.get(key) is task:
                 del self._loading[key]

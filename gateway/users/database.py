@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -24,8 +26,10 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from gateway.users import schema
+from gateway.users.stillness import Mark, mark_of
 from gateway.users.store import StoreUnavailable
 
 logger = structlog.get_logger(__name__)
@@ -33,6 +37,8 @@ logger = structlog.get_logger(__name__)
 LIMIT_SECONDS: Final = 2.0  # for one piece of work, and for a connection to do it on
 RETRY_SECONDS: Final = 1.0
 _LOCK_SECONDS: Final = 1.5  # for SQLite's one writer to be done; it waits in a thread of its own
+# For one lock that long work waits for, on PostgreSQL: backups, restores, imports.
+_LONG_LOCK_SECONDS: Final = 10
 _CONNECTIONS: Final = 10
 _GOODBYE_SECONDS: Final = 0.25  # for a server to hear that a connection is not needed any more
 # Mistakes of ours, not moods of the database: they must be seen as what they are.
@@ -41,6 +47,17 @@ _BUGS: Final = (IntegrityError, ProgrammingError, DataError)
 
 class SchemaBehind(Exception):
     """The database lacks migrations."""
+
+
+class TablesBusy(StoreUnavailable):
+    """Somebody else holds what a migration has to change. Nothing was changed."""
+
+    def __str__(self) -> str:
+        return (
+            f"Another session holds a table that has to be changed ({self.reason})."
+            " Nothing was changed. Wait for it to end, or end it, and run `paceline migrate`"
+            " again; who it is shows PostgreSQL in pg_stat_activity, the oldest xact_start first."
+        )
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg publishes no types
@@ -63,13 +80,19 @@ class Database:
         self.url = url_of(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine = _engine_of(self.url)
+        # Work that takes its time has connections without a limit for each statement.
+        self._long_engine = self._engine if self.is_sqlite else _long_engine_of(self.url)
         # SQLite wants to know at BEGIN who will write; PostgreSQL reads best without a BEGIN.
         self._writer = self._engine.execution_options(paceline_writes=True)
+        self._long_writer = self._long_engine.execution_options(paceline_writes=True)
         self._reader = (
             self._engine
             if self.is_sqlite
             else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         )
+        # SQLite has one writer at a time and does not let those who wait in by their turn: among
+        # many in one process some would wait in vain.
+        self._turn = asyncio.Lock() if self.is_sqlite else contextlib.nullcontext()
         self._trouble = "it was not started"
         self._mending: asyncio.Task[None] | None = None
 
@@ -93,6 +116,10 @@ class Database:
         async with self.reading() as connection:
             await connection.exec_driver_sql("SELECT 1")
 
+    def mark(self) -> Mark | None:
+        """Something that stays the same for as long as nobody writes; None when that is unknown."""
+        return mark_of(self.url.database or "", time.time()) if self.is_sqlite else None
+
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection to read on, each statement by itself. Raises `StoreUnavailable`."""
@@ -104,7 +131,7 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction, all or nothing. Raises `StoreUnavailable`; `IntegrityError` passes."""
         self._check_ready()
-        async with _translated(), self._writer.begin() as connection:
+        async with _translated(), self._turn, self._writer.begin() as connection:
             yield connection
 
     @contextlib.asynccontextmanager
@@ -114,23 +141,36 @@ class Database:
         Raises `StoreUnavailable`. Writers do not wait for it.
         """
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        engine = self._engine.execution_options(**options)
+        engine = self._long_engine.execution_options(**options)
         async with _translated(None), engine.connect() as connection:
+            await self._allow_time(connection)
             yield connection
 
     @contextlib.asynccontextmanager
     async def writing_for_long(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may take its time: commands wait, requests do not."""
-        async with _translated(None), self._writer.begin() as connection:
+        async with _translated(None), self._turn, self._long_writer.begin() as connection:
+            await self._allow_time(connection)
             yield connection
 
     async def migrate(self, revision: str = "head") -> tuple[str | None, str | None]:
         """Go to a version of the schema, in whatever time it takes: (from, to).
 
-        Raises `RevisionUnknown` or `StoreUnavailable`.
+        Raises `RevisionUnknown`, `TablesBusy` or `StoreUnavailable`; then nothing was changed.
         """
-        async with _translated(None), self._writer.begin() as connection:
-            return await connection.run_sync(schema.migrate, revision)
+        try:
+            async with _translated(None), self._long_writer.begin() as connection:
+                return await connection.run_sync(schema.migrate, revision)
+        except StoreUnavailable as unavailable:
+            if _is_about_a_lock(unavailable.__cause__):
+                raise TablesBusy(unavailable.reason) from unavailable
+            raise
+
+    async def _allow_time(self, connection: AsyncConnection) -> None:
+        """Let the transaction take its time, but for a lock that somebody keeps."""
+        if not self.is_sqlite:
+            await connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            await connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LONG_LOCK_SECONDS}s'")
 
     def _check_ready(self) -> None:
         if self._trouble:
@@ -195,6 +235,7 @@ def _engine_of(url: URL) -> AsyncEngine:
         engine = create_async_engine(
             url, pool_timeout=LIMIT_SECONDS, connect_args={"timeout": _LOCK_SECONDS}
         )
+        event.listen(engine.sync_engine, "do_connect", _make_file)
         event.listen(engine.sync_engine, "connect", _set_sqlite_up)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
@@ -209,6 +250,25 @@ def _engine_of(url: URL) -> AsyncEngine:
             "command_timeout": LIMIT_SECONDS,
             "connection_class": _Connection,
         },
+    )
+
+
+def _make_file(_dialect: object, _record: object, arguments: list[Any], _more: object) -> None:
+    """A file that is not there yet is its owner's alone; SQLite's other files take after it."""
+    path = arguments[0]
+    if path.startswith("file:"):  # a URI of SQLite's own
+        return
+    # It holds hashes of passwords and keys. Why it cannot be made is SQLite's to say.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _long_engine_of(url: URL) -> AsyncEngine:
+    """PostgreSQL for work that is rare and may be long: a connection each, closed after it."""
+    return create_async_engine(
+        url,
+        poolclass=NullPool,
+        connect_args={"timeout": LIMIT_SECONDS, "connection_class": _Connection},
     )
 
 
@@ -236,6 +296,13 @@ async def _translated(limit_seconds: float | None = LIMIT_SECONDS) -> AsyncItera
         raise
     except (DBAPIError, PoolTimeout, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as no:
         raise StoreUnavailable(_said_by(no)) from no
+
+
+def _is_about_a_lock(error: BaseException | None) -> bool:
+    """Whether somebody else kept what was waited for: a table, or SQLite's one place to write."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    is_kept = getattr(origin, "sqlstate", None) == asyncpg.LockNotAvailableError.sqlstate
+    return is_kept or "database is locked" in str(origin)
 
 
 def _said_by(error: Exception) -> str:

@@ -22,12 +22,13 @@ _OF_AN_ADDRESS: Final = Allowance(per_second=1.0, burst=100.0)
 class _Tries:
     """The tries of one account since it was last signed in to."""
 
-    __slots__ = ("count", "forgotten_at_seconds", "next_at_seconds")
+    __slots__ = ("count", "forgotten_at_seconds", "is_told", "next_at_seconds")
 
     def __init__(self) -> None:
         self.count = 0
         self.next_at_seconds = 0.0
         self.forgotten_at_seconds = 0.0
+        self.is_told = False
 
     def rest_seconds(self, now_seconds: float) -> float:
         return max(0.0, self.forgotten_at_seconds - now_seconds)
@@ -65,6 +66,14 @@ class Patience:
         tries.forgotten_at_seconds = now_seconds + _FORGET_SECONDS
         self._accounts.put(account, tries, now_seconds)
         return 0.0
+
+    def is_first_refusal(self, account: str) -> bool:
+        """Whether the account itself is tried too often, and this was not asked before."""
+        tries = self._accounts.find(account)
+        if tries is None or tries.count < FREE_TRIES or tries.is_told:
+            return False
+        tries.is_told = True
+        return True
 
     def forgive(self, account: str) -> None:
         """The try was the right one: what came before it is forgotten."""

@@ -59,13 +59,21 @@ class Profiles:
         self._metrics = metrics or Metrics()
         self._cache: Cache[_Shown] = Cache(self._load)
 
+    def find(self, user_id: str) -> User | None:
+        """The user of that id, if it is in memory."""
+        shown = self._cache.find(user_id)
+        if shown is None or shown.user is None:
+            return None
+        self._metrics.user_reads["memory"] += 1
+        return shown.user
+
     async def get(self, user_id: str) -> User | None:
         """The user of that id; raises `StoreUnavailable`."""
         shown = self._cache.find(user_id)
-        if shown is not None:
-            self._metrics.user_reads["memory"] += 1
-            return shown.user
-        return (await self._cache.get(user_id)).user
+        if shown is None:
+            return (await self._cache.renew(user_id)).user
+        self._metrics.user_reads["memory"] += 1
+        return shown.user
 
     async def forget(self, user_ids: Collection[str]) -> None:
         """Have nobody read what these were before a change."""

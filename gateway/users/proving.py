@@ -11,6 +11,7 @@ import structlog
 
 from gateway.rooms.buckets import Allowance, Buckets
 from gateway.rooms.pacing import network_of, too_fast
+from gateway.users.acting import become
 from gateway.users.job import JobStore, NewJob, new_job
 from gateway.users.passwords import Passwords, check_password
 from gateway.users.proof import ProofStore, proof_digest_of
@@ -94,6 +95,7 @@ class Proving:
         user = _owner(await self._store.find(digest, "reset", _now_ms()))
         check_password(password, user.email, user.name, field="password")
         password_hash = await self._passwords.hash(password)
+        become(user.id, "mail")
         user = _owner(await self._store.reset(digest, password_hash, _now_ms()))
         await self._changed(user)
         logger.info("= password reset", user=user.id, address=address)

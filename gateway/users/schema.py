@@ -14,6 +14,10 @@ from sqlalchemy import Connection, text
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
 _LOCK: Final = 7_206_151_403  # any number, so long as nobody else in the database takes it
+# Whoever comes after a migration that waits for a table waits behind it. So it gives up before
+# they do, each of whom has two seconds; and later than PostgreSQL takes to stop its own autovacuum
+# for it, which is a second.
+TABLE_LOCK_SECONDS: Final = 1.5
 
 
 class RevisionUnknown(Exception):
@@ -46,10 +50,16 @@ def migrate(connection: Connection, revision: str = "head") -> tuple[str | None,
     """Go to a version, forward or back: (from, to); raises `RevisionUnknown`.
 
     `head` is the newest, `base` is none at all. All of it is one transaction, the caller's. Two
-    that migrate at once do so one after the other.
+    that migrate at once do so one after the other. On PostgreSQL a statement may take any time,
+    and a table that somebody else keeps is waited for `TABLE_LOCK_SECONDS`.
     """
     if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        # As long as it takes: nobody waits behind who waits for the turn of another migration.
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+        lock_ms = round(TABLE_LOCK_SECONDS * 1000)
+        connection.execute(text(f"SET LOCAL lock_timeout = {lock_ms}"))
     before = revision_of(connection)
     config = _config()
     config.attributes["connection"] = connection

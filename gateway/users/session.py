@@ -4,14 +4,15 @@ Beyond what the contract of users guarantees (`store.py`):
 
 1.  `turn` makes of turn n the turn n + 1, once, however many ask.
 2.  What is closed is not found any more, nor are the sessions of a user that was deleted.
-3.  A new password and the end of the other sessions are one: both or neither.
+3.  A new password and the end of the other sessions are one: both or neither. No session begins
+    with a password that is not the user's any more.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -21,6 +22,8 @@ from protocol.sessions import SessionView
 # The oldest ones beyond it end: somebody with a password must not fill the store.
 SESSIONS_OF_A_USER_LIMIT: Final = 100
 _AGENT_LIMIT_CHARACTERS: Final = 200
+
+ClosingReason = Literal["asked for", "token used twice"]
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,8 +104,11 @@ class SessionStore(Protocol):
     async def replace_hash(self, user_id: str, before: str, after: str) -> None:
         """Keep another hash of the same password."""
 
-    async def open(self, session: Session) -> None:
-        """Keep a new session; ended ones of the same user are forgotten."""
+    async def open(self, session: Session, password_hash: str | None = None) -> bool:
+        """Keep a new session; ended ones of the same user are forgotten.
+
+        False, and nothing done, when there is no such user, or its password has another hash.
+        """
 
     async def find(self, session_id: str, now_ms: int) -> Session | None:
         """The session of that id, if it has not expired."""
@@ -110,7 +116,9 @@ class SessionStore(Protocol):
     async def turn(self, before: Session, after: Session) -> bool:
         """Put the next turn in the place of the one before; False when somebody was quicker."""
 
-    async def close(self, session_id: str, now_ms: int) -> Session | None:
+    async def close(
+        self, session_id: str, now_ms: int, reason: ClosingReason = "asked for"
+    ) -> Session | None:
         """End a session; gives it, or None when there was none."""
 
     async def close_all(self, user_id: str, now_ms: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 import structlog
@@ -19,6 +20,7 @@ from gateway.identity import (
     sign_token,
 )
 from gateway.rooms.pacing import network_of, too_fast
+from gateway.users.acting import become
 from gateway.users.passwords import Passwords, check_password
 from gateway.users.patience import Patience
 from gateway.users.session import (
@@ -31,11 +33,17 @@ from gateway.users.session import (
 )
 from gateway.users.standings import Standings
 from gateway.users.store import UserStore
+from gateway.users.trail import Trail
 from gateway.users.user import ID_RANDOM_BYTES, User, folded
 from protocol.bodies import invalid
 from protocol.refusals import Refusal, Refused
 
 logger = structlog.get_logger(__name__)
+
+# Long enough to sign in at a provider, with a second factor, and to come back to a form.
+RECENT_SIGN_IN_SECONDS: Final = 300
+
+_ATTEMPTS: Final = 3  # to compare a password with the one that the user has by then
 
 
 class SessionRules(msgspec.Struct, frozen=True):
@@ -72,8 +80,10 @@ class Sessions:
         token_rules: TokenRules,
         rules: SessionRules,
         standings: Standings | None = None,
+        trail: Trail | None = None,
     ) -> None:
         self._standings = standings
+        self._trail = trail
         self._users = users
         self._store = store
         self._passwords = passwords
@@ -91,33 +101,56 @@ class Sessions:
         self.check_signing()
         account = folded(email)
         self._take_try(account, origin)
+        for _ in range(_ATTEMPTS):
+            user, password_hash = await self._proved(email, password, origin)
+            self._patience.forgive(account)
+            become(user.id, "password")
+            if user.disabled:
+                raise Refused(Refusal.FORBIDDEN, "The account is disabled.")
+            if self._passwords.is_outdated(password_hash):
+                after = await self._passwords.hash(password)
+                await self._store.replace_hash(user.id, password_hash, after)
+                password_hash = after
+            signed_in = await self._begun(user, origin, self._lifetime_ms, password_hash)
+            if signed_in is not None:
+                return signed_in
+            # There is another password, or another hash of it, since it was compared.
+        raise Refused(Refusal.CREDENTIALS_WRONG)
+
+    async def _proved(self, email: str, password: str, origin: Origin) -> tuple[User, str]:
+        """Whose password it is, and its hash."""
         found = await self._store.credentials_of(email)
         user, password_hash = found or (None, None)
         is_right = await self._passwords.is_right(password, password_hash)
         if user is None or password_hash is None or not is_right:
             logger.warning("! sign-in failed", address=origin.address)
             raise Refused(Refusal.CREDENTIALS_WRONG)
-        self._patience.forgive(account)
-        if user.disabled:
-            raise Refused(Refusal.FORBIDDEN, "The account is disabled.")
-        if self._passwords.is_outdated(password_hash):
-            after = await self._passwords.hash(password)
-            await self._store.replace_hash(user.id, password_hash, after)
-        return await self.begin(user, origin)
+        return user, password_hash
 
     async def begin(
         self, user: User, origin: Origin, lifetime_seconds: float | None = None
     ) -> SignedIn:
         """Begin a session of somebody who has proved who they are, here or elsewhere.
 
-        Unless it is refreshed it ends after `lifetime_seconds`, or what the rules say.
+        Unless it is refreshed it ends after `lifetime_seconds`, or what the rules say. Raises
+        `Refused` (FORBIDDEN) for somebody who was deleted meanwhile.
         """
-        randomness = secrets.token_bytes(ID_RANDOM_BYTES)
         lifetime_ms = (
             self._lifetime_ms if lifetime_seconds is None else int(lifetime_seconds * 1000)
         )
+        signed_in = await self._begun(user, origin, lifetime_ms)
+        if signed_in is None:
+            raise Refused(Refusal.FORBIDDEN, "The account is not there any more.")
+        return signed_in
+
+    async def _begun(
+        self, user: User, origin: Origin, lifetime_ms: int, password_hash: str | None = None
+    ) -> SignedIn | None:
+        """A session; None when the user is gone, or the password has another hash by now."""
+        randomness = secrets.token_bytes(ID_RANDOM_BYTES)
         session = new_session(user.id, origin, _now_ms(), lifetime_ms, randomness)
-        await self._store.open(session)
+        if not await self._store.open(session, password_hash):
+            return None
         await self._changed(user.id)
         logger.info("= signed in", user=user.id, session=session.id, address=origin.address)
         return self._signed_in(user, session)
@@ -138,7 +171,7 @@ class Sessions:
         most_ms = int(self._rules.session_most_seconds * 1000)
         after = next_turn(session, now_ms, self._lifetime_ms, most_ms)
         if claims.turn != session.turn or not await self._store.turn(session, after):
-            await self._store.close(session.id, now_ms)
+            await self._store.close(session.id, now_ms, "token used twice")
             await self._changed(user.id)
             logger.warning("! refresh token used twice", user=user.id, session=session.id)
             raise Refused(Refusal.TOKEN_INVALID, "The token was used before; sign in again.")
@@ -163,16 +196,40 @@ class Sessions:
         return count
 
     async def change_password(
-        self, user: User, current: str, new: str, origin: Origin, kept_id: str | None
+        self, user: User, current: str | None, new: str, origin: Origin, kept_id: str | None
     ) -> None:
-        """Set a password by who knows the present one; all other sessions end."""
-        account = folded(user.email)
-        self._take_try(account, origin)
-        present = await self._store.find_password(user.id)
-        if not await self._passwords.is_right(current, present):
-            raise invalid({"currentPassword": "Not the present password."})
-        self._patience.forgive(account)
+        """Set a password by who has confirmed to be the user; all other sessions end."""
+        await self.confirm(user, current, origin, kept_id)
         await self.set_password(user, new, kept_id)
+
+    async def confirm(
+        self, user: User, current: str | None, origin: Origin, session_id: str | None
+    ) -> None:
+        """Have somebody prove once more who they are, as a token in wrong hands cannot.
+
+        By the present password; who has none, by a session that has just begun. Raises `Refused`
+        (INVALID, TOO_FAST, SIGN_IN_AGAIN).
+        """
+        present = await self._store.find_password(user.id)
+        if current is not None:
+            account = folded(user.email)
+            self._take_try(account, origin)
+            if not await self._passwords.is_right(current, present):
+                logger.warning("! confirmation failed", user=user.id, address=origin.address)
+                raise invalid({"currentPassword": "Not the present password."})
+            self._patience.forgive(account)
+        elif present is not None:
+            raise invalid({"currentPassword": "This field is required."})
+        elif not await self._has_just_begun(session_id):
+            raise Refused(Refusal.SIGN_IN_AGAIN, details={"withinSeconds": RECENT_SIGN_IN_SECONDS})
+
+    async def _has_just_begun(self, session_id: str | None) -> bool:
+        """A refresh does not make a session any younger."""
+        now_ms = _now_ms()
+        session = None if session_id is None else await self._store.find(session_id, now_ms)
+        return session is not None and now_ms - session.created_at_ms < (
+            RECENT_SIGN_IN_SECONDS * 1000
+        )
 
     async def set_password(self, user: User, new: str, kept_id: str | None = None) -> None:
         """Set a password; all sessions end but the one to be kept."""
@@ -194,6 +251,8 @@ class Sessions:
         address = network_of(origin.address)
         if wait_seconds := self._patience.take(account, address, time.monotonic()):
             logger.warning("! sign-in slowed down", address=origin.address)
+            if self._trail is not None and self._patience.is_first_refusal(account):
+                self._trail.note_slowed(account)
             raise too_fast(wait_seconds)
 
     def check_signing(self) -> None:

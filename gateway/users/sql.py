@@ -21,8 +21,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.users.audit import Deed, deeds_of_change, deeds_of_new
 from gateway.users.database import Database
 from gateway.users.outbox import Outbox, UserEvent
+from gateway.users.sql_audit import note_deeds
 from gateway.users.sql_changes import note_change
 from gateway.users.sql_jobs import note_jobs
 from gateway.users.store import (
@@ -92,9 +94,12 @@ class SqlUserStore:
         )
         async with self._database.writing_for_long() as connection:
             kept = set((await connection.execute(statement)).scalars().all())
+            deeds: list[Deed] = []
             for user in people:
                 if user.id in kept:
                     await self._created(connection, user, is_import=True)
+                    deeds += deeds_of_new(user, is_import=True)
+            await note_deeds(connection, people[0].created_at_ms, deeds)
         return kept
 
     async def _save(self, connection: AsyncConnection, user: User) -> None:
@@ -102,20 +107,19 @@ class SqlUserStore:
         if user.version == 1:  # no worker has heard of it, so none has to be told
             await connection.execute(insert(users).values(row))
             await self._created(connection, user)
+            await note_deeds(connection, user.created_at_ms, deeds_of_new(user))
             return
         is_before = (users.c.id == user.id) & (users.c.version == user.version - 1)
-        before = None
-        if self._outbox is not None:
-            found = await connection.execute(
-                select(*USER_COLUMNS).where(is_before).with_for_update()
-            )
-            before_row = found.one_or_none()
-            before = None if before_row is None else user_of(before_row)
-        if not (await connection.execute(update(users).where(is_before).values(row))).rowcount:
+        found = await connection.execute(select(*USER_COLUMNS).where(is_before).with_for_update())
+        before_row = found.one_or_none()
+        if before_row is None:
             raise VersionStale
+        before = user_of(before_row)
+        await connection.execute(update(users).where(is_before).values(row))
         await note_change(connection, user.id, user.updated_at_ms)
         event = UserEvent(name="changed", user=user, before=before, at_ms=user.updated_at_ms)
         await self._owe(connection, event)
+        await note_deeds(connection, user.updated_at_ms, deeds_of_change(before, user))
 
     async def _created(
         self, connection: AsyncConnection, user: User, *, is_import: bool = False
@@ -157,8 +161,10 @@ class SqlUserStore:
             row = (await connection.execute(statement)).one_or_none()
             if row is not None:
                 await note_change(connection, user_id, now_ms)
-                event = UserEvent(name="deleted", user=user_of(row), at_ms=now_ms)
-                await self._owe(connection, event)
+                user = user_of(row)
+                await self._owe(connection, UserEvent(name="deleted", user=user, at_ms=now_ms))
+                deed = Deed("user.deleted", user_id, {"role": user.role})
+                await note_deeds(connection, now_ms, [deed])
                 return True
             present = select(users.c.id).where(users.c.id == user_id)
             if (await connection.execute(present)).one_or_none() is None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Row, delete, insert, select, update
 
-from gateway.identity import subject_of_key
+from gateway.identity import is_tracker_id, subject_of_key
 from gateway.users.api_key import ApiKey
+from gateway.users.audit import Action, Deed
 from gateway.users.database import Database
+from gateway.users.sql_audit import note_deeds
 from gateway.users.sql_changes import note_change
 from gateway.users.tables import api_keys
+
+# By whether it is a tracker code.
+_CREATED: Final[dict[bool, Action]] = {False: "key.created", True: "tracker.created"}
+_ROTATED: Final[dict[bool, Action]] = {False: "key.rotated", True: "tracker.rotated"}
+_REVOKED: Final[dict[bool, Action]] = {False: "key.revoked", True: "tracker.revoked"}
 
 
 class SqlKeyStore:
@@ -28,9 +35,24 @@ class SqlKeyStore:
             "publish": msgspec.json.encode(key.publish).decode(),
         }
         async with self._database.writing() as connection:
-            await connection.execute(delete(api_keys).where(api_keys.c.id == key.id))
             await connection.execute(insert(api_keys).values(row))
             await note_change(connection, subject_of_key(key.id), now_ms)
+            await note_deeds(connection, now_ms, [Deed(_CREATED[key.is_tracker], key.id)])
+
+    async def rotate(self, before: ApiKey, after: ApiKey, now_ms: int) -> bool:
+        same = (api_keys.c.id == before.id) & (api_keys.c.digest == before.digest)
+        values = {
+            "digest": after.digest,
+            "previous_digest": after.previous_digest,
+            "previous_until_ms": after.previous_until_ms,
+        }
+        async with self._database.writing() as connection:
+            changed = await connection.execute(update(api_keys).where(same).values(values))
+            if not changed.rowcount:
+                return False
+            await note_change(connection, subject_of_key(before.id), now_ms)
+            await note_deeds(connection, now_ms, [Deed(_ROTATED[before.is_tracker], before.id)])
+        return True
 
     async def find(self, key_id: str) -> ApiKey | None:
         statement = select(api_keys).where(api_keys.c.id == key_id)
@@ -48,6 +70,8 @@ class SqlKeyStore:
         async with self._database.writing() as connection:
             is_deleted = bool((await connection.execute(statement)).rowcount)
             await note_change(connection, subject_of_key(key_id), now_ms)
+            deeds = [Deed(_REVOKED[is_tracker_id(key_id)], key_id)] if is_deleted else []
+            await note_deeds(connection, now_ms, deeds)
         return is_deleted
 
     async def note_use(self, key_id: str, now_ms: int) -> None:

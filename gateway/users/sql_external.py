@@ -7,10 +7,12 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.users.audit import Deed, deeds_of_new
 from gateway.users.database import Database
 from gateway.users.external import ExternalIdentity, IdentityTaken
 from gateway.users.outbox import Outbox, UserEvent
 from gateway.users.sql import USER_COLUMNS, is_about_email, row_of, user_of
+from gateway.users.sql_audit import note_deeds
 from gateway.users.sql_jobs import note_jobs
 from gateway.users.sql_proofs import note_verified
 from gateway.users.store import EmailTaken
@@ -37,6 +39,7 @@ class SqlExternalStore:
         try:
             async with self._database.writing() as connection:
                 await _link(connection, identity, user_id, now_ms)
+                await note_deeds(connection, now_ms, [_linked(identity, user_id)])
         except IntegrityError as error:
             raise IdentityTaken from error
 
@@ -51,6 +54,8 @@ class SqlExternalStore:
                         name="created", user=user, is_verified=True, at_ms=user.created_at_ms
                     )
                     await note_jobs(connection, self._outbox(event))
+                deeds = [*deeds_of_new(user), _linked(identity, user.id)]
+                await note_deeds(connection, user.created_at_ms, deeds)
         except IntegrityError as error:
             raise (EmailTaken if is_about_email(error) else IdentityTaken) from error
 
@@ -75,6 +80,11 @@ def _is(identity: ExternalIdentity) -> ColumnElement[bool]:
     return (external_identities.c.issuer == identity.issuer) & (
         external_identities.c.subject == identity.subject
     )
+
+
+def _linked(identity: ExternalIdentity, user_id: str) -> Deed:
+    """The subject stays out of it: an issuer may make one of an address."""
+    return Deed("identity.linked", user_id, {"issuer": identity.issuer})
 
 
 async def _link(

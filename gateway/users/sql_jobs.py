@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 
@@ -17,13 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.users.database import Database
 from gateway.users.job import ERROR_LIMIT_CHARACTERS, Job, JobCounts, NewJob
+from gateway.users.stillness import Mark
 from gateway.users.tables import jobs, periods
 
 _COLUMNS: Final = tuple(jobs.c[field.name] for field in msgspec.structs.fields(Job))
 _IS_WAITING: Final = jobs.c.state == "waiting"
 _IS_DEAD: Final = jobs.c.state == "dead"
 _WRITERS: Final = 4  # of the connections that there are
-_FORGET_AT_ONCE: Final = 5_000
+_FORGET_AT_ONCE: Final = 5_000  # so that nobody waits for long
 _ADD_AT_ONCE: Final = 500  # databases take so many parameters at once
 
 
@@ -43,6 +45,8 @@ class SqlJobStore:
         self._database = database
         # SQLite has one writer at a time, and is not fair: who ends jobs would keep users waiting.
         self._writers = asyncio.Semaphore(1 if database.is_sqlite else _WRITERS)
+        # Until when nothing is due, unless somebody writes to the database.
+        self._rest: tuple[Mark, float] | None = None
 
     @contextlib.asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
@@ -56,10 +60,15 @@ class SqlJobStore:
     async def claim(
         self, holder: str, now_ms: int, until_ms: int, limit: int, busy_lanes: Collection[str] = ()
     ) -> Sequence[Job]:
+        mark = self._database.mark()
+        if self._rest is not None and mark == self._rest[0] and now_ms < self._rest[1]:
+            return []
         is_due = _IS_WAITING & (jobs.c.run_at_ms <= now_ms) & jobs.c.lane.not_in(busy_lanes)
         async with self._database.reading() as connection:  # most looks find nothing to write
             found = await connection.execute(select(jobs.c.id).where(is_due).limit(1))
             if found.first() is None:
+                if mark is not None:
+                    self._rest = mark, await _first_due_ms(connection)
                 return []
         due = select(jobs.c.id).where(is_due).order_by(jobs.c.run_at_ms).limit(limit)
         async with self._writing() as connection:
@@ -132,8 +141,14 @@ class SqlJobStore:
             _IS_DEAD & (jobs.c.ended_at_ms < dead_before_ms),
         )
         some = select(jobs.c.id).where(is_old).limit(_FORGET_AT_ONCE)
-        async with self._writing() as connection:
-            return (await connection.execute(delete(jobs).where(jobs.c.id.in_(some)))).rowcount
+        statement = delete(jobs).where(jobs.c.id.in_(some))
+        total = 0
+        while True:
+            async with self._writing() as connection:
+                count = (await connection.execute(statement)).rowcount
+            total += count
+            if count < _FORGET_AT_ONCE:
+                return total
 
     async def begin_period(self, name: str, now_ms: int, every_ms: int, job: NewJob) -> int:
         next_at_ms = (now_ms // every_ms + 1) * every_ms
@@ -167,6 +182,13 @@ class SqlJobStore:
         async with self._writing() as connection:
             changed = await connection.execute(update(jobs).where(condition).values(values))
         return changed.rowcount
+
+
+async def _first_due_ms(connection: AsyncConnection) -> float:
+    """When the first of all jobs is due, which may be long since; never when there is none."""
+    found = await connection.execute(select(func.min(jobs.c.run_at_ms)).where(_IS_WAITING))
+    first_ms = found.scalar_one()
+    return math.inf if first_ms is None else first_ms
 
 
 def _held_by(holder: str) -> ColumnElement[bool]:

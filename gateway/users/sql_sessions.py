@@ -10,9 +10,11 @@ from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.users.audit import Deed
 from gateway.users.database import Database
-from gateway.users.session import SESSIONS_OF_A_USER_LIMIT, Session
+from gateway.users.session import SESSIONS_OF_A_USER_LIMIT, ClosingReason, Session
 from gateway.users.sql import USER_COLUMNS
+from gateway.users.sql_audit import note_deeds
 from gateway.users.sql_changes import note_change
 from gateway.users.tables import passwords, sessions, users
 from gateway.users.user import User, folded
@@ -60,7 +62,7 @@ class SqlSessionStore:
         async with self._database.writing() as connection:
             await connection.execute(update(passwords).where(same).values(hash=after))
 
-    async def open(self, session: Session) -> None:
+    async def open(self, session: Session, password_hash: str | None = None) -> bool:
         own = sessions.c.user_id == session.user_id
         expired = own & (sessions.c.expires_at_ms <= session.created_at_ms)
         beyond = (
@@ -69,15 +71,22 @@ class SqlSessionStore:
             .order_by(sessions.c.used_at_ms.desc())
             .offset(SESSIONS_OF_A_USER_LIMIT - 1)
         )
-        async with self._database.writing() as connection:
-            await connection.execute(delete(sessions).where(expired))
-            await connection.execute(
-                delete(sessions).where(
-                    sessions.c.id.in_((await connection.execute(beyond)).scalars().all())
-                )
-            )
-            await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
-            await note_change(connection, session.user_id, session.created_at_ms)
+        try:
+            async with self._database.writing() as connection:
+                if not await _is_password(connection, session.user_id, password_hash):
+                    return False
+                await connection.execute(delete(sessions).where(expired))
+                oldest = (await connection.execute(beyond)).scalars().all()
+                end = delete(sessions).where(sessions.c.id.in_(oldest)).returning(sessions.c.id)
+                # Of two who sign in at once, one finds that the other has ended them.
+                ended = (await connection.execute(end)).scalars().all() if oldest else []
+                await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
+                await note_change(connection, session.user_id, session.created_at_ms)
+                deeds = [_revoked(session.user_id, each, "too many") for each in ended]
+                await note_deeds(connection, session.created_at_ms, deeds)
+        except IntegrityError:  # of the user whose session it would be
+            return False
+        return True
 
     async def find(self, session_id: str, now_ms: int) -> Session | None:
         found = await self._select(
@@ -96,13 +105,16 @@ class SqlSessionStore:
             changed = await connection.execute(update(sessions).where(same).values(values))
         return bool(changed.rowcount)
 
-    async def close(self, session_id: str, now_ms: int) -> Session | None:
+    async def close(
+        self, session_id: str, now_ms: int, reason: ClosingReason = "asked for"
+    ) -> Session | None:
         statement = delete(sessions).where(sessions.c.id == session_id).returning(*_COLUMNS)
         async with self._database.writing() as connection:
             row = (await connection.execute(statement)).one_or_none()
             if row is None:
                 return None
             await note_change(connection, row.user_id, now_ms)
+            await note_deeds(connection, now_ms, [_revoked(row.user_id, session_id, reason)])
         return _session_of(row)
 
     async def close_all(self, user_id: str, now_ms: int) -> int:
@@ -110,6 +122,8 @@ class SqlSessionStore:
         async with self._database.writing() as connection:
             count = (await connection.execute(statement)).rowcount
             await note_change(connection, user_id, now_ms)
+            deeds = [Deed("sessions.revoked", user_id, {"count": count})] if count else []
+            await note_deeds(connection, now_ms, deeds)
         return count
 
     async def of_user(self, user_id: str, now_ms: int) -> Sequence[Session]:
@@ -135,10 +149,31 @@ async def replace_password(
     others = sessions.c.user_id == user_id
     if kept_id is not None:
         others &= sessions.c.id != kept_id
+    # The user first, as whoever deletes one does: neither waits for the other.
+    own = select(users.c.id).where(users.c.id == user_id)
+    await connection.execute(own.with_for_update(read=True, key_share=True))
     await connection.execute(delete(passwords).where(passwords.c.user_id == user_id))
     await connection.execute(insert(passwords).values(row))
-    await connection.execute(delete(sessions).where(others))
+    ended = (await connection.execute(delete(sessions).where(others))).rowcount
     await note_change(connection, user_id, now_ms)
+    deed = Deed("password.changed", user_id, {"sessionsEnded": ended})
+    await note_deeds(connection, now_ms, [deed])
+
+
+def _revoked(user_id: str, session_id: str, reason: str) -> Deed:
+    return Deed("session.revoked", user_id, {"session": session_id, "reason": reason})
+
+
+async def _is_password(
+    connection: AsyncConnection, user_id: str, password_hash: str | None
+) -> bool:
+    """Whether it is the hash, and stays it until the transaction ends; None is any."""
+    if password_hash is None:
+        return True
+    # With the user, who is locked first as by whoever deletes one: neither waits for the other.
+    same = (passwords.c.user_id == user_id) & (passwords.c.hash == password_hash)
+    statement = select(users.c.id).join(passwords).where(same).with_for_update(read=True)
+    return (await connection.execute(statement)).one_or_none() is not None
 
 
 def _session_of(row: Row[Any]) -> Session:

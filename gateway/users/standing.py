@@ -25,7 +25,8 @@ def goodbye_of(identity: Identity, standing: Standing) -> Goodbye | None:
     """Why the bearer of a token has to go; None when there is no reason.
 
     A token of somebody unknown is good: other issuers have subjects of their own. But a session
-    that was begun here has to be known here.
+    that was begun here has to be known here, and its tokens have the role that the user has: who
+    signs in while the role changes may be given a token that looks newer than the change.
     """
     if identity.key_digest is not None:
         return _goodbye_of_key(identity, standing.key)
@@ -36,6 +37,8 @@ def goodbye_of(identity: Identity, standing: Standing) -> Goodbye | None:
         return Goodbye.REVOKED
     if user is None or not user.tokens_valid_after_ms:
         return None
+    if identity.session_id is not None and identity.role is not user.as_role:
+        return Goodbye.TOKEN_EXPIRED
     # Clients that are told so fetch a new token, which says what they may do now.
     return None if _is_newer(identity, user.tokens_valid_after_ms) else Goodbye.TOKEN_EXPIRED
 

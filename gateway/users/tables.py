@@ -185,3 +185,35 @@ spent_sign_ins = Table(
     Column("expires_at_ms", BigInteger, nullable=False),
     Index("spent_sign_ins_by_end", "expires_at_ms"),
 )
+
+# Who has changed what, in numbers without a gap: so they are given out by the writer, one by one.
+audit = Table(
+    "audit",
+    metadata,
+    Column(
+        "number",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("subject", _Text, nullable=False),
+    Column("via", _Text, nullable=False),
+    Column("action", _Text, nullable=False),
+    Column("whom", _Text, nullable=False),
+    Column("details", _Text, nullable=False),  # JSON
+    Column("request_id", _Text, nullable=False),
+    Column("address", _Text, nullable=False),
+    Index("audit_by_time", "at_ms", "number"),
+    Index("audit_by_subject", "subject", "number"),
+    Index("audit_by_whom", "whom", "number"),
+    Index("audit_by_action", "action", "number"),
+)
+
+# The last of those numbers, in the only row.
+audit_numbers = Table(
+    "audit_numbers",
+    metadata,
+    Column("name", _Text, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)

@@ -20,6 +20,7 @@ from gateway.identity import Role
 from protocol.users import NewUser, OwnChanges, UserChanges, UserRole, UserView
 
 ID_RANDOM_BYTES: Final = 10
+_ID_CHARACTERS: Final = 36
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _CHANGEABLE: Final = ("email", "name", "age", "role", "disabled")
 
@@ -54,9 +55,9 @@ class User(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
 
     @functools.cached_property
-    def view_json(self) -> bytes:
-        """The same as JSON, made once for all who read the user while it is in memory."""
-        return msgspec.json.encode(self.view())
+    def shown_json(self) -> bytes:
+        """The answer that shows it, made once for all who read the user while it is in memory."""
+        return msgspec.json.encode({"data": self.view()})
 
     @property
     def as_role(self) -> Role:
@@ -89,7 +90,7 @@ def id_of(now_ms: int, randomness: bytes) -> str:
 
 def is_user_id(text: str) -> bool:
     """Whether a user may have such an id; what tokens of other issuers call a subject need not."""
-    return _ID.fullmatch(text) is not None
+    return len(text) == _ID_CHARACTERS and _ID.fullmatch(text) is not None
 
 
 def changed(user: User, changes: UserChanges | OwnChanges, now_ms: int) -> User:

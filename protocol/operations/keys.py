@@ -9,6 +9,7 @@ from protocol.operations.operation import (
     NOT_FOUND,
     Operation,
 )
+from protocol.refusals import Refusal
 
 KEYS: Final = (
     Operation(
@@ -42,6 +43,6 @@ KEYS: Final = (
         summary="Give an API key a new secret, beside which the one before is good for a while.",
         body=Rotation,
         answer=KeyView,
-        refusals=NOT_FOUND,
+        refusals=(*NOT_FOUND, Refusal.CONFLICT),
     ),
 )

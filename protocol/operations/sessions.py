@@ -20,7 +20,7 @@ SESSIONS: Final = (
         access="token",
         body=OwnPassword,
         status=204,
-        refusals=NOT_FOUND,
+        refusals=(*NOT_FOUND, Refusal.SIGN_IN_AGAIN),
         limited_as="password",
     ),
     Operation(

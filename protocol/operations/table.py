@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from protocol.operations.audit import AUDIT
 from protocol.operations.keys import KEYS
 from protocol.operations.proofs import PROOFS
 from protocol.operations.rooms import ROOMS
@@ -22,6 +23,7 @@ OPERATIONS: Final = (
     *SIGN_IN,
     *KEYS,
     *WORKERS,
+    *AUDIT,
 )
 
 

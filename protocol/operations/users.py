@@ -64,7 +64,8 @@ USERS: Final = (
         body=OwnChanges,
         headers=(IF_MATCH,),
         answer=UserView,
-        refusals=TAKEN,
+        refusals=(*TAKEN, Refusal.SIGN_IN_AGAIN),
+        limited_as="password",  # another address takes one
     ),
     Operation(
         method="GET",

@@ -180,6 +180,7 @@ export type RefusalCode =
   | "SIGN_IN_FAILED"
   | "TOKEN_INVALID"
   | "TOKEN_EXPIRED"
+  | "SIGN_IN_AGAIN"
   | "FORBIDDEN"
   | "TOO_MANY_ROOMS"
   | "NOT_FOUND"

@@ -56,6 +56,7 @@ export interface OwnChanges {
   name?: string;
   age?: number | null;
   version?: number;
+  currentPassword?: string;
 }
 
 /** What is to change of a user; `version` says of which one, and is checked when it is there. */
@@ -70,8 +71,8 @@ export interface UserChanges {
 
 /** A new password, by somebody who knows the present one. */
 export interface OwnPassword {
-  currentPassword: string;
   newPassword: string;
+  currentPassword?: string;
 }
 
 /** A new password, by an administrator. */

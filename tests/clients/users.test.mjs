@@ -79,7 +79,10 @@ test('a change of role, after which the token is refused, is passed over', async
   await admin.users.update(user.id, { role: 'admin' });
   assert.ok((await api.users.list()).total > 0);
   await api.users.changePassword(PASSWORD, `${PASSWORD} staple`);
+  const email = `moved-${user.email}`;
+  await assert.rejects(api.users.updateMe({ email }), (error) => 'currentPassword' in error.details.fields);
+  assert.equal((await api.users.updateMe({ email, currentPassword: `${PASSWORD} staple` })).email, email);
   await api.signOut();
-  assert.equal((await api.signIn(user.email, `${PASSWORD} staple`)).role, 'admin');
+  assert.equal((await api.signIn(email, `${PASSWORD} staple`)).role, 'admin');
   await api.signOut();
 });

@@ -33,6 +33,10 @@ def request_of(remote: str = "192.0.2.1", *headers: tuple[str, str]) -> web.Requ
         ("10.0.0.1", ("203.0.113.9, 10.0.0.3, 10.0.0.2",), "203.0.113.9"),
         ("10.0.0.1", ("10.9.9.9, 10.0.0.2",), "10.9.9.9"),
         ("fd00::1", ("2001:db8::7",), "2001:db8::7"),
+        # a proxy that listens for both families at once tells of another one so
+        ("10.0.0.1", ("203.0.113.9, ::ffff:10.0.0.2",), "203.0.113.9"),
+        ("::ffff:10.0.0.1", ("203.0.113.9",), "203.0.113.9"),
+        ("10.0.0.1", ("198.51.100.1, ::ffff:203.0.113.9",), "::ffff:203.0.113.9"),
         # no address: not taken over into limits and logs
         ("10.0.0.1", ("nonsense",), "10.0.0.1"),
         ("10.0.0.1", ("203.0.113.9, <script>",), "10.0.0.1"),
@@ -49,7 +53,8 @@ def test_the_address_is_the_last_one_that_no_proxy_of_ours_owns(
 
 
 @pytest.mark.parametrize(
-    ("address", "inside"), [("10.1.2.3", True), ("192.0.2.1", False), ("x", False)]
+    ("address", "inside"),
+    [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("192.0.2.1", False), ("x", False)],
 )
 def test_an_address_is_in_the_networks_that_own_it(address: str, *, inside: bool) -> None:
     assert is_in(address, PROXIES) is inside

@@ -53,6 +53,7 @@ class TestComingAndGoing:
             await house.join(peer)
         house.hub.forget(ann)
         house.hub.release(ben)  # another connection goes on as ben
+        house.welcome("ben")
         await house.settle()
 
         assert seen == [
@@ -60,6 +61,28 @@ class TestComingAndGoing:
             ("peer.joined", ROOM, "subject of ben"),
             ("peer.left", ROOM, "subject of ann"),
         ]
+
+    async def test_who_goes_on_at_another_worker_is_forgotten_here_and_stays_in_there(
+        self, house: House, elsewhere: House
+    ) -> None:
+        here, there = house.welcome("ann"), elsewhere.welcome("ann")
+        await house.join(here)
+        await elsewhere.join(there)
+        house.hub.release(here)
+        await house.settle()
+
+        assert ("leave", ROOM) in house.broker.calls
+        assert [each.peer_id for each in await house.broker.members(ROOM)] == ["ann"]
+
+    async def test_who_was_to_go_on_elsewhere_and_did_not_is_counted_out(
+        self, house: House
+    ) -> None:
+        ann = house.welcome("ann")
+        await house.join(ann)
+        house.hub.release(ann)
+        await house.settle()
+
+        assert house.is_blank()
 
     @pytest.mark.parametrize("name", ["follow", "cursor", "enter"])
     @pytest.mark.parametrize("way", ["leave", "forget"])
@@ -145,6 +168,24 @@ class TestComingAndGoing:
         assert [each.peer_id for each in await house.hub.members(new.identity, ROOM)] == ["ann"]
         house.publish(1)
         assert house.peers.offsets(new) == [1]
+
+    @pytest.mark.parametrize("is_anew", [True, False])
+    async def test_whoever_is_sent_off_as_it_joins_again_is_not_in(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, *, is_anew: bool
+    ) -> None:
+        ann = house.welcome("ann")
+        await house.join(ann)
+        # What was gathered for it is more than may wait for it.
+        monkeypatch.setattr(house.peers, "hand_over", house.hub.forget)
+        if is_anew:
+            with pytest.raises(Refused) as refused:
+                await house.join(ann, snapshot=True)
+            assert refused.value.refusal is Refusal.CONFLICT
+        else:
+            await house.join(ann)
+        await house.settle()
+
+        assert house.is_blank()
 
 
 class TestUndoing:

@@ -45,6 +45,11 @@ class _Loop:
         self.seconds = when + seconds
         wake(self)
 
+    @property
+    def wait_seconds(self) -> float:
+        """How long it is until the next wake."""
+        return self._waiting[-1][0] - self.seconds
+
 
 @pytest.fixture
 def loop(monkeypatch: pytest.MonkeyPatch) -> _Loop:
@@ -109,3 +114,22 @@ async def test_a_loop_that_works_without_letting_go_is_busy() -> None:
 
     assert lag.take_busy_seconds() > INTERVAL_SECONDS / 2
     assert lag.take_busy_seconds() == 0
+
+
+def test_a_loop_with_nothing_to_do_is_looked_at_less_often(
+    loop: _Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked_seconds = 0.0
+    monkeypatch.setattr("gateway.lag.time.thread_time", lambda: worked_seconds)
+    lag = LoopLag()
+    lag.start()
+    assert loop.wait_seconds == pytest.approx(INTERVAL_SECONDS)
+
+    loop.wake_late(0)
+    assert loop.wait_seconds > 2 * INTERVAL_SECONDS
+    assert lag.take_busy_seconds() == 0
+
+    worked_seconds = 0.3
+    loop.wake_late(0.1)
+    assert loop.wait_seconds == pytest.approx(INTERVAL_SECONDS), "it works again"
+    assert lag.take_busy_seconds() > INTERVAL_SECONDS

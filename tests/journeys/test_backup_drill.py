@@ -7,6 +7,7 @@ import itertools
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +56,18 @@ async def everybody(session: aiohttp.ClientSession, gateway: GatewayProcess) -> 
         if cursor is None:
             return found
         path = f"/api/users?limit=100&cursor={cursor}"
+
+
+async def trail(session: aiohttp.ClientSession, gateway: GatewayProcess) -> list[Any]:
+    """Who has changed what, from the beginning."""
+    found: list[Any] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        further = f"&cursor={cursor}" if cursor else ""
+        answer = await ask(session, gateway, "GET", f"/api/audit?sort=number&limit=500{further}")
+        found += answer["data"]
+        cursor = answer["meta"]["pagination"]["nextCursor"]
+    return found
 
 
 def command(url: str, *words: str) -> str:
@@ -148,8 +161,21 @@ async def test_what_is_restored_is_a_moment_of_the_original(
         versions = [user["version"] for user in restored[:CHANGED]]
         assert versions == sorted(versions, reverse=True)
         assert versions[0] - versions[-1] <= 1
+        # The trail is of the same moment: each of its changes is there once, without a gap.
+        entries = await trail(session, there)
+        assert [entry["number"] for entry in entries] == list(range(1, len(entries) + 1))
+        actions = Counter(entry["action"] for entry in entries)
+        assert actions == {
+            "user.created": len(restored),
+            "user.changed": sum(user["version"] - 1 for user in restored),
+            "password.changed": 1,
+        }
+        made = [entry["whom"] for entry in entries if entry["action"] == "user.created"]
+        assert sorted(made) == sorted(user["id"] for user in restored)
         # Who could sign in can sign in, and the copy takes what the original took.
         body = {"email": "p0@example.org", "password": PASSWORD}
         assert (await ask(session, there, "POST", "/api/sessions", body))["data"]["accessToken"]
         await ask(session, there, "DELETE", f"/api/users/{changed[0]}")
+        (last,) = (await trail(session, there))[len(entries) :]
+        assert (last["number"], last["action"]) == (len(entries) + 1, "user.deleted")
     assert "Traceback" not in here.log + there.log

@@ -153,7 +153,7 @@ async def test_a_killed_worker_is_shown_at_once_and_its_successor_drained_by_a_c
 
     assert shown_seconds < SHOWN_SECONDS
     audit = [line for line in gateway.log.splitlines() if "audit" in line]
-    assert any("drain worker" in line and "olga" in line and successor in line for line in audit)
+    assert any("worker.drained" in line and "olga" in line and successor in line for line in audit)
 
 
 async def test_a_room_is_looked_into_and_a_peer_removed_by_a_click(
@@ -187,7 +187,7 @@ async def test_a_room_is_looked_into_and_a_peer_removed_by_a_click(
     assert json.loads(heard[2:])[1]["code"] == 3500
     assert "3500" in goodbye
     assert json.loads(reset[2:])[1] == {"roomId": ROOM, "reason": "removed"}
-    assert any("end sockets" in line and "olga" in line for line in gateway.log.splitlines())
+    assert any("sockets.ended" in line and "olga" in line for line in gateway.log.splitlines())
     bob.close()
 
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
+import time
+from pathlib import Path
 
 import aiohttp
 import pytest
 
+from gateway.identity import KeySet, Role, sign_token
 from tests.conftest import StartGateway
 from tests.toolbox import event_stream
+from tests.toolbox.documents import indented_block
 from tests.toolbox.gateway_process import GatewayProcess
+from tests.toolbox.map_page import map_page
+from tests.toolbox.programs import REPOSITORY
 from tests.toolbox.redis_server import RedisServer
 
 pytestmark = pytest.mark.journey
@@ -19,6 +26,25 @@ pytestmark = pytest.mark.journey
 ROOM = "city:paris"
 PATH = f"/api/rooms/{ROOM}/events"
 _RETRY_SECONDS = 0.1
+SECRET = "a-secret-of-more-than-thirty-two-bytes-for-tests-alone"
+# Two readers in one page: one that comes back by itself, and the one of the document, which comes
+# back with a ticket each time. What they are told stands in `told`.
+PAGE = """(() => {
+    globalThis.told = { alone: [], ticket: [] };
+    globalThis.openings = { alone: 0, ticket: 0 };
+    globalThis.resets = 0;
+    const token = TOKEN;
+    const heard = (reader) => (name, data) => {
+        if (name === 'room-joined') openings[reader] += 1;
+        if (name === 'room-reset') resets += 1;
+        if (name === 'bike-updated') told[reader].push(Number(data.bike_id));
+    };
+    const alone = new EventSource('/api/rooms/city:paris/events');
+    for (const name of ['room-joined', 'room-reset', 'bike-updated'])
+        alone.addEventListener(name, (event) => heard('alone')(name, JSON.parse(event.data)));
+    const show = heard('ticket');
+    DOCUMENT
+})()"""
 
 
 class Reader:
@@ -118,3 +144,49 @@ async def test_streams_lose_nothing_when_workers_die_and_when_they_leave(
         assert reader.cursors == publisher.cursors
         assert set(reader.others) <= {"goodbye"}
         assert reader.openings >= 2
+
+
+@pytest.mark.browser
+async def test_a_page_goes_on_where_it_was_when_its_worker_is_started_again(
+    start_gateway: StartGateway, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    settings = {"REDIS_URL": redis_server.url, "PACELINE_JWT_SECRET": SECRET}
+    one, other = [await asyncio.to_thread(start_gateway, **settings) for _ in range(2)]
+    document = REPOSITORY / "docs" / "how-to" / "read-a-room-over-http.md"
+    script = PAGE.replace("DOCUMENT", indented_block(document, "let since;"))
+    async with aiohttp.ClientSession() as session:
+        with map_page(tmp_path, f"{one.url}/ops") as page:
+            await page.ready()
+            await page.evaluate(script.replace("TOKEN", json.dumps(_token())))
+            await page.until("openings.alone && openings.ticket")
+            await _move_bikes(session, other, range(10))
+            await page.until("told.alone.length >= 10 && told.ticket.length >= 10")
+
+            await asyncio.to_thread(one.kill)
+            await _move_bikes(session, other, range(10, 20))
+            await asyncio.to_thread(one.start)
+            await page.until("openings.alone > 1 && openings.ticket > 1")
+            await _move_bikes(session, other, range(20, 30))
+            await page.until("told.alone.length >= 30 && told.ticket.length >= 30")
+
+            told = await page.evaluate("told")
+            assert told == {"alone": list(range(30)), "ticket": list(range(30))}
+            assert await page.evaluate("resets") == 0
+
+
+def _token() -> str:
+    keys, now_seconds = KeySet.of([SECRET]), time.time()
+    return sign_token(
+        keys, subject="ada", role=Role.RIDER, now_seconds=now_seconds, lifetime_seconds=600
+    )
+
+
+async def _move_bikes(
+    session: aiohttp.ClientSession, worker: GatewayProcess, numbers: range
+) -> None:
+    """Have each of these bikes report once."""
+    for number in numbers:
+        data = {"bike_id": str(number), "lat": 48.85, "lon": 2.35}
+        body = {"event": "bike-update", "data": data}
+        async with session.post(f"{worker.url}{PATH}", json=body) as response:
+            response.raise_for_status()

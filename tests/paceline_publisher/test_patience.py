@@ -12,6 +12,12 @@ def test_a_pause_doubles_up_to_an_end_and_jitter_takes_away_half_of_it() -> None
 
 def test_what_the_gateway_has_told_is_kept_to() -> None:
     assert wait_seconds(1, 0.5, 7.0) == 7
+    assert wait_seconds(50, 0.5, 0.5) == 0.5
+
+
+def test_whoever_is_told_to_come_back_at_once_makes_a_pause_as_well() -> None:
+    assert [wait_seconds(attempt, 0.0, 0.0) for attempt in (1, 50)] == [0.25, 0.25]
+    assert wait_seconds(50, 0.999, 0.0) == pytest.approx(0.125, abs=0.001)
 
 
 @pytest.mark.parametrize(

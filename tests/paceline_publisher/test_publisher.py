@@ -173,6 +173,26 @@ def test_an_address_that_cannot_be_right_is_an_error_at_once(url: str) -> None:
         Publisher(url)
 
 
+@pytest.mark.parametrize("token", ["sec\nret", "secr\u00e9t", "sec\x00ret", "sec\rret: x"])
+def test_a_token_that_cannot_be_one_is_an_error_that_does_not_quote_it(token: str) -> None:
+    with pytest.raises(ValueError, match="the token holds characters") as at_once:
+        Publisher("http://127.0.0.1:9", token)
+    with (
+        Publisher("http://127.0.0.1:9", lambda: token) as publisher,
+        pytest.raises(ValueError, match="the token holds characters") as asked,
+    ):
+        publisher.update("r", BIKE)
+
+    assert "sec" not in f"{at_once.value}{asked.value}"
+
+
+def test_a_token_may_come_from_a_file_that_ends_as_files_do() -> None:
+    with scripted() as server, Publisher(server.url, "first\n") as publisher:
+        publisher.update("r", BIKE)
+
+    assert server.authorizations == ["Bearer first"]
+
+
 async def test_the_one_that_awaits_keeps_the_order_in_which_it_was_asked() -> None:
     with scripted() as server:
         async with AsyncPublisher(server.url) as publisher:

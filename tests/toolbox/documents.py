@@ -10,6 +10,7 @@ _MARKED_BLOCK = re.compile(
     re.DOTALL,
 )
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_INDENTED = re.compile(r"^    .*\n(?:(?:    .*)?\n)*", re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(#[^)\s]+)?\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
@@ -31,6 +32,13 @@ def marked_blocks(document: Path) -> list[Block]:
 def blocks(document: Path) -> list[tuple[str, str]]:
     """Every fenced block: its language and its text."""
     return _BLOCK.findall(document.read_text())
+
+
+def indented_block(document: Path, first_line: str) -> str:
+    """The indented block that begins with this line."""
+    found = (match[0] for match in _INDENTED.finditer(document.read_text()))
+    (text,) = (block for block in found if block.startswith(f"    {first_line}\n"))
+    return text
 
 
 def table_rows(document: Path) -> list[list[str]]:

@@ -238,6 +238,8 @@ class RedisBroker:
                 await work()  # type: ignore[misc]
             except (RedisAway, RedisRefused) as error:
                 logger.debug("! not looked after", why=str(error))
+            except Exception:  # it may be one room's fault, and the others are not to suffer for it
+                logger.exception("! not looked after")
 
 
 def _trouble_of(shards: Sequence[Shard]) -> str:

@@ -14,6 +14,7 @@ from gateway.broker.redis.reads import Entry
 from gateway.broker.redis.rooms import RedisRoom
 from gateway.broker.redis.tail import Tail
 from gateway.redis.shard import Shard
+from gateway.redis.subscriber import SubscriberConnection
 from protocol.cursor import Cursor
 
 HELD_LIMIT: Final = 10_000
@@ -22,28 +23,22 @@ HELD_LIMIT: Final = 10_000
 class Following:
     """One room that is followed. `feed` is None until it is known where to begin."""
 
-    __slots__ = (
-        "_held_limit",
-        "feed",
-        "held",
-        "is_filling",
-        "is_over",
-        "losses",
-        "room",
-        "shard",
-        "tail",
-    )
+    __slots__ = ("_held_limit", "feed", "held", "is_filling", "is_over", "room", "shard", "tail")
 
     def __init__(self, room: RedisRoom, held_limit: int) -> None:
         self.room = room
         self._held_limit = held_limit
         self.shard: Shard | None = None  # where it is subscribed
-        self.losses = 0  # how often it was not any more: what was read before is not enough then
         self.feed: Feed | None = None
         self.held: list[Entry] | None = []
         self.tail: Tail | None = None  # only of what is live
         self.is_filling = False
         self.is_over = False
+
+    @property
+    def line(self) -> SubscriberConnection | None:
+        """What it is heard on: another one behind each loss, which may be of the same shard."""
+        return None if self.shard is None else self.shard.subscriber
 
     @property
     def idle_place(self) -> Cursor | None:
@@ -63,12 +58,6 @@ class Following:
         self.tail = None
         if self.held is None:
             self.held = [*first]
-
-    def lose(self) -> None:
-        """It is subscribed nowhere: what is published now is not heard."""
-        self.shard = None
-        self.losses += 1
-        self.stop()
 
     def lengthen_tail(self, entry: Entry, now_seconds: float) -> None:
         """Keep what has just been delivered, as long as anybody asks for such."""

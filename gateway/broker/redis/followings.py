@@ -100,7 +100,7 @@ class Followings:
             async with asyncio.timeout(_FOLLOW_TIMEOUT_SECONDS):
                 if following.shard is None:
                     await self._subscribe(following)
-                losses = following.losses
+                line = following.line
                 if room.kind.expire_seconds:
                     with contextlib.suppress(RedisAway):  # reading may be possible all the same
                         await self._expire(room)
@@ -115,7 +115,7 @@ class Followings:
             raise BrokerUnavailable  # whoever began it gave up, or the room was left meanwhile
         if following.feed is None:
             following.feed = Feed(head)
-            if following.losses == losses:
+            if line is not None and following.line is line:
                 self._let_go(following)
             else:
                 # Subscribed anew since: what was published in between was not heard.
@@ -175,7 +175,8 @@ class Followings:
         """What is published now is not heard; nothing may go out over the hole that begins."""
         for following in self._by_channel.values():
             if following.shard is shard:
-                following.lose()
+                following.shard = None
+                following.stop()
 
     def subscriber_up(self, shard: Shard) -> None:
         """Subscribe again, and read what was missed."""
@@ -185,7 +186,8 @@ class Followings:
         """The slot of a room has moved to another node."""
         following = self._by_channel.get(channel)
         if following is not None and following.shard is shard:
-            following.lose()
+            following.shard = None
+            following.stop()
             self._start_chore(self._resume([following]))
 
     def moved(self) -> None:
@@ -196,7 +198,7 @@ class Followings:
                 continue
             if following.shard is not None:
                 self._unsubscribe(following)
-            following.lose()
+            following.stop()
             lost.append(following)
         if lost:
             self._start_chore(self._resume(lost))
@@ -211,7 +213,8 @@ class Followings:
     async def expire(self) -> None:
         """Remove what is too old in the rooms that are followed."""
         for room in self.expiring_rooms():
-            with contextlib.suppress(RedisAway):  # other rooms may be on other masters
+            # Other rooms may be on other masters, and one that is spoilt is not the others' fault.
+            with contextlib.suppress(RedisAway, RedisRefused):
                 await self._expire(room)
 
     async def audit(self) -> None:
@@ -222,7 +225,7 @@ class Followings:
         behind = []
         for following in list(self._by_channel.values()):
             place = following.idle_place
-            with contextlib.suppress(RedisAway):  # other rooms may be on other masters
+            with contextlib.suppress(RedisAway, RedisRefused):  # as for `expire`
                 if place is not None and place != await self._reads.head(following.room):
                     behind.append((following, place))
         # What was published meanwhile may still be on its way; no news for long is a hole.
@@ -312,14 +315,14 @@ class Followings:
             following.is_filling = False
 
     async def _fill_once(self, following: Following) -> None:
-        room, feed, losses = following.room, following.feed, following.losses
+        room, feed, line = following.room, following.feed, following.line
         assert feed is not None, "where it stands is known"
         assert following.held is not None, "it is holding"
         # What has come until now is in the log. What is not, such as the last words of an epoch
         # that has ended, would be waited for in vain.
         following.held.clear()
         log = await self._reads.log(room, feed.offset)
-        if following.is_over or following.losses != losses:
+        if following.is_over or following.line is not line:
             return  # what was read is of before another loss
         missed = log.after(feed.place, room)
         if missed is None and not log.is_continued(feed.place) and feed.epoch == log.head.epoch:

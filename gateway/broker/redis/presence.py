@@ -64,15 +64,16 @@ class Presence:
         # What this worker has counted in, to be counted in again where that was forgotten.
         self._mine: dict[str, dict[str, Member]] = {}
         # Who has left while Redis was away, and has to be counted out yet.
-        self._owed: dict[tuple[str, str], Member | None] = {}
+        self._owed: dict[tuple[str, str], Member] = {}
 
     async def enter(self, name: str, member: Member) -> bool:
         """Count a peer in; True when it was not counted before."""
         mine = self._mine.setdefault(name, {})
-        if not mine:
-            await self._call(self._rooms_key(self._worker_id), "SADD", name)
-        mine[member.peer_id] = member
+        is_first = not mine
+        mine[member.peer_id] = member  # at once: who leaves meanwhile is then not the last one
         self._owed.pop((name, member.peer_id), None)
+        if is_first:
+            await self._call(self._rooms_key(self._worker_id), "SADD", name)
         return bool(await self._enter(self._rooms[name], member))
 
     async def leave(self, name: str, peer_id: str) -> bool:
@@ -82,9 +83,10 @@ class Presence:
         try:
             left = await self._leave(self._rooms[name], self._worker_id, peer_id)
         except RedisAway:
-            self._owed[name, peer_id] = member
+            if member is not None:  # who was never counted in owes nothing
+                self._owed[name, peer_id] = member
             raise
-        if name in self._mine and not mine:
+        if self._mine.get(name) is mine and not mine:
             del self._mine[name]
             await self._call(self._rooms_key(self._worker_id), "SREM", name)
         return bool(left)
@@ -115,6 +117,8 @@ class Presence:
                 await self._bury_the_dead()
             except (RedisAway, RedisRefused) as error:
                 logger.debug("! presence not kept", why=str(error))
+            except Exception:  # whatever is there of others, this worker has to say that it lives
+                logger.exception("! presence not kept")
             await asyncio.sleep(self._alive_seconds * _BEAT_PART)
 
     async def withdraw(self) -> None:
@@ -148,7 +152,9 @@ class Presence:
         alive_ms = round(self._alive_seconds * 1000)
         was_alive = await self._call(key, "SET", 1, "PX", alive_ms, "GET")
         await self._call(self._workers_key, "SADD", self._worker_id)
-        if self._mine and (was_alive is None or await self._are_rooms_forgotten()):
+        was_buried = await self._call(self._buried_key(self._worker_id), "DEL")
+        is_known = was_alive is not None and not was_buried
+        if self._mine and (not is_known or await self._are_rooms_forgotten()):
             await self.enter_again()  # it was taken for dead, or Redis has come back empty
 
     async def _are_rooms_forgotten(self) -> bool:
@@ -162,7 +168,7 @@ class Presence:
             room = self._rooms[name]
             left = await self._leave(room, self._worker_id, peer_id)
             gone = [_member_of(each) for each in left]
-            if not gone and member is not None:
+            if not gone:
                 # Nobody said so, but it may have been counted out when it left.
                 is_elsewhere = await self._call(room.members_key, "HEXISTS", peer_id)
                 gone = [] if is_elsewhere else [member]
@@ -188,8 +194,11 @@ class Presence:
                 self._departed(name, _member_of(left))
             await self._call(key, "SREM", name)
         if await self._is_alive(worker_id.encode()):
-            # It was only away, and may have entered again before its rooms were struck out.
+            # It was only away, and may have entered again before its members were counted out and
+            # its rooms struck out. With its next word, due before this ends, it does so once more.
             if names:
+                alive_ms = round(self._alive_seconds * 1000)
+                await self._call(self._buried_key(worker_id), "SET", 1, "PX", alive_ms)
                 await self._call(key, "SADD", *names)
             return
         if await self._call(self._workers_key, "SREM", worker_id):
@@ -219,6 +228,9 @@ class Presence:
 
     def _rooms_key(self, worker_id: str) -> bytes:
         return f"{self._prefix}:worker:{worker_id}:rooms".encode()
+
+    def _buried_key(self, worker_id: str) -> bytes:
+        return f"{self._prefix}:worker:{worker_id}:buried".encode()
 
     def _alive_key(self, worker_id: str) -> bytes:
         return f"{self._prefix}:worker:{worker_id}:alive".encode()

@@ -91,14 +91,14 @@ local function merged(older, patch)
     for _, name in ipairs(order) do
         if fields[name].text ~= 'null' then
             members[#members + 1] = fields[name].name .. ':' .. fields[name].text
-            kept[#kept + 1] = name
+            kept[#kept + 1] = #name .. ':' .. name
         end
     end
     local json = '{' .. table.concat(members, ',') .. '}'
     if older and #json > VALUE_LIMIT_BYTES then
         return merged(nil, patch) -- a bike that grows for ever keeps its last update alone
     end
-    return json, redis.sha1hex(table.concat(kept, '\31'))
+    return json, redis.sha1hex(table.concat(kept))
 end
 
 local function revise(value, seen)
@@ -183,6 +183,9 @@ end
 local receipt = { outcome, head.epoch, head.offset, head.proof }
 if op == UPSERT and kind.snapshot and outcome == ACCEPTED then
     local size = call('HLEN', KEYS[3])
+    if size == 1 then
+        head.bytes = call('HSTRLEN', KEYS[3], key) -- others may have been counted, and evicted by Redis
+    end
     while size > kind.values_limit or (head.bytes > kind.values_limit_bytes and size > 1) do
         local oldest = call('ZRANGE', KEYS[4], 0, 0)[1]
         if not oldest then

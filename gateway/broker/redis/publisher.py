@@ -1,7 +1,8 @@
 """This module owns the way into a room: a draft becomes one call of a script, its reply a receipt.
 
 There is a closure a publication and nothing else: no task, no future. All publications of a turn
-of the loop leave in one write, and are decided by Redis in that order.
+of the loop leave in one write, and are decided by Redis in that order; so are those of one room
+that leave in several, also while its slot moves.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from gateway.logs import Offences
 from gateway.redis.client import Redis
 from gateway.redis.connection import pack
 from gateway.redis.errors import RedisAway, exception_of
+from gateway.redis.in_order import InOrder
 from gateway.rooms.publication import Draft, Op, Outcome, Receipt
 
 _OUTCOMES: Final = (Outcome.ACCEPTED, Outcome.REPEATED, Outcome.DUPLICATE, Outcome.STALE)
-_RETRIES: Final = 3
+_REPEATED: Final = _OUTCOMES.index(Outcome.REPEATED)
 _DIGESTS_LIMIT: Final = 10_000
 _COUNT_BYTES: Final = len(b"*9\r\n")  # what `pack` puts before nine words
 
@@ -29,7 +31,7 @@ class Publisher:
     """Publishes for one worker."""
 
     def __init__(self, redis: Redis, rooms: RedisRooms) -> None:
-        self._redis = redis
+        self._in_order = InOrder(redis)
         self._rooms = rooms
         self._digests: dict[tuple[str, ...], str] = {}
         self._offences = Offences()
@@ -38,21 +40,18 @@ class Publisher:
         """Accept a draft; `settle` is called exactly once, now or later."""
         room = self._rooms[draft.room]
         command = self._command_of(room, draft)
-        attempts = 0
 
         def on_reply(reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
-            nonlocal attempts
             if type(reply) is list:
                 outcome, epoch, offset, proof = reply
-                room.told = cursor_of(epoch, offset, proof)
-                settle(Receipt(room.told, _OUTCOMES[outcome]))
-                return
-            attempts += 1
-            if attempts > _RETRIES or not self._redis.retry(reply, room.slot, command, on_reply):
+                place = cursor_of(epoch, offset, proof)
+                if outcome != _REPEATED:  # which is told the place of then
+                    room.told = place
+                settle(Receipt(place, _OUTCOMES[outcome]))
+            elif not self._in_order.again(reply, room.slot, command, on_reply):
                 settle(self._unavailable(room, reply))
 
-        shard = self._redis.shard_of(room.slot)
-        if shard is None or not shard.send(command, on_reply):
+        if not self._in_order.send(room.slot, command, on_reply):
             settle(BrokerUnavailable())
 
     def _command_of(self, room: RedisRoom, draft: Draft) -> bytes:
@@ -84,7 +83,8 @@ class Publisher:
         if digest is None:
             if len(self._digests) >= _DIGESTS_LIMIT:
                 self._digests.clear()
-            joined = "\x1f".join(names).encode()
+            # With their lengths: a name may hold whatever would stand between two.
+            joined = b"".join(b"%d:%b" % (len(name), name) for name in map(str.encode, names))
             digest = hashlib.sha1(joined, usedforsecurity=False).hexdigest()
             self._digests[names] = digest
         return digest

@@ -30,6 +30,7 @@ Entry = tuple[int, Publication]  # the proof at the place before, and what follo
 _Answer = TypeVar("_Answer")
 # Snapshots that are kept in case that nothing changes until the next one is asked for.
 _KNOWN_LIMIT_BYTES: Final = 67_108_864
+_KNOWN_OVERHEAD_BYTES: Final = 1024  # of one, with the name of its room
 
 
 class Log(msgspec.Struct, frozen=True, gc=False):
@@ -99,15 +100,15 @@ class Reads:
         """Keep nothing of a room that nobody here reads any more."""
         known = self._known.pop(room.name, None)
         if known is not None:
-            self._known_bytes -= len(known.values)
+            self._known_bytes -= _size_of(known)
 
     def _remember(self, room: RedisRoom, present: Snapshot) -> None:
         self.forget(room)
-        if self._known_bytes + len(present.values) > _KNOWN_LIMIT_BYTES:
+        if self._known_bytes + _size_of(present) > _KNOWN_LIMIT_BYTES:
             self._known.clear()
             self._known_bytes = 0
         self._known[room.name] = present
-        self._known_bytes += len(present.values)
+        self._known_bytes += _size_of(present)
 
     async def _read_head(self, room: RedisRoom, _offset: int) -> Cursor:
         return (await self._log_from(room, "")).head
@@ -162,6 +163,10 @@ class Reads:
         self, digest: str, room: RedisRoom, keys: Sequence[bytes], words: Sequence[str | int]
     ) -> Any:  # noqa: ANN401 - whatever the script returns
         return await call_at(self._redis, room.slot, "EVALSHA", digest, len(keys), *keys, *words)
+
+
+def _size_of(known: Snapshot) -> int:
+    return len(known.values) + _KNOWN_OVERHEAD_BYTES
 
 
 def _array_of(entries: Sequence[bytes | None]) -> bytes:

@@ -85,23 +85,32 @@ class RedisRoom:
 
 
 class RedisRooms:
-    """The rooms that this worker has to do with; names come from strangers, so it is bounded."""
+    """The rooms that this worker has to do with; names come from strangers, so it is bounded.
 
-    _LIMIT: Final = 20_000
+    They are kept in two halves: when the newer one is full, what was not used since goes with the
+    older one. So nothing that is known of a room in use is lost, whatever strangers ask for.
+    """
+
+    _HALF_LIMIT: Final = 10_000
 
     def __init__(self, kind_of: Callable[[str], RoomKind], prefix: str) -> None:
         self._kind_of = kind_of
         self._prefix = prefix
         self.salt = secrets.token_urlsafe(12)  # makes names of epochs this worker's own
         self._rooms: dict[str, RedisRoom] = {}
+        self._older: dict[str, RedisRoom] = {}
 
     def __getitem__(self, name: str) -> RedisRoom:
         room = self._rooms.get(name)
         if room is None:
-            if len(self._rooms) >= self._LIMIT:
-                self._rooms.clear()  # they are made again when they are asked for
-            room = self._rooms[name] = RedisRoom(name, self._kind_of(name), self._prefix, self.salt)
+            if len(self._rooms) >= self._HALF_LIMIT:
+                self._older, self._rooms = self._rooms, {}
+            room = self._older.pop(name, None) or self._new_room(name)
+            self._rooms[name] = room
         return room
+
+    def _new_room(self, name: str) -> RedisRoom:
+        return RedisRoom(name, self._kind_of(name), self._prefix, self.salt)
 
 
 def is_reached(told: Cursor | None, place: Cursor) -> bool:

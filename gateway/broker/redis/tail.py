@@ -17,7 +17,7 @@ from gateway.broker.redis.reads import Entry, Log
 from protocol.cursor import Cursor
 
 TAIL_LIMIT_BYTES: Final = 262_144
-_OVERHEAD_BYTES: Final = 512  # what an entry takes besides its packet
+_OVERHEAD_BYTES: Final = 512  # what an entry takes besides its packet and its attachments
 # A crowd is back within seconds; whoever comes by alone may as well ask Redis.
 _UNASKED_SECONDS: Final = 10.0
 
@@ -107,4 +107,6 @@ class Tail:
 
 
 def _size_of(entry: Entry) -> int:
-    return len(entry[1].packet) + _OVERHEAD_BYTES
+    publication = entry[1]
+    attachments_bytes = sum(map(len, publication.attachments))
+    return len(publication.packet) + attachments_bytes + _OVERHEAD_BYTES

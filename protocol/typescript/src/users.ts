@@ -75,6 +75,7 @@ export class Users {
     return (await this.send<UserView>({ method: "GET", path: "/api/users/me", mayRepeat: true })).data;
   }
 
+  /** Another `email` takes `currentPassword`; who has none is refused as SIGN_IN_AGAIN unless they have just signed in. */
   async updateMe(changes: OwnChanges, options: ChangeOptions = {}): Promise<UserView> {
     return this.change("/api/users/me", changes, options);
   }
@@ -84,8 +85,8 @@ export class Users {
     await this.send({ method: "PUT", path: `${pathOf(id)}/password`, body: { newPassword } });
   }
 
-  /** Change one's own; one's other sessions end. */
-  async changePassword(currentPassword: string, newPassword: string): Promise<void> {
+  /** Change one's own; one's other sessions end. Who has none yet, and has just signed in, gives `undefined` for it. */
+  async changePassword(currentPassword: string | undefined, newPassword: string): Promise<void> {
     await this.send({ method: "PUT", path: "/api/users/me/password", body: { currentPassword, newPassword } });
   }
 

@@ -139,6 +139,16 @@ class TestSnapshot:
         values = (await worker.broker.snapshot(ROOM)).values
         assert json.loads(values, object_pairs_hook=list) == [[("café", 2)]]
 
+    async def test_names_that_together_look_like_another_one_are_not_taken_for_it(
+        self, worker: Worker
+    ) -> None:
+        for separator in ("\x1f", ",", ":", "\x00", "1:"):
+            await worker.publish(removal("b1"))
+            await worker.publish(update("b1", {"x": 1, "y": 2}))
+            await worker.publish(update("b1", {f"x{separator}y": 3}))
+            (value,) = values_of((await worker.broker.snapshot(ROOM)).values)
+            assert value == {"vehicle_id": "b1", "x": 1, "y": 2, f"x{separator}y": 3}
+
     async def test_many_patches_are_one_object(self, worker: Worker) -> None:
         await worker.publish_all(update("b1", {f"f{count}": count}) for count in range(40))
         (value,) = values_of((await worker.broker.snapshot(ROOM)).values)

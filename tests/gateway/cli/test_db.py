@@ -28,7 +28,10 @@ def test_a_backup_is_taken_and_restored_elsewhere(tmp_path: Path, capsys: Captur
 
     out, err = capsys.readouterr()
     told = [line.partition(" s: ")[2] for line in out.splitlines()]
-    counts = "1 users, 1 passwords, 0 sessions, 0 api_keys, 0 external_identities, 0 verifications."
+    counts = (
+        "1 users, 1 passwords, 0 sessions, 0 api_keys, 0 external_identities, 0 verifications,"
+        " 2 audit."
+    )
     assert told == [counts] * 2
     assert err == "The database keeps 1 users; restore into an empty one.\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -22,7 +22,7 @@ async def parked(url: str) -> list[str]:
     jobs = [owed("webhook", lane="webhook shop"), owed("mail")]
     await store.add(jobs)
     for job in await store.claim("me", 2**50, 2**51, 2):
-        await store.park(job.id, "me", 1_800_000_000_000, f"no {job.kind}")
+        await store.park(job.id, "me", 1_800_000_000_000, f"no {job.kind}\x1b")
     await database.stop()
     return [job.id for job in jobs]
 
@@ -36,8 +36,8 @@ def test_what_was_given_up_is_listed_tried_again_and_discarded(
     assert run(["jobs", "list"], environ) == 0
     assert sorted(capsys.readouterr().out.splitlines()) == sorted(
         [
-            f"{hook}  webhook shop  2027-01-15 08:00  1 attempt  no webhook",
-            f"{mail}  mail  2027-01-15 08:00  1 attempt  no mail",
+            f"{hook}  webhook shop  2027-01-15 08:00  1 attempt  no webhook\\x1b",
+            f"{mail}  mail  2027-01-15 08:00  1 attempt  no mail\\x1b",
         ]
     )
 

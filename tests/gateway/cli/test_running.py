@@ -30,3 +30,12 @@ def test_complaints_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> 
 
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "one\ntwo\n")
+
+
+def test_what_a_complaint_quotes_is_not_obeyed_by_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    complain("line 2: \x1b]0;title\x07\x9b31m\rrole: no\tsuch field\nZoë")
+
+    said = "line 2: \\x1b]0;title\\x07\\x9b31m\\x0drole: no\tsuch field\nZoë\n"
+    assert capsys.readouterr().err == said

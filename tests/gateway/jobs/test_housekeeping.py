@@ -8,8 +8,9 @@ import msgspec
 from sqlalchemy import func, select
 
 from gateway.backends import Stores
-from gateway.jobs.housekeeping import housekeeping
+from gateway.jobs.housekeeping import cutting, housekeeping
 from gateway.users.api_key import ApiKey
+from gateway.users.audit import AuditQuery, Deed
 from gateway.users.database import Database
 from gateway.users.job import Job
 from gateway.users.store import Creation
@@ -68,3 +69,17 @@ async def test_each_table_loses_what_has_ended_and_nothing_else(
         "changes": 0,
         "jobs": 2,
     }
+
+
+async def test_the_trail_goes_back_so_many_days(stores: Stores) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    for days in (31, 30, 1):
+        await stores.audit.note(now_ms - days * DAY_MS, Deed("worker.drained", f"{days}"))
+
+    for _ in range(2):
+        await cutting(stores.audit, 30).work.run(NOTHING)
+
+    page = await stores.audit.page(AuditQuery())
+    assert [entry.whom for entry in page.entries] == ["", "1"]
+    assert page.entries[0].details == {"through": 2, "count": 2}
+    assert page.entries[0].via == "gateway"

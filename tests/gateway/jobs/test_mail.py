@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from gateway.backends import Stores
-from gateway.jobs.mail import Letters, Mails, verifications_owed
+from gateway.jobs.letters import Letters
+from gateway.jobs.mail import Mails, verifications_owed
 from gateway.jobs.postman import SmtpPostman
 from gateway.jobs.runner import now_ms
 from gateway.metrics import Metrics

@@ -30,6 +30,8 @@ from gateway.openid.arrivals import Arrivals
 from gateway.openid.sign_ins import SignIns
 from gateway.peers import PeersByDoor
 from gateway.removals import Removals
+from gateway.rest.acting import Acting
+from gateway.rest.audit import AuditResource
 from gateway.rest.documents import DocumentsResource
 from gateway.rest.events import EventsResource
 from gateway.rest.health import HealthResource
@@ -63,12 +65,14 @@ from gateway.users.proving import Proving
 from gateway.users.sessions import SessionRules, Sessions
 from gateway.users.sql import SqlUserStore
 from gateway.users.sql_api_keys import SqlKeyStore
+from gateway.users.sql_audit import SqlAuditStore
 from gateway.users.sql_changes import SqlChangeStore
 from gateway.users.sql_external import SqlExternalStore
 from gateway.users.sql_jobs import SqlJobStore
 from gateway.users.sql_proofs import SqlProofStore
 from gateway.users.sql_sessions import SqlSessionStore
 from gateway.users.standings import Standings
+from gateway.users.trail import Trail
 from gateway.verdicts import Verdicts
 from protocol.workers import WorkerView
 
@@ -172,7 +176,7 @@ async def open_door(  # noqa: PLR0915 - one line for each part of a door
     aiohttp_client: AiohttpClient, tmp_path: Path
 ) -> AsyncIterator[OpenDoor]:
     """What opens a door under some settings, and all of them are closed after the test."""
-    started: list[MemoryBroker | Hub | Standings | ApiKeys | Database | SignIns] = []
+    started: list[MemoryBroker | Hub | Standings | ApiKeys | Database | SignIns | Trail] = []
     stopping: list[Callable[[], None]] = []
 
     async def open_(environ: dict[str, str], broker_of: BrokerOf = MemoryBroker) -> Door:
@@ -196,7 +200,11 @@ async def open_door(  # noqa: PLR0915 - one line for each part of a door
         offences = Offences()
         problems = Problems(metrics, offences)
         app = web.Application(
-            middlewares=[Origins(settings.allowed_origins).answer, problems.answer],
+            middlewares=[
+                Origins(settings.allowed_origins).answer,
+                problems.answer,
+                Acting(settings.trusted_networks).note,
+            ],
             client_max_size=settings.body_limit_bytes,
         )
         users, kept_sessions = SqlUserStore(database), SqlSessionStore(database)
@@ -210,6 +218,9 @@ async def open_door(  # noqa: PLR0915 - one line for each part of a door
         authenticator = Authenticator(settings, standings, api_keys.note_use)
         accounts = Accounts(users, standings)
         passwords = Passwords()
+        audit = SqlAuditStore(database)
+        trail = Trail(audit, users.find_by_email)
+        started.append(trail)
         stopping.append(passwords.stop)
         sessions = Sessions(
             users,
@@ -219,6 +230,7 @@ async def open_door(  # noqa: PLR0915 - one line for each part of a door
             authenticator.rules,
             SessionRules(settings.access_token_seconds, settings.session_seconds),
             standings,
+            trail,
         )
         proving = Proving(
             SqlProofStore(database),
@@ -252,11 +264,12 @@ async def open_door(  # noqa: PLR0915 - one line for each part of a door
                 metrics,
             ),
             trackers=TrackersResource(hub, authenticator, Pacing(settings), metrics, offences),
-            members=MembersResource(hub, authenticator, Removals(hub, MemoryIntercom({}))),
+            members=MembersResource(hub, authenticator, Removals(hub, MemoryIntercom({})), trail),
             users=UsersResource(accounts, authenticator),
-            me=MeResource(accounts, authenticator),
+            me=MeResource(accounts, sessions, authenticator, settings.trusted_networks),
             keys=KeysResource(api_keys, authenticator),
-            workers=WorkersResource(_one_worker, drains, authenticator),
+            workers=WorkersResource(_one_worker, drains, authenticator, trail),
+            audit=AuditResource(audit, authenticator),
             documents=DocumentsResource(),
             sign_in=SignInResource(
                 sign_ins,

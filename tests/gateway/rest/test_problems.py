@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from ipaddress import ip_network
 
 import pytest
 from aiohttp import web
@@ -118,6 +119,19 @@ async def test_a_stranger_s_mistakes_cost_a_line_each_until_there_were_enough(
     logged = _logged(lines)
     assert [(line["event"], line["code"]) for line in logged] == [("refused", "NOT_FOUND")] * 5
     assert all("exception" not in line for line in logged)
+
+
+async def test_behind_a_proxy_of_ours_a_line_is_about_the_stranger(
+    lines: io.StringIO, aiohttp_client: AiohttpClient
+) -> None:
+    problems = Problems(Metrics(), Offences(), trusted_proxies=[ip_network("127.0.0.0/8")])
+    client = await aiohttp_client(web.Application(middlewares=[problems.answer]))
+    strangers = [f"192.0.2.{number}" for number in range(8)]
+    for stranger in strangers:
+        async with client.get("/nothing", headers={"X-Forwarded-For": stranger}):
+            pass
+
+    assert [line["address"] for line in _logged(lines)] == strangers
 
 
 async def test_when_to_try_again_is_said_in_whole_seconds_and_never_zero(client: Client) -> None:

@@ -82,6 +82,8 @@ async def test_every_url_leads_to_its_resource(door: Door) -> None:
         ("GET", "/api/workers"),
         ("HEAD", "/api/workers"),
         ("POST", "/api/workers/{workerId}/drain"),
+        ("GET", "/api/audit"),
+        ("HEAD", "/api/audit"),
     }
 
 

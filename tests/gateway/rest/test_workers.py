@@ -28,9 +28,9 @@ async def test_a_worker_is_drained_and_the_log_says_by_whom(open_door: OpenDoor)
     assert (answer.status, answer.data) == (202, {"workerId": WORKER.worker_id})
     assert door.drained == ["this one"]
     (audit,) = (line for line in lines if line["event"] == "= audit")
-    assert (audit["by"], audit["action"], audit["drained"]) == (
+    assert (audit["by"], audit["action"], audit["whom"]) == (
         "olga",
-        "drain worker",
+        "worker.drained",
         WORKER.worker_id,
     )
 

@@ -198,6 +198,9 @@ class Comings(RuleBasedStateMachine):
                 assert (peer in peer.audience.slow) == (peer.write is None)
                 fast = peer.audience.fast
                 assert peer.audience.writes() == tuple(fast.values())
+                if peer in fast:
+                    others = tuple(write for who, write in fast.items() if who is not peer)
+                    assert peer.audience.writes_but(peer) == others
                 assert all(write is who.write for who, write in fast.items())
 
     @invariant()

@@ -65,6 +65,17 @@ def test_who_comes_without_a_socket_has_the_limits_of_a_peer_and_of_its_identity
     assert (allowed(narrow, RIDER), allowed(narrow, BACKEND)) == (10, 10)
 
 
+def test_who_has_no_limits_at_all_need_not_ask() -> None:
+    no_limits = Settings(messages_per_second_per_peer=0, bytes_per_second_per_peer=0)
+    for_all = Settings(messages_per_second_per_identity=10)
+
+    assert Pacing(Settings()).pace_of(BACKEND).is_free
+    assert Pacing(no_limits).pace_of(RIDER).is_free
+    assert not Pacing(Settings()).pace_of(RIDER).is_free
+    assert not Pacing(Settings(messages_per_second_per_peer=0)).pace_of(RIDER).is_free
+    assert not Pacing(for_all).pace_of(BACKEND).is_free
+
+
 def test_a_backend_has_no_limits_as_a_peer() -> None:
     pace = Pacing(Settings()).pace_of(BACKEND)
     assert _allowed(pace, 50_000, size_bytes=65_536) == 50_000

@@ -1,5 +1,34 @@
+from urllib.parse import unquote
+
+import pytest
+
 from gateway.settings import Settings, describe
+from gateway.users.database import url_of
 from tests.gateway.settings.environments import PUBLIC_PEM, SECRET
+
+
+@pytest.mark.parametrize("password", ["a/b", "a?b", "a#b", "a:b", "/?#", "a%40b"])
+def test_no_part_of_a_password_is_shown_that_a_database_takes(password: str) -> None:
+    url = f"postgresql://u:{password}@localhost/d"
+    assert url_of(url).password == unquote(password)
+    settings = Settings.from_env({"PACELINE_JWT_SECRET": SECRET, "DATABASE_URL": url})
+
+    rows = {name: value for name, value, _ in describe(settings)}
+    assert rows["DATABASE_URL"] == "postgresql://u:********@localhost/d"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:a@b@localhost", "redis://:********@localhost"),
+        ("redis://localhost:6379/0", "redis://localhost:6379/0"),
+        ("redis+sentinel://u:p@a:1,b:2/m?x=y", "redis+sentinel://u:********@a:1,b:2/m?********"),
+    ],
+)
+def test_the_rest_of_a_url_is_shown(url: str, shown: str) -> None:
+    settings = Settings.from_env({"PACELINE_JWT_SECRET": SECRET, "REDIS_URL": url})
+
+    assert {name: value for name, value, _ in describe(settings)}["REDIS_URL"] == shown
 
 
 def test_everything_in_force_is_described_with_its_source_and_without_secrets() -> None:

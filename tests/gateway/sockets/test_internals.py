@@ -11,6 +11,8 @@ import socketio
 import socketio.packet
 from aiohttp import WSMsgType, web
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
+from aiohttp.helpers import must_be_empty_body
+from aiohttp.http_writer import _serialize_headers
 
 from gateway.sockets.connection import Connection
 from gateway.sockets.engine import Engine
@@ -38,6 +40,13 @@ PARAMETERS = [
         aiohttp.web_protocol.RequestHandler.handle_error,
         ["self", "request", "status", "exc", "message"],
     ),
+    (
+        aiohttp.web_protocol.RequestHandler.finish_response,
+        ["self", "request", "resp", "start_time"],
+    ),
+    (aiohttp.web_protocol.RequestHandler._drain_helper, ["self"]),  # noqa: SLF001
+    (_serialize_headers, ["status_line", "headers"]),
+    (must_be_empty_body, ["method", "code"]),
     (
         engineio.AsyncServer._trigger_event,  # noqa: SLF001 - that is what this file is for
         ["self", "event", "args", "kwargs"],
@@ -89,6 +98,11 @@ def test_every_attribute_that_is_used_is_there() -> None:
     assert not has_asked(handler)
     assert not handler.writing_paused
     assert handler._task_handler is None  # noqa: SLF001
+    assert not handler._upgraded  # noqa: SLF001
+    response = web.Response()
+    assert (response.keep_alive, response.prepared, response._cookies) == (None, False, None)  # noqa: SLF001
+    response._keep_alive = response._eof_sent = True  # noqa: SLF001
+    assert (response.keep_alive, response.prepared) == (True, True)
     assert stock._binary_packet == {}  # noqa: SLF001
     assert stock.environ == {}
     manager = stock.manager

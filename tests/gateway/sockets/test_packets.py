@@ -232,5 +232,5 @@ def test_an_update_read_on_the_way_is_what_reading_it_anew_makes_of_it(payload: 
 
     assert event is not None
     assert event.fields is not None
-    on_the_way = codec.bike_update_of(event.arguments[0], fields=event.fields)
+    on_the_way = codec.bike_update_read(event.arguments[0], event.fields)
     assert on_the_way == codec.decode("bike-update", [payload])

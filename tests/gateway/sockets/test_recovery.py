@@ -11,11 +11,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from gateway.app import Gateway
-from gateway.broker.contract import BrokerUnavailable
+from gateway.broker.contract import BrokerUnavailable, History
 from gateway.broker.memory_sessions import MemorySessions
 from gateway.broker.sessions import Record
 from gateway.identity import Grants
 from gateway.settings import Settings
+from gateway.sockets.recovery import _key_of
+from protocol.cursor import Cursor
+from tests.gateway.broker.worker import eventually
 from tests.toolbox.raw_client import Ended, RawSocket, connect
 from tests.toolbox.strict_gateway import SECRET, token_of
 
@@ -178,6 +181,59 @@ async def test_the_secret_of_another_subject_opens_nothing_and_disturbs_nobody(
     assert results_of(running_gateway) == {"unknown": 1}
     answer = await peer.ask("presence", "a")
     assert [member["peerId"] for member in answer["data"]["members"]] == [peer.sid]
+
+
+async def test_what_is_kept_of_a_peer_outlasts_a_return_that_is_broken_off_halfway(
+    gateway: tuple[Gateway, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running_gateway, port = gateway
+    peer, rooms = await enter(port), ["a", "b", "c"]
+    for room in rooms:
+        await peer.ask("join-room", room)
+    peer.socket.close()
+    broker, is_halfway, may_go_on = running_gateway.broker, asyncio.Event(), asyncio.Event()
+    history_of = broker.history
+
+    async def history(room: str, since: Cursor) -> History | None:
+        if room == "b":
+            is_halfway.set()
+            await may_go_on.wait()
+        return await history_of(room, since)
+
+    monkeypatch.setattr(broker, "history", history)
+    coming_back = asyncio.create_task(enter(port, pid=peer.pid))
+    await is_halfway.wait()
+    await running_gateway.lobby._recovery._office.renew()  # noqa: SLF001 - as it does by itself
+    for connection in list(running_gateway.server.engine.sockets.values()):
+        connection.close()
+    may_go_on.set()
+    with pytest.raises(Ended):
+        await coming_back
+    again = await enter(port, pid=peer.pid)
+
+    assert again.sid == peer.sid
+    assert sorted(running_gateway.hub.membership.peers[again.sid].subscriptions) == rooms
+    assert results_of(running_gateway) == {"abandoned": 1, "recovered": 1}
+
+
+async def test_who_was_elsewhere_in_vain_takes_over_from_itself_here(
+    gateway: tuple[Gateway, int],
+) -> None:
+    running_gateway, port = gateway
+    peer = await enter(port)
+    await peer.ask("join-room", "a")
+    assert peer.pid is not None
+    sessions, membership = running_gateway.between.sessions, running_gateway.hub.membership
+    assert await sessions.claim(_key_of(peer.pid), "subject ann", "another worker.1") is not None
+    again = await enter(port, pid=peer.pid)
+
+    assert again.sid == peer.sid
+    with pytest.raises(Ended):
+        await peer.socket.hear()
+    assert membership.rooms["a"].count == 1
+    again.socket.close()
+    await eventually(lambda: not membership.peers)
+    assert not membership.rooms
 
 
 async def test_who_may_not_be_in_a_room_any_more_begins_anew(

@@ -65,6 +65,26 @@ async def test_a_small_audience_does_not_wait_for_a_crowd(
     await turns(10)
 
 
+async def test_what_has_set_out_behind_a_round_is_not_looked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lanes, "PEERS_PER_TURN", 2)
+    door = Door()
+    _, _ = door.enter("peer 1", "crowded"), door.enter("peer 2", "crowded")
+    (_, late), (_, other) = door.enter("late", "late"), door.enter("other", "other")
+    door.publish("crowded", 1)
+    door.publish("late", 2)  # more than is written at once
+    door.lanes.flush()
+    door.publish("late", 3)  # it follows as soon as the round is over, which is before the flush
+    door.publish("other", 4)
+    await turns(10)
+    door.publish("other", 5)
+    await turns(10)
+
+    assert numbers_of(late.texts) == [2, 3]
+    assert numbers_of(other.texts) == [4, 5]
+
+
 async def test_who_leaves_during_a_round_has_had_its_share_and_gets_no_more(door: Door) -> None:
     members = [door.enter(f"peer {number}", "r") for number in range(5)]
     door.publish("r", 1)

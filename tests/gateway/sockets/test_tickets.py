@@ -9,6 +9,7 @@ import pytest
 from gateway.broker.contract import BrokerUnavailable
 from gateway.broker.memory_sessions import MemorySessions
 from gateway.broker.sessions import Record
+from gateway.sockets import tickets
 from gateway.sockets.session import Session
 from gateway.sockets.tickets import Ticket, TicketOffice
 from protocol.cursor import Cursor
@@ -25,8 +26,11 @@ class Store(MemorySessions):
         super().__init__(120.0, time.monotonic)
         self.saves: list[list[Record]] = []
         self.is_away = False
+        self.is_quick = asyncio.Event()
+        self.is_quick.set()
 
     async def save(self, entries: Sequence[tuple[str, Record]]) -> list[str]:
+        await self.is_quick.wait()
         if self.is_away:
             raise BrokerUnavailable
         self.saves.append([record for _, record in entries])
@@ -102,6 +106,27 @@ async def test_what_has_changed_just_before_the_end_is_saved_as_it_was(desk: Des
 
     assert [record.rooms for records in desk.store.saves for record in records] == [
         {"a": "epoch.3.00000000"}
+    ]
+
+
+async def test_who_goes_while_its_record_is_in_line_is_saved_as_it_was(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tickets, "_SESSIONS_PER_SAVE", 1)
+    desk.join("a", 3)
+    other, _ = desk.door.enter("other")
+    desk.office.issue(other, "another key", HOLDER, "worker.x").note()
+    desk.ticket.note()
+    desk.store.is_quick.clear()
+    await asyncio.sleep(0)  # the other one's is being saved
+    desk.office.drop(desk.ticket)
+    desk.door.membership.forget(desk.session)
+    desk.store.is_quick.set()
+    await desk.office.stop()
+
+    assert [record.rooms for records in desk.store.saves for record in records] == [
+        {},
+        {"a": "epoch.3.00000000"},
     ]
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import pytest
+from sqlalchemy import Engine, event
 
 from gateway.users.database import Database
 from tests.toolbox.postgres_server import PostgresServer
+
+_LONG_AGO_SECONDS: Final = 1_700_000_000
 
 PostgresOf = Callable[[], PostgresServer]
 
@@ -40,6 +45,27 @@ async def opened(url: str) -> Database:
     await database.migrate()
     await database.start()
     return database
+
+
+def let_age(folder: Path) -> None:
+    """Make as if the files of a SQLite database had been written to a long time ago."""
+    for file in folder.iterdir():
+        os.utime(file, (_LONG_AGO_SECONDS, _LONG_AGO_SECONDS))
+
+
+@contextlib.contextmanager
+def statements() -> Iterator[list[str]]:
+    """What databases are asked meanwhile."""
+    asked: list[str] = []
+
+    def note(*said: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
+        asked.append(said[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 async def _emptied(server: PostgresServer, name: str) -> None:

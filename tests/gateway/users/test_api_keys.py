@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 from sqlalchemy import select
 
 from gateway.identity import digest_of, is_tracker_code
+from gateway.users.api_key import ApiKey
 from gateway.users.api_keys import ApiKeys
 from gateway.users.database import Database
 from gateway.users.sql_api_keys import SqlKeyStore
@@ -20,9 +22,27 @@ from tests.gateway.users.people import NOW_MS
 SHOP = NewKey(name="shop", publish=("city:*",))
 
 
+class Interrupted(SqlKeyStore):
+    """A store in which something else happens, once, as soon as somebody has looked at a key."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        found = await super().find(key_id)
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            await happens()
+        return found
+
+
 @pytest.fixture
-def keys(database: Database) -> ApiKeys:
-    return ApiKeys(SqlKeyStore(database))
+def store(database: Database) -> Interrupted:
+    return Interrupted(database)
+
+
+@pytest.fixture
+def keys(store: Interrupted) -> ApiKeys:
+    return ApiKeys(store)
 
 
 async def test_a_key_is_kept_but_not_its_text(keys: ApiKeys, database: Database) -> None:
@@ -98,6 +118,32 @@ async def test_a_revoked_key_is_gone_and_everybody_is_told(
         assert caught.value.refusal is Refusal.NOT_FOUND
     told = await SqlChangeStore(database).after(0)
     assert [change.subject for change in told] == [f"key:{key.id}"] * 2
+
+
+async def test_a_key_that_is_rotated_by_two_at_once_has_the_text_of_one(
+    store: Interrupted, keys: ApiKeys
+) -> None:
+    key, _ = await keys.create(SHOP, NOW_MS)
+    store.meanwhile = lambda: keys.rotate(key.id, NOW_MS, 100)
+
+    with pytest.raises(Refused) as caught:
+        await keys.rotate(key.id, NOW_MS, 100)
+
+    assert caught.value.refusal is Refusal.CONFLICT
+    assert (await keys.get(key.id)).previous_digest == key.digest
+
+
+async def test_a_key_that_is_revoked_while_it_is_rotated_stays_revoked(
+    store: Interrupted, keys: ApiKeys
+) -> None:
+    key, _ = await keys.create(SHOP, NOW_MS)
+    store.meanwhile = lambda: keys.revoke(key.id, NOW_MS)
+
+    with pytest.raises(Refused) as caught:
+        await keys.rotate(key.id, NOW_MS, 100)
+
+    assert caught.value.refusal is Refusal.NOT_FOUND
+    assert await keys.all() == []
 
 
 async def test_use_is_noted_once_a_minute(keys: ApiKeys, database: Database) -> None:

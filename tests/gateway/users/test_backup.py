@@ -60,12 +60,27 @@ async def test_what_was_backed_up_is_there_again(full: Database, empty: Database
 
     await empty.start()
     one_each = {"passwords": 1, "sessions": 1, "external_identities": 1}
-    assert counts == {"users": COUNT, "api_keys": 0, "verifications": 0} | one_each
+    told = {"audit": COUNT + 2}
+    assert counts == {"users": COUNT, "api_keys": 0, "verifications": 0} | one_each | told
     assert await everybody(empty) == await everybody(full)
     sessions = SqlSessionStore(empty)
     assert await sessions.credentials_of(person(1).email) == (person(1), "$argon2id$...")
     assert await sessions.of_user(person(1).id, NOW_MS) == [session_of(person(1))]
     await SqlUserStore(empty).save(person(COUNT))
+
+
+async def test_a_trail_of_its_own_is_not_mixed_with_that_of_a_backup(
+    full: Database, empty: Database
+) -> None:
+    backup = await backup_of(full)
+    await empty.migrate()
+    await empty.start()
+    store = SqlUserStore(empty)
+    await store.save(person(1))
+    await store.delete(person(1).id, NOW_MS)
+
+    with pytest.raises(BackupUnusable, match="a trail of changes of its own"):
+        await restore_backup(empty, io.BytesIO(backup))
 
 
 async def test_a_backup_under_writes_is_one_moment(full: Database, empty: Database) -> None:

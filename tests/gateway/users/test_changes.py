@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from gateway.users.sql_changes import SqlChangeStore, note_change
 from gateway.users.store import StoreUnavailable, VersionStale
 from gateway.users.user import changed
 from protocol.users import UserChanges
+from tests.gateway.users.backends import let_age, opened, statements
 from tests.gateway.users.people import NOW_MS, person
 
 
@@ -86,6 +89,24 @@ async def test_changes_of_others_are_heard_of_once(
     assert await listener.news() == []
     await note(database, "cy")
     assert await listener.news() == [{"cy"}]
+
+
+async def test_sqlite_is_asked_again_once_somebody_has_written_to_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'users.db'}"
+    async with contextlib.AsyncExitStack() as stack:
+        database, elsewhere = await opened(url), await opened(url)
+        stack.push_async_callback(database.stop)
+        stack.push_async_callback(elsewhere.stop)
+        changes = SqlChangeStore(database)
+        let_age(tmp_path)
+        asked = stack.enter_context(statements())
+
+        assert [await changes.after(0) for _ in range(5)] == [[]] * 5
+        looks = len([statement for statement in asked if "FROM changes" in statement])
+        assert looks in {1, 2}, "twice when half a minute ends just then"
+        async with elsewhere.writing() as connection:
+            await note_change(connection, "ann", NOW_MS)
+        assert [change.subject for change in await changes.after(0)] == ["ann"]
 
 
 async def test_a_change_of_a_user_is_told_with_it_or_not_at_all(

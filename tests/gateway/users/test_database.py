@@ -53,6 +53,28 @@ async def test_what_was_not_started_is_unavailable(tmp_path: Path) -> None:
     await database.stop()
 
 
+def modes_in(folder: Path) -> dict[str, int]:
+    """The permissions of the files."""
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
+async def test_a_new_file_is_read_by_its_owner_alone(tmp_path: Path) -> None:
+    store = await opened(f"sqlite:///{tmp_path}/x.db")
+    await SqlUserStore(store).save(person())
+
+    assert modes_in(tmp_path) == {"x.db": 0o600, "x.db-shm": 0o600, "x.db-wal": 0o600}
+    await store.stop()
+
+
+async def test_a_file_that_is_there_stays_as_readable_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    path.touch()
+    path.chmod(0o640)
+    await (await opened(f"sqlite:///{path}")).stop()
+
+    assert modes_in(tmp_path) == {"x.db": 0o640}
+
+
 async def test_a_folder_that_is_not_there_is_unavailable_until_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +116,23 @@ async def test_sqlite_keeps_its_journal_beside_the_file_and_readers_do_not_wait(
     await database.stop()
 
 
+async def test_writers_of_one_process_are_let_in_by_their_turn_where_there_is_one_at_a_time(
+    tmp_path: Path,
+) -> None:
+    database = await opened(f"sqlite:///{tmp_path}/x.db")
+    entered: list[int] = []
+
+    async def write(number: int) -> None:
+        async with database.writing() as connection:
+            entered.append(number)
+            await connection.execute(text("UPDATE users SET version = version + 1"))
+
+    await asyncio.gather(*(write(number) for number in range(50)))
+
+    assert entered == list(range(50))
+    await database.stop()
+
+
 async def test_a_locked_database_is_unavailable_in_bounded_time(
     database: Database, database_url: str
 ) -> None:
@@ -105,6 +144,28 @@ async def test_a_locked_database_is_unavailable_in_bounded_time(
         assert time.monotonic() - began < 4
 
     await store.save(person())
+
+
+async def test_long_work_takes_its_time_and_a_lock_that_is_kept_ends_it(
+    shared_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIMIT_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_LONG_LOCK_SECONDS", 1)
+    url = await asyncio.to_thread(shared_postgres_server.create_database, "long_work")
+    database = await opened(url)
+    takes_time = text("SELECT pg_sleep(0.5)")
+
+    with pytest.raises(StoreUnavailable):
+        async with database.reading() as connection:
+            await connection.execute(takes_time)
+    async with database.snapshot() as connection:
+        await connection.execute(takes_time)
+    async with database.writing_for_long() as connection:
+        await connection.execute(takes_time)
+    async with locked(url):
+        with pytest.raises(StoreUnavailable, match="lock timeout"):
+            await SqlUserStore(database).save_new([person()])
+    await database.stop()
 
 
 @contextlib.asynccontextmanager

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from gateway.users import sql_jobs
 from gateway.users.database import Database
 from gateway.users.job import ERROR_LIMIT_CHARACTERS, JobCounts, NewJob
 from gateway.users.sql_jobs import SqlJobStore, note_jobs
+from tests.gateway.users.backends import let_age, opened, statements
 from tests.gateway.users.people import NOW_MS
 
 UNTIL_MS = NOW_MS + 30_000
@@ -55,6 +59,31 @@ async def test_due_jobs_are_claimed_oldest_first_and_by_one_runner(
     assert [job.id for job in mine] == ["job-0001", "job-0002"]
     assert [job.id for job in theirs] == ["job-0003"]
     assert (mine[0].body, mine[0].attempts, mine[0].run_at_ms) == ('{"number":1}', 1, UNTIL_MS)
+
+
+async def test_sqlite_is_not_asked_before_something_is_due_or_somebody_has_written(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'users.db'}"
+    async with contextlib.AsyncExitStack() as stack:
+        database, elsewhere = await opened(url), await opened(url)
+        stack.push_async_callback(database.stop)
+        stack.push_async_callback(elsewhere.stop)
+        store = SqlJobStore(database)
+        await store.add([msgspec.structs.replace(owed(1), run_at_ms=NOW_MS + 5)])
+        let_age(tmp_path)
+        asked = stack.enter_context(statements())
+
+        for later_ms in range(5):
+            assert not await store.claim("me", NOW_MS + later_ms, UNTIL_MS, 1)
+        looks = len([statement for statement in asked if "min(jobs.run_at_ms)" in statement])
+        assert looks in {1, 2}, "twice when half a minute ends just then"
+        assert [job.id for job in await store.claim("me", NOW_MS + 5, UNTIL_MS, 1)] == ["job-0001"]
+
+        let_age(tmp_path)
+        assert not await store.claim("me", NOW_MS + 6, UNTIL_MS, 1)
+        await SqlJobStore(elsewhere).add([owed(2)])
+        assert [job.id for job in await store.claim("me", NOW_MS + 6, UNTIL_MS, 1)] == ["job-0002"]
 
 
 async def test_many_who_claim_at_once_share_the_jobs_without_overlap(
@@ -210,6 +239,17 @@ async def test_what_has_ended_is_forgotten_in_time(store: SqlJobStore) -> None:
     assert await store.forget(NOW_MS + 1, NOW_MS) == 2
     assert await store.counts(NOW_MS) == JobCounts(1, 2, NOW_MS - 10_000 + 4)
     assert await store.forget(NOW_MS, NOW_MS + 1) == 2
+
+
+async def test_all_that_has_ended_is_forgotten_however_much_it_is(
+    store: SqlJobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_jobs, "_FORGET_AT_ONCE", 2)
+    await store.add([owed(number) for number in range(5)])
+    for job in await store.claim("me", NOW_MS, UNTIL_MS, 9):
+        await store.finish(job.id, "me", NOW_MS)
+
+    assert await store.forget(NOW_MS + 1, NOW_MS) == 5
 
 
 async def test_each_period_begins_once_for_all_who_ask(

@@ -12,8 +12,8 @@ from argon2 import PasswordHasher
 
 from gateway.users.passwords import Passwords, check_password
 from gateway.users.user import folded
+from protocol.passwords import PASSWORD_LEAST_CHARACTERS
 from protocol.refusals import Refusal, Refused
-from protocol.sessions import PASSWORD_LEAST_CHARACTERS
 from tests.toolbox.programs import REPOSITORY
 
 

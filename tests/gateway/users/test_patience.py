@@ -54,3 +54,17 @@ def test_one_address_cannot_try_one_password_on_everybody() -> None:
 
     assert waits.count(0.0) == 100
     assert patience.take("somebody", "elsewhere", 0.0) == 0.0
+
+
+def test_an_account_is_told_of_once_when_it_begins_to_wait() -> None:
+    patience = Patience()
+    assert not patience.is_first_refusal("ada")
+    patience.take("ada", "home", 0.0)
+    assert not patience.is_first_refusal("ada")
+    patience.forgive("ada")
+    spent(patience)
+
+    assert [patience.is_first_refusal("ada") for _ in range(3)] == [True, False, False]
+    patience.forgive("ada")
+    spent(patience)
+    assert patience.is_first_refusal("ada")

@@ -94,6 +94,17 @@ async def test_the_store_is_asked_once_for_all_workers(kept: Kept, shared: Share
     assert sum(metrics.user_read_seconds["store"].counts) == 1
 
 
+async def test_who_is_in_memory_is_found_without_a_question(kept: Kept, shared: Shared) -> None:
+    metrics = Metrics()
+    profiles = worker(kept, shared, metrics)
+    assert profiles.find(ADA.id) is None
+    assert await profiles.get(ADA.id) == profiles.find(ADA.id) == ADA
+    await profiles.forget([ADA.id])
+
+    assert profiles.find(ADA.id) is None
+    assert metrics.user_reads == {"memory": 1, "shared": 0, "store": 1, "other": 0}
+
+
 async def test_many_who_ask_at_once_are_one_question(kept: Kept, shared: Shared) -> None:
     profiles = worker(kept, shared)
     assert await asyncio.gather(*(profiles.get(ADA.id) for _ in range(20))) == [ADA] * 20
@@ -103,6 +114,7 @@ async def test_many_who_ask_at_once_are_one_question(kept: Kept, shared: Shared)
 async def test_nobody_is_remembered_too_but_here_alone(kept: Kept, shared: Shared) -> None:
     profiles = worker(kept, shared)
     assert await profiles.get("nobody") is await profiles.get("nobody") is None
+    assert profiles.find("nobody") is None
     assert kept.asked == 1
     assert not shared.users
 

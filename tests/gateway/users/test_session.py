@@ -146,6 +146,19 @@ async def test_3_a_new_password_ends_the_other_sessions(
     assert await sessions.credentials_of(ada.email.upper()) == (ada, "another hash")
 
 
+async def test_3_no_session_begins_with_a_password_that_was_replaced(
+    sessions: SqlSessionStore, ada: User
+) -> None:
+    await sessions.set_password(ada.id, "hash", NOW_MS, None)
+
+    assert await sessions.open(session_of(ada, 0), "hash")
+    await sessions.set_password(ada.id, "another hash", NOW_MS, None)
+    assert not await sessions.open(session_of(ada, 1), "hash")
+    assert await sessions.of_user(ada.id, NOW_MS) == []
+    assert await sessions.open(session_of(ada, 2), "another hash")
+    assert await sessions.open(session_of(ada, 3))
+
+
 async def test_nobody_has_no_password(sessions: SqlSessionStore, ada: User) -> None:
     assert await sessions.credentials_of(ada.email) == (ada, None)
     assert await sessions.credentials_of("nobody@example.org") is None

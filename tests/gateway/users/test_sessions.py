@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,10 +27,23 @@ PASSWORD = "correct horse"
 HERE = Origin("192.0.2.1", "Firefox")
 
 
+class Interrupted(SqlSessionStore):
+    """A store in which something else happens, once, as soon as somebody knows a hash."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def credentials_of(self, email: str) -> tuple[User, str | None] | None:
+        found = await super().credentials_of(email)
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            await happens()
+        return found
+
+
 class Desk:
     """Sessions over a database of their own, and somebody who may sign in."""
 
-    def __init__(self, users: SqlUserStore, store: SqlSessionStore, passwords: Passwords) -> None:
+    def __init__(self, users: SqlUserStore, store: Interrupted, passwords: Passwords) -> None:
         self.users = users
         self.store = store
         self.passwords = passwords
@@ -58,7 +71,7 @@ def passwords() -> Iterator[Passwords]:
 @pytest.fixture
 async def desk(tmp_path: Path, passwords: Passwords) -> AsyncIterator[Desk]:
     database = await opened(f"sqlite:///{tmp_path}/users.db")
-    desk = Desk(SqlUserStore(database), SqlSessionStore(database), passwords)
+    desk = Desk(SqlUserStore(database), Interrupted(database), passwords)
     await desk.users.save(ADA)
     await desk.sessions.set_password(ADA, PASSWORD)
     yield desk
@@ -90,6 +103,30 @@ async def test_a_wrong_password_and_a_wrong_address_are_the_same_no(desk: Desk) 
 
     assert wrong.value.body() == unknown.value.body()
     assert wrong.value.refusal is Refusal.CREDENTIALS_WRONG
+
+
+async def test_a_password_that_is_replaced_while_it_is_compared_begins_no_session(
+    desk: Desk,
+) -> None:
+    desk.store.meanwhile = lambda: desk.sessions.set_password(ADA, "another horse")
+
+    assert await refusal_of(desk.sign_in()) is Refusal.CREDENTIALS_WRONG
+    assert await desk.sessions.of_user(ADA.id) == []
+
+
+async def test_who_knows_the_new_password_already_signs_in(desk: Desk) -> None:
+    """Of two who sign in at once, one may have replaced the hash by a better one."""
+    desk.store.meanwhile = lambda: desk.sessions.set_password(ADA, PASSWORD)
+
+    signed_in = await desk.sign_in()
+
+    assert await desk.sessions.of_user(ADA.id) == [signed_in.session]
+
+
+async def test_nobody_who_was_deleted_meanwhile_begins_a_session(desk: Desk) -> None:
+    await desk.users.delete(ADA.id, NOW_MS)
+
+    assert await refusal_of(desk.sessions.begin(ADA, HERE)) is Refusal.FORBIDDEN
 
 
 async def test_who_has_no_password_cannot_sign_in(desk: Desk) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.identity import Identity
+from gateway.identity import Identity, Role
 from gateway.users.standing import Standing, check_standing, goodbye_of
 from gateway.users.user import changed
 from protocol.refusals import Goodbye, Refusal, Refused
@@ -16,7 +16,11 @@ DEMOTED = changed(ADA, UserChanges(role="viewer"), NOW_MS + 5)
 DISABLED = changed(ADA, UserChanges(disabled=True), NOW_MS + 5)
 BEFORE = Identity(ADA.id, issued_at_seconds=(NOW_MS + 4) / 1000)
 AFTER = Identity(ADA.id, issued_at_seconds=(NOW_MS + 5) / 1000)
-OF_A_SESSION = Identity(ADA.id, issued_at_seconds=NOW_MS / 1000, session_id="s")
+OF_A_SESSION = Identity(ADA.id, Role.RIDER, issued_at_seconds=NOW_MS / 1000, session_id="s")
+# Begun while the role was changing, or by a worker whose clock is ahead.
+OVERTAKEN = Identity(ADA.id, Role.RIDER, issued_at_seconds=(NOW_MS + 6) / 1000, session_id="s")
+REFRESHED = Identity(ADA.id, Role.VIEWER, issued_at_seconds=(NOW_MS + 6) / 1000, session_id="s")
+S = frozenset({"s"})
 
 
 @pytest.mark.parametrize(
@@ -32,7 +36,9 @@ OF_A_SESSION = Identity(ADA.id, issued_at_seconds=NOW_MS / 1000, session_id="s")
         (OF_A_SESSION, Standing(ADA, session_ids=frozenset({"s", "t"})), None),
         (OF_A_SESSION, Standing(ADA, session_ids=frozenset({"t"})), Goodbye.REVOKED),
         (OF_A_SESSION, Standing(None), Goodbye.REVOKED),
-        (OF_A_SESSION, Standing(DISABLED, session_ids=frozenset({"s"})), Goodbye.DISABLED),
+        (OF_A_SESSION, Standing(DISABLED, session_ids=S), Goodbye.DISABLED),
+        (OVERTAKEN, Standing(DEMOTED, session_ids=S), Goodbye.TOKEN_EXPIRED),
+        (REFRESHED, Standing(DEMOTED, session_ids=S), None),
     ],
 )
 def test_a_token_holds_as_long_as_what_it_says(

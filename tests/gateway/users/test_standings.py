@@ -29,16 +29,25 @@ DISABLED = changed(ADA, UserChanges(disabled=True), NOW_MS + 5)
 
 
 class AwayNowAndThen(SqlUserStore):
-    """Users of a database that can be taken away."""
+    """Users of a database that can be taken away, or be slow to answer."""
 
     is_away = False
     asked = 0
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.has_read = asyncio.Event()
 
     async def find_by_id(self, user_id: str) -> User | None:
         self.asked += 1
         if self.is_away:
             raise StoreUnavailable
-        return await super().find_by_id(user_id)
+        user = await super().find_by_id(user_id)
+        self.has_read.set()
+        await self.gate.wait()
+        return user
 
 
 class Worker:
@@ -183,6 +192,24 @@ async def test_a_session_that_another_worker_has_begun_is_known_at_once(
 
     assert not elsewhere.standings.check_now(signed_in)
     await elsewhere.standings.check(signed_in)
+
+
+async def test_who_is_let_in_while_the_account_is_disabled_is_not_overlooked(
+    workers: list[Worker],
+) -> None:
+    """It is not among the peers yet when those are judged."""
+    here, elsewhere = workers
+    here.users.gate.clear()
+    coming = asyncio.create_task(here.standings.check(TOKEN))
+    async with asyncio.timeout(5):
+        await here.users.has_read.wait()
+    await elsewhere.users.save(DISABLED)
+    await here.standings.changed({ADA.id})
+    here.users.gate.set()
+
+    with pytest.raises(Refused) as caught:
+        await coming
+    assert caught.value.refusal is Refusal.FORBIDDEN
 
 
 async def test_nobody_has_the_store_asked_again_and_again(workers: list[Worker]) -> None:

@@ -150,6 +150,20 @@ async def test_a_room_whose_head_was_evicted_begins_anew_and_says_so(
     assert {tuple(story(worker)) for worker in workers} == {("before", "!", "later")}
 
 
+async def test_a_room_that_is_spoilt_keeps_no_other_from_being_looked_after(
+    redis_server: RedisServer,
+) -> None:
+    kind = RoomKind(expire_seconds=0.2)
+    async with workers_over(redis_server.url, 1, kind, expire_every_seconds=0.1) as (worker,):
+        await worker.broker.follow("spoilt")
+        await worker.broker.follow(ROOM)
+        redis_server.command("SET", "test:{spoilt}:head", "by somebody else")
+        await worker.publish(update("b1"))
+
+        await eventually(lambda: len(worker.delivered()) == 2)
+        assert worker.delivered()[1].event == "bike-removed"
+
+
 async def test_a_bike_whose_value_alone_was_evicted_disturbs_nobody(
     redis_server: RedisServer,
 ) -> None:
@@ -165,6 +179,18 @@ async def test_a_bike_whose_value_alone_was_evicted_disturbs_nobody(
         await eventually(lambda: len(worker.deliveries) == 3)
         assert [each.key for each in worker.delivered()] == ["b1", "b2", "b2"]
         assert (await worker.broker.snapshot(ROOM)).values == b"[]"
+
+
+async def test_values_that_were_evicted_do_not_count_for_ever(redis_server: RedisServer) -> None:
+    kind = RoomKind(values_limit_bytes=2000)
+    async with workers_over(redis_server.url, 1, kind) as (worker,):
+        await worker.publish(update("b1", {"note": "x" * 1900}))
+        redis_server.command("DEL", f"{PREFIX}:{{{ROOM}}}:values")
+        for number in range(2, 6):
+            await worker.publish(update(f"b{number}", {"note": "x" * 20}))
+
+        values = (await worker.broker.snapshot(ROOM)).values
+        assert values.count(b"vehicle_id") == 4
 
 
 async def test_a_ping_is_red_within_three_seconds_of_silence_and_green_again(

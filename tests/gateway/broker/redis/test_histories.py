@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
+import msgspec
 import pytest
 
 from gateway.broker.contract import History
+from gateway.broker.redis.broker import RedisBroker
 from protocol.cursor import Cursor
 from tests.gateway.broker.redis.workers import workers_over
 from tests.gateway.broker.worker import Worker, eventually
@@ -69,6 +71,30 @@ async def test_whoever_was_further_elsewhere_is_answered_by_redis(workers: list[
     histories = await asyncio.gather(*(worker.broker.history(ROOM, last) for _ in range(3)))
 
     assert [history and history.cursor for history in histories] == [last] * 3
+
+
+@pytest.mark.parametrize("is_repeated", [True, False])
+async def test_what_was_acknowledged_here_is_in_it_before_it_was_heard(
+    workers: list[Worker], *, is_repeated: bool
+) -> None:
+    worker, _ = workers
+    draft = msgspec.structs.replace(event(1), idempotency_key="key")
+    first = (await worker.publish(draft)).cursor
+    await worker.broker.follow(ROOM)
+    await worker.broker.history(ROOM, first)
+    assert isinstance(worker.broker, RedisBroker)
+    subscriber = worker.broker.redis.shards[0].subscriber
+    assert subscriber is not None
+    assert subscriber._transport is not None  # noqa: SLF001 - messages are late
+    subscriber._transport.pause_reading()  # noqa: SLF001
+    last = (await worker.publish(event(2))).cursor
+    if is_repeated:
+        assert (await worker.publish(draft)).cursor == first
+
+    history = await worker.broker.history(ROOM, first)
+
+    assert history is not None
+    assert history.cursor == last
 
 
 async def test_of_another_history_nothing_is_told(workers: list[Worker]) -> None:

@@ -177,6 +177,65 @@ async def test_who_leaves_while_redis_is_away_is_counted_out_when_it_is_back(
     await eventually(lambda: "ben" in told(workers[1]))
 
 
+async def test_who_was_never_counted_in_is_not_remembered_while_redis_is_away(
+    redis_server: RedisServer,
+) -> None:
+    async with workers_over(redis_server.url, 1, KIND) as (worker,):
+        assert isinstance(worker.broker, RedisBroker)
+        redis_server.pause()
+        for number in range(20):  # as after joins that could not be done
+            with pytest.raises(BrokerUnavailable):
+                await worker.broker.leave(f"room {number}", ANN.peer_id)
+        redis_server.resume()
+
+        assert not worker.broker._presence._owed  # noqa: SLF001 - what strangers can make grow
+
+
+@pytest.mark.parametrize("leaving", [[ANN], [ANN, CAT]])
+async def test_who_comes_while_the_last_ones_go_is_known_when_the_worker_dies(
+    workers: list[Worker], redis_server: RedisServer, leaving: list[Member]
+) -> None:
+    going = worker_over(redis_server.url, KIND, alive_seconds=ALIVE_SECONDS)
+    await going.broker.start(going.deliver)
+    for member in leaving:
+        await going.broker.enter(ROOM, member)
+    await asyncio.gather(
+        *(going.broker.leave(ROOM, member.peer_id) for member in leaving),
+        going.broker.enter(ROOM, BEN),
+    )
+    await going.broker.stop()  # without a word of its member, as if it had died
+
+    await eventually(lambda: "ben" in told(workers[0]))
+    assert await members(workers[0]) == []
+
+
+async def test_what_nobody_understands_keeps_no_worker_from_saying_that_it_lives(
+    workers: list[Worker], redis_server: RedisServer
+) -> None:
+    redis_server.command("HSET", f"test:{{{ROOM}}}:members", "dora", "1 dead {}")
+    redis_server.command("SADD", "test:worker:dead:rooms", ROOM)
+    redis_server.command("SADD", "test:workers", "dead")
+
+    await eventually(lambda: redis_server.command("SISMEMBER", "test:workers", "dead") == ":0")
+    await asyncio.sleep(2 * ALIVE_SECONDS)
+    assert len(redis_server.keys("test:worker:*:alive")) == len(workers)
+
+
+async def test_who_was_counted_out_after_coming_back_is_counted_in_again(
+    workers: list[Worker],
+) -> None:
+    here, there = (worker.broker for worker in workers)
+    assert isinstance(here, RedisBroker)
+    assert isinstance(there, RedisBroker)
+    await here.enter(ROOM, ANN)
+
+    # the other one has looked whether this one lives a moment before it did again
+    await there._presence._bury(here.intercom.worker_id)  # noqa: SLF001 - no other way to be late
+
+    await until_members(workers[0], ["ann"])
+    await until_members(workers[1], ["ann"])
+
+
 async def test_members_do_not_expire(workers: list[Worker], redis_server: RedisServer) -> None:
     await workers[0].broker.enter(ROOM, ANN)
 

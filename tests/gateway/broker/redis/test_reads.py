@@ -8,6 +8,8 @@ import redis
 import structlog
 
 from gateway.broker.contract import BrokerUnavailable
+from gateway.broker.redis import reads
+from gateway.broker.redis.broker import RedisBroker
 from tests.gateway.broker.redis.workers import workers_over
 from tests.gateway.broker.worker import Worker
 from tests.gateway.rooms.drafts import ROOM, event, update
@@ -93,6 +95,18 @@ async def test_a_snapshot_that_is_known_is_not_sent_again(
     assert redis_server.info("stats")["total_net_output_bytes"] - sent_before < 10_000
     await worker.publish(update("b1", {"note": "y"}))
     assert b'"y"' in (await worker.broker.snapshot(ROOM)).values
+
+
+async def test_snapshots_of_rooms_with_nothing_in_them_are_bounded_too(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "_KNOWN_LIMIT_BYTES", 10_000)
+    assert isinstance(worker.broker, RedisBroker)
+
+    for number in range(100):
+        await worker.broker.snapshot(f"room {number}")
+
+    assert 0 < len(worker.broker._reads._known) < 10  # noqa: SLF001 - names come from strangers
 
 
 async def test_who_gives_up_waiting_takes_the_answer_from_nobody(worker: Worker) -> None:

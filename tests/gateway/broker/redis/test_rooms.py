@@ -39,6 +39,16 @@ def test_a_room_is_made_once_and_their_number_is_bounded() -> None:
     assert known["a"].keys == first.keys
 
 
+def test_a_room_in_use_stays_the_same_whatever_others_are_asked_for() -> None:
+    known = rooms()
+    first = known["a"]
+
+    for number in range(50_000):
+        known[f"room:{number}"]
+        if number % 5_000 == 0:
+            assert known["a"] is first
+
+
 def test_a_room_outlives_its_history_and_its_followers_next_look() -> None:
     long = RedisRooms(lambda _: RoomKind(history_seconds=3600, idle_seconds=1), "p")["a"]
     short = RedisRooms(lambda _: RoomKind(history_seconds=1, idle_seconds=1), "p")["a"]

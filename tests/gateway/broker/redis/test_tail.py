@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from gateway.broker.redis.reads import Entry, Log
 from gateway.broker.redis.tail import TAIL_LIMIT_BYTES, Tail
 from protocol.cursor import Cursor
@@ -101,10 +104,14 @@ def test_no_more_is_told_than_a_room_keeps() -> None:
     assert len(offsets_after(made, place(1)) or ()) == 100
 
 
-def test_it_lets_go_of_the_oldest_when_it_becomes_too_large() -> None:
-    made, large = Tail(place(0), NOW), event("x" * (TAIL_LIMIT_BYTES // 4))
+@pytest.mark.parametrize("is_attached", [True, False])
+def test_it_lets_go_of_the_oldest_when_it_becomes_too_large(*, is_attached: bool) -> None:
+    made, large = Tail(place(0), NOW), "x" * (TAIL_LIMIT_BYTES // 4)
     for offset in range(1, 8):
-        made.append((offset - 1, publication_of(large, offset)), NOW)
+        publication = publication_of(event("small" if is_attached else large), offset)
+        if is_attached:
+            publication = msgspec.structs.replace(publication, attachments=(large.encode(),))
+        made.append((offset - 1, publication), NOW)
 
     assert offsets_after(made, place(0)) is None
     assert offsets_after(made, place(4)) == [5, 6, 7]

@@ -7,10 +7,12 @@ import time
 
 import pytest
 
+from gateway.users.sessions import RECENT_SIGN_IN_SECONDS
+from gateway.users.tables import sessions
 from tests.gateway.openid.hostile import (
     HostileProvider,
 )
-from tests.gateway.rest.conftest import Door
+from tests.gateway.rest.conftest import Answer, Door
 from tests.gateway.rest.sign_in.browser import Browser, OpenWith, everybody
 from tests.toolbox.forgery import another_key
 
@@ -155,3 +157,41 @@ async def test_a_claim_says_what_somebody_may_do_at_each_sign_in(
         roles.append(tokens["user"]["role"])
 
     assert roles == ["admin", "operator", "admin", "viewer", "viewer", "viewer"]
+
+
+async def test_who_has_no_password_changes_the_address_just_after_signing_in(
+    door: Door, browser: Browser
+) -> None:
+    tokens = await browser.sign_in()
+    headers = {"Authorization": f"Bearer {tokens['accessToken']}"}
+
+    async def change(email: str) -> Answer:
+        return await door.ask("PATCH", "/api/users/me", {"email": email}, headers)
+
+    changed = await change("first@example.org")
+    guessed = await door.ask(
+        "PATCH",
+        "/api/users/me",
+        {"email": "second@example.org", "currentPassword": "anything"},
+        headers,
+    )
+    async with door.database.writing() as connection:  # five minutes have passed
+        is_older = {"created_at_ms": sessions.c.created_at_ms - RECENT_SIGN_IN_SECONDS * 1000}
+        await connection.execute(sessions.update().values(is_older))
+    late = await change("third@example.org")
+    password = await door.ask(
+        "PUT", "/api/users/me/password", {"newPassword": "battery staple"}, headers
+    )
+    anew = await browser.sign_in()
+    headers = {"Authorization": f"Bearer {anew['accessToken']}"}
+    first = await door.ask(
+        "PUT", "/api/users/me/password", {"newPassword": "battery staple"}, headers
+    )
+
+    assert changed.data["email"] == "first@example.org"
+    assert set(guessed.bad_fields) == {"currentPassword"}
+    assert (late.status, late.code) == (403, "SIGN_IN_AGAIN")
+    assert late.body["error"]["details"] == {"withinSeconds": RECENT_SIGN_IN_SECONDS}
+    assert password.code == "SIGN_IN_AGAIN"
+    assert first.status == 204
+    assert set((await change("fourth@example.org")).bad_fields) == {"currentPassword"}
