@@ -47,7 +47,7 @@ async def _tasks_end_with_the_test() -> AsyncIterator[None]:
     for _ in range(_TURNS_TO_END):
         await asyncio.sleep(0)
     left = asyncio.all_tasks() - before - {asyncio.current_task()}
-    assert not left, "tasks outlive the test"
+    assert not left, f"tasks outlive the test: {left}"
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import random
 import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final
 
 import structlog
 
@@ -96,10 +96,10 @@ class Runner:
             renewing.cancel()
             await asyncio.gather(renewing, counting, return_exceptions=True)
 
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:
             try:
-                await work()
+                await self._to_its_end(work())
             except StoreUnavailable as unavailable:
                 self._note_away(unavailable)
                 await asyncio.sleep(self._look_seconds)
@@ -107,6 +107,16 @@ class Runner:
                 logger.exception("! jobs not looked after")
                 await asyncio.sleep(self._look_seconds)
             await asyncio.sleep(seconds)
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await work that is not broken off with us: a statement would leave its connection."""
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._has_news.set()  # whoever waits for news has waited for long enough
+            await asyncio.wait([task])
+            raise
 
     # ---- taking
 

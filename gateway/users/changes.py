@@ -73,8 +73,9 @@ class ChangeWatch:
         """End; a second call does nothing."""
         tasks = [task for task in (self._watching, self._catching_up) if task is not None]
         self._watching = self._catching_up = None
-        for task in tasks:
-            task.cancel()
+        async with self._looking:  # a question that was asked is not broken off
+            for task in tasks:
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
