@@ -4,7 +4,7 @@ import { io, type Socket } from "socket.io-client";
 import type { Answer, Authenticated, Failure, GoodbyeNotice, RoomReset } from "../events.js";
 import { Listeners, type Unsubscribe } from "./listeners.js";
 import { Outbox, type Send, type Taken } from "./outbox.js";
-import { dataOf, Refused } from "./refused.js";
+import { Refused } from "./refused.js";
 import { Room } from "./room.js";
 import type { TokenSource } from "./token.js";
 import type { Wire } from "./wire.js";
@@ -104,14 +104,9 @@ export class Connection implements Wire {
 
   // ---- for rooms
 
-  request<Data>(event: string, ...args: unknown[]): Promise<Answer<Data>> {
-    return this.socket.timeout(this.options.answerTimeoutMs ?? 10_000).emitWithAck(event, ...args) as Promise<
-      Answer<Data>
-    >;
-  }
-
-  async ask<Data>(event: string, ...args: unknown[]): Promise<Data> {
-    return dataOf(await this.request<Data>(event, ...args));
+  ask<Data>(event: string, args: unknown[], answered: (answer: Answer<Data> | undefined) => void): void {
+    const socket = this.socket.timeout(this.options.answerTimeoutMs ?? 10_000);
+    socket.emit(event, ...args, (error: Error | null, answer: Answer<Data>) => answered(error ? undefined : answer));
   }
 
   publish(send: Send): Promise<Taken> {
@@ -210,7 +205,8 @@ export class Connection implements Wire {
   private async refresh(): Promise<void> {
     if (typeof this.options.token !== "function") return;
     try {
-      await this.ask<Authenticated>("authenticate", { token: await this.token() });
+      const token = await this.token();
+      this.ask<Authenticated>("authenticate", [{ token }], () => undefined);
     } catch {
       // the goodbye that follows brings a new connection, and with it the next attempt
     }

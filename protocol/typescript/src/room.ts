@@ -1,6 +1,6 @@
 // One room: who is in it, where we stand in its history, and how we come back after a gap.
 
-import type { BikeRemoved, Joined, Published, RoomReset } from "../events.js";
+import type { Answer, BikeRemoved, Joined, Published, RoomReset } from "../events.js";
 import { Bikes, type Bike, type Update } from "./bikes.js";
 import type { Identity } from "./identity.js";
 import { Listeners, type Unsubscribe } from "./listeners.js";
@@ -66,7 +66,7 @@ export class Room {
   join(): Promise<void> {
     if (this.current === "live") return Promise.resolve();
     if (this.wire.isClosed) return Promise.reject(this.refusal ?? new Error("The connection is closed."));
-    if (this.current === "left" || this.current === "refused") void this.enter("joining");
+    if (this.current === "left" || this.current === "refused") this.enter("joining");
     return new Promise((resolve, reject) => this.arrivals.push({ resolve, reject }));
   }
 
@@ -78,7 +78,7 @@ export class Room {
     this.become("left");
     this.listeners.tell("change", { type: "replace" });
     for (const arrival of this.arrivals.splice(0)) arrival.reject(new Error("The room was left."));
-    if (this.wire.isConnected) void this.wire.request("leave-room", this.id).catch(() => undefined);
+    if (this.wire.isConnected) this.wire.ask("leave-room", [this.id], () => undefined);
   }
 
   on<Name extends "change" | "state" | "event">(
@@ -96,9 +96,7 @@ export class Room {
   /** Publish a bike-update. Without a connection it waits; resolves when the gateway has taken it, once. */
   async update(update: Update): Promise<Published> {
     const body = { ...update, roomId: this.id };
-    const taken = await this.wire.publish((key) =>
-      this.wire.request<Published>("bike-update", body, { idempotencyKey: key }),
-    );
+    const taken = await this.wire.publish((key) => this.send("bike-update", body, { idempotencyKey: key }));
     // the gateway does not send it back to its author, whose map should show it all the same
     if (taken.isNews && this.current === "live") this.take(body);
     return taken.published;
@@ -106,17 +104,22 @@ export class Room {
 
   /** Publish any other event. */
   async publish(event: string, data: unknown): Promise<Published> {
-    const taken = await this.wire.publish((key) =>
-      this.wire.request<Published>("publish", { roomId: this.id, event, data, idempotencyKey: key }),
-    );
+    const body = { roomId: this.id, event, data };
+    const taken = await this.wire.publish((key) => this.send("publish", { ...body, idempotencyKey: key }));
     return taken.published;
+  }
+
+  private send(event: string, ...args: unknown[]): Promise<Answer<Published>> {
+    return new Promise((resolve, reject) => {
+      this.wire.ask<Published>(event, args, (answer) => (answer ? resolve(answer) : reject(new Error("No answer came."))));
+    });
   }
 
   // ---- what the connection tells
 
   /** @internal */
   connected(): void {
-    if (this.current !== "left" && this.current !== "refused") void this.enter(this.current);
+    if (this.current !== "left" && this.current !== "refused") this.enter(this.current);
   }
 
   /** @internal */
@@ -139,32 +142,34 @@ export class Room {
       return;
     }
     this.cursor = undefined;
-    void this.enter("resnapshot");
+    this.enter("resnapshot");
   }
 
   /** @internal */
   heard(name: string, data: unknown, cursor: string | undefined): void {
     if (this.current === "left" || this.current === "refused") return;
-    if (cursor !== undefined) this.cursor = cursor;
-    if (name === "bike-updated") this.take(data as Update);
-    else if (name === "bike-removed") this.remove(data as BikeRemoved);
-    else this.listeners.tell("event", name, data);
+    const isLive = this.current === "live";
+    // before the answer to a join: it is in the snapshot, or comes again. To go on from its cursor would be a gap
+    if (isLive && cursor !== undefined) this.cursor = cursor;
+    if (name === "bike-updated") isLive && this.take(data as Update);
+    else if (name === "bike-removed") isLive && this.remove(data as BikeRemoved);
+    else if (isLive || this.cursor === undefined) this.listeners.tell("event", name, data);
   }
 
   // ---- coming in
 
-  private async enter(state: RoomState): Promise<void> {
+  private enter(state: RoomState): void {
     this.refusal = undefined;
     this.become(state);
     if (!this.wire.isConnected) return;
     const attempt = ++this.attempt;
     const request = { roomId: this.id, snapshot: true, ...(this.cursor && { since: this.cursor }) };
-    try {
-      const joined = await this.wire.ask<Joined>("join-room", request);
-      if (attempt === this.attempt) this.arrive(joined);
-    } catch (error) {
-      if (attempt === this.attempt) this.fail(error);
-    }
+    this.wire.ask<Joined>("join-room", [request], (answer) => {
+      if (attempt !== this.attempt) return;
+      if (answer === undefined) this.retryAfter(RETRY_MS);
+      else if (answer.error) this.fail(new Refused(answer.error));
+      else this.arrive(answer.data);
+    });
   }
 
   private arrive(joined: Joined): void {
@@ -183,19 +188,22 @@ export class Room {
     for (const arrival of this.arrivals.splice(0)) arrival.resolve();
   }
 
-  private fail(error: unknown): void {
-    if (error instanceof Refused && error.code === "INVALID_CURSOR") {
+  private fail(refused: Refused): void {
+    if (refused.code === "INVALID_CURSOR") {
       this.cursor = undefined;
-      void this.enter("resnapshot");
-    } else if (error instanceof Refused && error.retryAfterMs === undefined) {
-      this.refuse(error);
+      this.enter("resnapshot");
+    } else if (refused.retryAfterMs === undefined) {
+      this.refuse(refused);
     } else {
-      const waitMs = error instanceof Refused ? (error.retryAfterMs ?? RETRY_MS) : RETRY_MS;
-      const attempt = this.attempt;
-      setTimeout(() => {
-        if (attempt === this.attempt) this.connected();
-      }, waitMs);
+      this.retryAfter(refused.retryAfterMs);
     }
+  }
+
+  private retryAfter(waitMs: number): void {
+    const attempt = this.attempt;
+    setTimeout(() => {
+      if (attempt === this.attempt) this.connected();
+    }, waitMs);
   }
 
   /** @internal */
