@@ -28,6 +28,11 @@ export interface RoomEvents extends Record<string, unknown[]> {
 }
 
 const RETRY_MS = 2_000;
+/** Reasons of a `room-reset` behind which we are in the room no more. */
+const OUT: Readonly<Record<string, string>> = {
+  forbidden: "The token does not reach this room any more.",
+  removed: "An operator has taken this client out of the room.",
+};
 
 export class Room {
   readonly id: string;
@@ -137,8 +142,10 @@ export class Room {
 
   /** @internal */
   reset(reset: RoomReset): void {
-    if (reset.reason === "forbidden") {
-      this.refuse(new Refused({ code: "FORBIDDEN", message: "The token does not reach this room any more." }));
+    if (this.current === "left" || this.current === "refused") return; // it was on its way when we left
+    const message = OUT[reset.reason];
+    if (message !== undefined) {
+      this.refuse(new Refused({ code: "FORBIDDEN", message }));
       return;
     }
     this.cursor = undefined;

@@ -37,7 +37,7 @@ async function gateway(t, heard, options = {}) {
       const [, id, args] = /^42(\d*)(\[.*)$/.exec(packet) ?? [];
       if (!args) continue;
       asked.push(JSON.parse(args));
-      say(...(heard(JSON.parse(args), (answer) => `43${id}${JSON.stringify([answer])}`) ?? []));
+      say(...(heard(JSON.parse(args), (answer) => `43${id}${JSON.stringify([answer])}`) || []));
     }
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -66,4 +66,24 @@ test('a join whose answer was lost begins anew, whatever came meanwhile', { time
   await room.join();
   assert.deepEqual(sinces(), [undefined, undefined], 'there is nothing yet that could be gone on from');
   assert.equal(room.bikes.get('a').number, 2);
+});
+
+test('a room that was left stays left, whatever was on its way', { timeout: 20_000 }, async (t) => {
+  const { room, say, sinces } = await gateway(t, ([name], ack) => name === 'join-room' && [ack(snapshot(1, 'c1'))]);
+  await room.join();
+  room.leave();
+  say(event('room-reset', { roomId: 'r', reason: 'history lost' }), updated(2, 'c2'));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.deepEqual([room.state, room.bikes.size, sinces().length], ['left', 0, 1]);
+});
+
+test('who is taken out of a room does not come back by itself', { timeout: 20_000 }, async (t) => {
+  const { room, say, sinces } = await gateway(t, ([name], ack) => name === 'join-room' && [ack(snapshot(1, 'c1'))]);
+  await room.join();
+  say(event('room-reset', { roomId: 'r', reason: 'removed' }));
+  await until(() => room.state !== 'live');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.deepEqual([room.state, room.refusal?.code, sinces().length], ['refused', 'FORBIDDEN', 1]);
+  await room.join();
+  assert.equal(room.state, 'live', 'when it is asked to, it does');
 });
