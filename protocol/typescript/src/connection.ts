@@ -31,6 +31,7 @@ const NEVER_FROM_CODE = 3500;
 const TOKEN_EXPIRED_CODE = 3002;
 const LOWEST_WAIT_MS = 500;
 const HIGHEST_WAIT_MS = 10_000;
+const REFRESH_PAUSE_MS = 1_000;
 
 /** Connect to a gateway; `url` is its address, `http://127.0.0.1:8080` for instance. */
 export function connect(url: string, options: ConnectionOptions = {}): Connection {
@@ -45,7 +46,12 @@ export class Connection implements Wire {
   private readonly listeners = new Listeners<ConnectionEvents>();
   private current: ConnectionState = "connecting";
   private comeBackTimer: ReturnType<typeof setTimeout> | undefined;
+  private refreshTimer: ReturnType<typeof setTimeout> | undefined;
+  private refreshedAtMs = -Infinity;
   private goodbye: GoodbyeNotice | undefined;
+  /** What the gateway was told last, and whether its end has come or is near. */
+  private given: string | undefined;
+  private isSpent = false;
 
   constructor(url: string, options: ConnectionOptions) {
     this.options = options;
@@ -123,7 +129,11 @@ export class Connection implements Wire {
 
   private async token(): Promise<string | undefined> {
     const { token } = this.options;
-    return typeof token === "function" ? await token() : token;
+    const spent = this.isSpent ? this.given : undefined;
+    const found = typeof token === "function" ? await token(spent) : token;
+    if (found !== this.given) this.isSpent = false;
+    this.given = found;
+    return found;
   }
 
   private connected(): void {
@@ -135,6 +145,7 @@ export class Connection implements Wire {
 
   private disconnected(reason: string): void {
     this.outbox.shut();
+    clearTimeout(this.refreshTimer);
     if (this.current === "closed") return;
     this.become("offline", this.goodbye?.reason ?? reason);
     for (const room of this.rooms.values()) room.disconnected();
@@ -143,8 +154,9 @@ export class Connection implements Wire {
   }
 
   private takeLeave(notice: GoodbyeNotice): void {
-    const isExpired = notice.code === TOKEN_EXPIRED_CODE && typeof this.options.token !== "function";
-    if (notice.code >= NEVER_FROM_CODE || isExpired) this.end(notice.reason);
+    const isExpired = notice.code === TOKEN_EXPIRED_CODE;
+    this.isSpent ||= isExpired;
+    if (notice.code >= NEVER_FROM_CODE || (isExpired && typeof this.options.token !== "function")) this.end(notice.reason);
     else this.comeBackAfter(notice.reconnectAfterMs ?? LOWEST_WAIT_MS);
   }
 
@@ -159,7 +171,9 @@ export class Connection implements Wire {
     this.become("offline", error.message);
     if (error.data?.code === undefined) return; // not reached: socket.io-client tries again by itself
     const refused = new Refused(error.data);
-    const mayRefresh = refused.code === "TOKEN_EXPIRED" && typeof this.options.token === "function";
+    const isExpired = refused.code === "TOKEN_EXPIRED";
+    this.isSpent ||= isExpired;
+    const mayRefresh = isExpired && typeof this.options.token === "function";
     if (refused.retryAfterMs !== undefined || mayRefresh) {
       this.comeBackAfter(Math.max(refused.retryAfterMs ?? 0, LOWEST_WAIT_MS));
       return;
@@ -185,7 +199,9 @@ export class Connection implements Wire {
       this.goodbye = data as GoodbyeNotice;
       this.listeners.tell("goodbye", this.goodbye);
     } else if (name === "token-expiring") {
-      void this.refresh();
+      // a token that lives no longer than the warning is warned of as soon as it is given
+      clearTimeout(this.refreshTimer);
+      this.refreshTimer = setTimeout(() => void this.refresh(), Math.max(0, this.refreshedAtMs + REFRESH_PAUSE_MS - Date.now()));
     } else if (name === "room-reset") {
       this.rooms.get((data as RoomReset).roomId)?.reset(data as RoomReset);
     } else {
@@ -204,8 +220,11 @@ export class Connection implements Wire {
 
   private async refresh(): Promise<void> {
     if (typeof this.options.token !== "function") return;
+    this.refreshedAtMs = Date.now();
+    this.isSpent = true;
     try {
       const token = await this.token();
+      if (this.isSpent) return; // there is no other one yet: told the same again, the gateway would warn again
       this.ask<Authenticated>("authenticate", [{ token }], () => undefined);
     } catch {
       // the goodbye that follows brings a new connection, and with it the next attempt
