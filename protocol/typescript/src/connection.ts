@@ -57,7 +57,7 @@ export class Connection implements Wire {
     this.options = options;
     this.outbox = new Outbox(options.outboxLimit ?? 1_000);
     this.socket = io(url, {
-      auth: (give) => void this.auth().then(give, () => this.comeBackAfter(HIGHEST_WAIT_MS)),
+      auth: (give) => void this.auth().then(give, () => this.isClosed || this.comeBackAfter(HIGHEST_WAIT_MS)),
       reconnectionDelay: LOWEST_WAIT_MS,
       reconnectionDelayMax: HIGHEST_WAIT_MS,
       forceNew: true,
