@@ -1,9 +1,9 @@
 // The connection: one official Socket.IO client, its token, and how it comes back.
 
 import { io, type Socket } from "socket.io-client";
-import type { Answer, Authenticated, Failure, GoodbyeNotice, RoomReset } from "../events.js";
+import type { Answer, Authenticated, Failure, GoodbyeNotice, Published, RoomReset } from "../events.js";
 import { Listeners, type Unsubscribe } from "./listeners.js";
-import { Outbox, type Send, type Taken } from "./outbox.js";
+import { Outbox, type Send } from "./outbox.js";
 import { Refused } from "./refused.js";
 import { Room } from "./room.js";
 import type { TokenSource } from "./token.js";
@@ -115,7 +115,7 @@ export class Connection implements Wire {
     socket.emit(event, ...args, (error: Error | null, answer: Answer<Data>) => answered(error ? undefined : answer));
   }
 
-  publish(send: Send): Promise<Taken> {
+  publish(send: Send): Promise<Published> {
     if (this.current === "closed") return Promise.reject(new Error("The connection is closed."));
     return this.outbox.add(send);
   }

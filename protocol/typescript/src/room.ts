@@ -43,6 +43,10 @@ export class Room {
   private current: RoomState = "left";
   private arrivals: { resolve: () => void; reject: (error: Error) => void }[] = [];
   private attempt = 0;
+  /** How often the connection was lost. */
+  private gaps = 0;
+  /** Updates of our own that were taken before the answer to a join: its snapshot may be older. */
+  private early: Update[] = [];
   /** Why the gateway does not let us in; undefined unless the state is `refused`. */
   refusal: Refused | undefined;
   /** Of the last time that we came back: how many events were missed and have come since. */
@@ -79,6 +83,7 @@ export class Room {
     if (this.current === "left") return;
     this.attempt += 1;
     this.cursor = undefined;
+    this.early = [];
     this.content.replace([]);
     this.become("left");
     this.listeners.tell("change", { type: "replace" });
@@ -101,23 +106,38 @@ export class Room {
   /** Publish a bike-update. Without a connection it waits; resolves when the gateway has taken it, once. */
   async update(update: Update): Promise<Published> {
     const body = { ...update, roomId: this.id };
-    const taken = await this.wire.publish((key) => this.send("bike-update", body, { idempotencyKey: key }));
-    // the gateway does not send it back to its author, whose map should show it all the same
-    if (taken.isNews && this.current === "live") this.take(body);
-    return taken.published;
+    let sentIn: number | undefined;
+    return this.wire.publish((key) => {
+      sentIn ??= this.gaps;
+      return this.send("bike-update", [body, { idempotencyKey: key }], ({ meta }) => {
+        const outcome = meta?.["outcome"];
+        // behind a gap what was sent before it comes as anybody's: in the snapshot, or among what was missed
+        if (outcome === undefined || (outcome === "repeated" && sentIn === this.gaps)) this.takeOwn(body);
+      });
+    });
   }
 
   /** Publish any other event. */
   async publish(event: string, data: unknown): Promise<Published> {
     const body = { roomId: this.id, event, data };
-    const taken = await this.wire.publish((key) => this.send("publish", { ...body, idempotencyKey: key }));
-    return taken.published;
+    return this.wire.publish((key) => this.send("publish", [{ ...body, idempotencyKey: key }]));
   }
 
-  private send(event: string, ...args: unknown[]): Promise<Answer<Published>> {
+  /** `taken` is called before anything that came behind the answer is heard. */
+  private send(event: string, args: unknown[], taken?: (answer: Answer<Published>) => void): Promise<Answer<Published>> {
     return new Promise((resolve, reject) => {
-      this.wire.ask<Published>(event, args, (answer) => (answer ? resolve(answer) : reject(new Error("No answer came."))));
+      this.wire.ask<Published>(event, args, (answer) => {
+        if (answer === undefined) return reject(new Error("No answer came."));
+        if (answer.error === undefined) taken?.(answer);
+        resolve(answer);
+      });
     });
+  }
+
+  /** The gateway does not send it back to its author, whose map should show it all the same. */
+  private takeOwn(body: Update): void {
+    if (this.current === "live") this.take(body);
+    else if (this.current !== "left" && this.current !== "refused") this.early.push(body);
   }
 
   // ---- what the connection tells
@@ -130,6 +150,8 @@ export class Room {
   /** @internal */
   disconnected(): void {
     this.attempt += 1;
+    this.gaps += 1;
+    this.early = [];
     if (this.current === "live" || this.current === "resnapshot") this.become("recovering");
   }
 
@@ -192,6 +214,7 @@ export class Room {
       this.listeners.tell("change", { type: "replace" });
     }
     this.become("live");
+    for (const body of this.early.splice(0)) this.take(body);
     for (const arrival of this.arrivals.splice(0)) arrival.resolve();
   }
 
@@ -219,6 +242,7 @@ export class Room {
     this.attempt += 1;
     this.refusal = refused;
     this.cursor = undefined;
+    this.early = [];
     this.become("refused");
     for (const arrival of this.arrivals.splice(0)) arrival.reject(refused);
   }

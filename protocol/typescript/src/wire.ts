@@ -1,7 +1,7 @@
 // What a room needs of its connection.
 
-import type { Answer } from "../events.js";
-import type { Send, Taken } from "./outbox.js";
+import type { Answer, Published } from "../events.js";
+import type { Send } from "./outbox.js";
 
 export interface Wire {
   readonly isConnected: boolean;
@@ -13,5 +13,5 @@ export interface Wire {
    */
   ask<Data>(event: string, args: unknown[], answered: (answer: Answer<Data> | undefined) => void): void;
   /** Put a publication into the outbox. */
-  publish(send: Send): Promise<Taken>;
+  publish(send: Send): Promise<Published>;
 }

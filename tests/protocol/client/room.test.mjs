@@ -87,3 +87,32 @@ test('who is taken out of a room does not come back by itself', { timeout: 20_00
   await room.join();
   assert.equal(room.state, 'live', 'when it is asked to, it does');
 });
+
+const taken = (more) => ({ data: { roomId: 'r', cursor: 'c9' }, ...more });
+
+test('one\'s own update takes its place among the others, as its answer does', { timeout: 20_000 }, async (t) => {
+  const answers = ([name], ack) => [name === 'join-room' ? ack(snapshot(1, 'c1')) : ack(taken())].concat(name === 'bike-update' ? [updated(3, 'c3')] : []);
+  const { room } = await gateway(t, answers);
+  await room.join();
+  await room.update({ bike_id: 'a', number: 2 });
+  await turns();
+  assert.equal(room.bikes.get('a').number, 3);
+});
+
+test('one\'s own update that is taken before a join is answered is not lost', { timeout: 20_000 }, async (t) => {
+  let answer;
+  const { room, say } = await gateway(t, ([name], ack) => (name === 'join-room' ? void (answer = ack(snapshot(1, 'c1'))) : [ack(taken())]));
+  const joined = room.join();
+  await room.update({ bike_id: 'a', number: 2 });
+  say(answer);
+  await joined;
+  assert.equal(room.bikes.get('a').number, 2, 'the gateway does not send it to its author');
+});
+
+test('one\'s own update that was stale changes nothing here either', { timeout: 20_000 }, async (t) => {
+  const stale = taken({ meta: { outcome: 'stale' } });
+  const { room } = await gateway(t, ([name], ack) => [ack(name === 'join-room' ? snapshot(1, 'c1') : stale)]);
+  await room.join();
+  assert.deepEqual(await room.update({ bike_id: 'a', number: 0 }), stale.data);
+  assert.equal(room.bikes.get('a').number, 1);
+});
