@@ -56,6 +56,9 @@ class Connection:
         if len(content) > _ANSWER_LIMIT_BYTES:
             self.close()
             raise NotReached("the answer has no end")
+        if response.length:  # http.client says nothing when fewer bytes come than were announced
+            self.close()
+            raise NotReached("the answer was cut off")
         return Answer(response.status, response.headers.get("Retry-After"), content)
 
     def close(self) -> None:

@@ -326,10 +326,12 @@ class Namespace:
         identity = await self._authenticator.identify(request.token)
         if identity.subject != session.identity.subject:
             raise Refused(Refusal.FORBIDDEN, "The new token must be of the same subject.")
+        before = session.identity.expires_at_seconds
         for room in self._hub.reauthenticate(session, identity):
             body = events.RoomReset(room, "forbidden")
             session.connection.send_message(codec.packet_of("room-reset", body))
-        session.is_warned = False
+        # An end is told once: a client that answers with what it has would be warned again at once.
+        session.is_warned = session.is_warned and identity.expires_at_seconds == before
         self._lobby.watch.watch(session)
         expires = identity.expires_at_seconds
         answer(

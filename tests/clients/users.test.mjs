@@ -52,7 +52,8 @@ test('whoever signs in stays in beyond the life of a token, with requests and a 
   const told = [];
   api.onTokens((kept) => told.push(kept));
   assert.equal((await api.signIn(user.email, PASSWORD)).id, user.id);
-  const gateway = connect(url, { token: api.token });
+  const asked = [];
+  const gateway = connect(url, { token: (spent) => { asked.push(spent); return api.token(spent); } });
   await gateway.room('city:paris').join();
   const untilMs = told[0].expiresAtMs + 1_500;
   while (Date.now() < untilMs) {
@@ -61,6 +62,7 @@ test('whoever signs in stays in beyond the life of a token, with requests and a 
   }
   assert.equal(gateway.state, 'connected', 'the socket took the new token too');
   assert.ok(told.length >= 2);
+  assert.ok(asked.length <= 5, `each warning brings one fresh token: ${asked.length}`);
 
   const again = new Api(url, { tokens: told.at(-1) });
   assert.equal((await again.users.updateMe({ name: 'Another name' })).name, 'Another name');

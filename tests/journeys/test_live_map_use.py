@@ -94,6 +94,25 @@ async def test_a_rider_publishes_where_the_browser_is_and_leaves_no_trace(
     assert last == ("bike-removed", {"roomId": room, "bikeId": rider, "reason": "removed"})
 
 
+async def test_the_bikes_are_back_when_the_graphics_card_has_forgotten_everything(
+    gateway: GatewayProcess, open_map: OpenMap
+) -> None:
+    room = "city:forgotten"
+    await publish(gateway.url, room, [riding(n, 48.86 + n * 0.002, 2.34) for n in range(5)])
+    async with open_map(gateway.url, room, may_complain=True) as page:
+        await page.until(f"({COUNT})('riding') === 5")
+        canvas = "paceline.map.getCanvas()"
+        context = f"{canvas}.getContext('webgl2').getExtension('WEBGL_lose_context')"
+        await page.evaluate(f"void (window.card = {context}, card.loseContext())")
+        await page.until("!paceline.map.style")
+        await asyncio.sleep(1.2)  # two slow drawings, with nothing to draw on
+        await page.evaluate("card.restoreContext()")
+        await page.until("!!paceline.map.style?.getLayer('bikes')")
+        errors = [said for said in page.complaints if "Custom layer" not in said]
+
+    assert errors == []
+
+
 async def test_a_phone_shows_it_all_and_a_tap_opens_the_card(
     gateway: GatewayProcess, open_map: OpenMap
 ) -> None:

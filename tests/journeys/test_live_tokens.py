@@ -100,6 +100,18 @@ async def events_until_the_end(peer: RawSocket) -> list[tuple[float, str, Any]]:
         heard.append((time.time(), *json.loads(text[2:])))
 
 
+async def test_who_answers_the_warning_with_the_same_token_is_not_warned_again(
+    gateway: GatewayProcess,
+) -> None:
+    token = token_of(WARNING_SECONDS)
+    peer = await entered(gateway.port, token)
+    assert (await peer.hear()).startswith('42["token-expiring"')
+    await ask(peer, "authenticate", {"token": token})
+    heard = [name for _, name, _ in await events_until_the_end(peer)]
+
+    assert heard == ["goodbye", "closed"]
+
+
 async def test_an_expiring_token_is_announced_and_its_end_is_the_end(
     gateway: GatewayProcess,
 ) -> None:

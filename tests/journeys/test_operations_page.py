@@ -220,6 +220,52 @@ async def test_one_signs_in_with_a_password_and_is_out_when_the_account_is_close
     assert complaints == []
 
 
+# Twice the page hears that the user store is away, for longer than the token is good.
+STORE_AWAY_TWICE = """void (() => {
+  const { fetch } = window;
+  window.refreshed = 0;
+  window.fetch = async (path, options) => {
+    const isAway = path.endsWith("/sessions/refresh") && (window.refreshed += 1) <= 2;
+    if (!isAway) return fetch(path, options);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    return Response.json({ error: { code: "UNAVAILABLE", message: "not now" } }, { status: 503 });
+  };
+})()"""
+
+
+async def test_a_session_is_gone_on_with_though_its_token_ended_while_the_store_was_away(
+    tmp_path: Path,
+) -> None:
+    gateway = GatewayProcess(
+        tmp_path,
+        PACELINE_ENV="production",
+        PACELINE_JWT_SECRET=SECRET,
+        PACELINE_JWT_LEEWAY_SECONDS="0",
+        PACELINE_ACCESS_TOKEN_SECONDS="5",
+    )
+    gateway.start()
+    headers = {"Authorization": f"Bearer {token_of('an admin', Role.ADMIN)}"}
+    olga = {"email": "olga@example.org", "name": "Olga", "role": "operator"}
+    async with aiohttp.ClientSession(gateway.url, headers=headers) as admin:
+        async with admin.post("/api/users", json=olga) as response:
+            user_id = (await response.json())["data"]["id"]
+        password = {"newPassword": PASSWORD}
+        async with admin.put(f"/api/users/{user_id}/password", json=password) as response:
+            assert response.status == 204
+    with map_page(tmp_path, f"{gateway.url}/ops") as page:
+        await page.ready()
+        await page.evaluate(STORE_AWAY_TWICE)
+        await sign_in(page, olga["email"])
+        shown = "document.querySelector('#connection-text').innerText"
+        await page.until(
+            f"refreshed > 2 && {shown} === 'Live' || !document.querySelector('#door').hidden"
+        )
+        is_out = await page.evaluate("!document.querySelector('#door').hidden")
+    gateway.kill()
+
+    assert not is_out
+
+
 async def test_who_may_not_operate_is_refused_and_told_so(
     gateway: GatewayProcess, tmp_path: Path
 ) -> None:

@@ -51,7 +51,7 @@ def scripted(*answers: Script) -> Iterator[ScriptedServer]:
                 return
             status, headers, body = answer
             self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body.encode()))}.items():
+            for name, value in {"Content-Length": str(len(body.encode())), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body.encode())

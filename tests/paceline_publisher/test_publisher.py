@@ -44,13 +44,21 @@ def test_one_connection_serves_all_requests_and_carries_the_newest_token() -> No
         lambda _: no(429, "TOO_FAST", **{"Retry-After": "0"}),
         lambda _: (502, {}, "<h1>Bad gateway"),
         lambda _: None,
+        lambda _: (200, {"Content-Length": "99", "Connection": "close"}, '{"data": ['),
         lambda events: (
             200,
             {},
             json.dumps({"data": [{"error": {"code": "UNAVAILABLE"}}] * len(events)}),
         ),
     ],
-    ids=["unavailable", "too fast", "a balancer", "no answer", "each one unavailable"],
+    ids=[
+        "unavailable",
+        "too fast",
+        "a balancer",
+        "no answer",
+        "half an answer",
+        "each one unavailable",
+    ],
 )
 def test_what_may_succeed_later_is_sent_again_under_its_key(trouble: Any) -> None:  # noqa: ANN401 - a script
     with scripted(trouble) as server, Publisher(server.url) as publisher:

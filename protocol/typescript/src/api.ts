@@ -48,8 +48,9 @@ export class Api {
     return this.session.onTokens(listener);
   }
 
-  /** A token that is good for a while yet, for `connect` too; rejects when there is none. */
-  readonly token = async (): Promise<string> => {
+  /** A token that is good for a while yet, and not `spent`; for `connect` too. Rejects when there is none. */
+  readonly token = async (spent?: string): Promise<string> => {
+    if (spent !== undefined && this.session.isOpen && spent === (await this.find())) await this.session.renew();
     const token = await this.find();
     if (token === undefined) throw new Error("Nobody is signed in, and there is no token.");
     return token;

@@ -1,10 +1,10 @@
 // The connection: one official Socket.IO client, its token, and how it comes back.
 
 import { io, type Socket } from "socket.io-client";
-import type { Answer, Authenticated, Failure, GoodbyeNotice, RoomReset } from "../events.js";
+import type { Answer, Authenticated, Failure, GoodbyeNotice, Published, RoomReset } from "../events.js";
 import { Listeners, type Unsubscribe } from "./listeners.js";
-import { Outbox, type Send, type Taken } from "./outbox.js";
-import { dataOf, Refused } from "./refused.js";
+import { Outbox, type Send } from "./outbox.js";
+import { Refused } from "./refused.js";
 import { Room } from "./room.js";
 import type { TokenSource } from "./token.js";
 import type { Wire } from "./wire.js";
@@ -31,6 +31,7 @@ const NEVER_FROM_CODE = 3500;
 const TOKEN_EXPIRED_CODE = 3002;
 const LOWEST_WAIT_MS = 500;
 const HIGHEST_WAIT_MS = 10_000;
+const REFRESH_PAUSE_MS = 1_000;
 
 /** Connect to a gateway; `url` is its address, `http://127.0.0.1:8080` for instance. */
 export function connect(url: string, options: ConnectionOptions = {}): Connection {
@@ -45,13 +46,18 @@ export class Connection implements Wire {
   private readonly listeners = new Listeners<ConnectionEvents>();
   private current: ConnectionState = "connecting";
   private comeBackTimer: ReturnType<typeof setTimeout> | undefined;
+  private refreshTimer: ReturnType<typeof setTimeout> | undefined;
+  private refreshedAtMs = -Infinity;
   private goodbye: GoodbyeNotice | undefined;
+  /** What the gateway was told last, and whether its end has come or is near. */
+  private given: string | undefined;
+  private isSpent = false;
 
   constructor(url: string, options: ConnectionOptions) {
     this.options = options;
     this.outbox = new Outbox(options.outboxLimit ?? 1_000);
     this.socket = io(url, {
-      auth: (give) => void this.auth().then(give, () => this.comeBackAfter(HIGHEST_WAIT_MS)),
+      auth: (give) => void this.auth().then(give, () => this.isClosed || this.comeBackAfter(HIGHEST_WAIT_MS)),
       reconnectionDelay: LOWEST_WAIT_MS,
       reconnectionDelayMax: HIGHEST_WAIT_MS,
       forceNew: true,
@@ -104,17 +110,12 @@ export class Connection implements Wire {
 
   // ---- for rooms
 
-  request<Data>(event: string, ...args: unknown[]): Promise<Answer<Data>> {
-    return this.socket.timeout(this.options.answerTimeoutMs ?? 10_000).emitWithAck(event, ...args) as Promise<
-      Answer<Data>
-    >;
+  ask<Data>(event: string, args: unknown[], answered: (answer: Answer<Data> | undefined) => void): void {
+    const socket = this.socket.timeout(this.options.answerTimeoutMs ?? 10_000);
+    socket.emit(event, ...args, (error: Error | null, answer: Answer<Data>) => answered(error ? undefined : answer));
   }
 
-  async ask<Data>(event: string, ...args: unknown[]): Promise<Data> {
-    return dataOf(await this.request<Data>(event, ...args));
-  }
-
-  publish(send: Send): Promise<Taken> {
+  publish(send: Send): Promise<Published> {
     if (this.current === "closed") return Promise.reject(new Error("The connection is closed."));
     return this.outbox.add(send);
   }
@@ -128,7 +129,11 @@ export class Connection implements Wire {
 
   private async token(): Promise<string | undefined> {
     const { token } = this.options;
-    return typeof token === "function" ? await token() : token;
+    const spent = this.isSpent ? this.given : undefined;
+    const found = typeof token === "function" ? await token(spent) : token;
+    if (found !== this.given) this.isSpent = false;
+    this.given = found;
+    return found;
   }
 
   private connected(): void {
@@ -140,6 +145,7 @@ export class Connection implements Wire {
 
   private disconnected(reason: string): void {
     this.outbox.shut();
+    clearTimeout(this.refreshTimer);
     if (this.current === "closed") return;
     this.become("offline", this.goodbye?.reason ?? reason);
     for (const room of this.rooms.values()) room.disconnected();
@@ -148,8 +154,9 @@ export class Connection implements Wire {
   }
 
   private takeLeave(notice: GoodbyeNotice): void {
-    const isExpired = notice.code === TOKEN_EXPIRED_CODE && typeof this.options.token !== "function";
-    if (notice.code >= NEVER_FROM_CODE || isExpired) this.end(notice.reason);
+    const isExpired = notice.code === TOKEN_EXPIRED_CODE;
+    this.isSpent ||= isExpired;
+    if (notice.code >= NEVER_FROM_CODE || (isExpired && typeof this.options.token !== "function")) this.end(notice.reason);
     else this.comeBackAfter(notice.reconnectAfterMs ?? LOWEST_WAIT_MS);
   }
 
@@ -164,7 +171,9 @@ export class Connection implements Wire {
     this.become("offline", error.message);
     if (error.data?.code === undefined) return; // not reached: socket.io-client tries again by itself
     const refused = new Refused(error.data);
-    const mayRefresh = refused.code === "TOKEN_EXPIRED" && typeof this.options.token === "function";
+    const isExpired = refused.code === "TOKEN_EXPIRED";
+    this.isSpent ||= isExpired;
+    const mayRefresh = isExpired && typeof this.options.token === "function";
     if (refused.retryAfterMs !== undefined || mayRefresh) {
       this.comeBackAfter(Math.max(refused.retryAfterMs ?? 0, LOWEST_WAIT_MS));
       return;
@@ -190,7 +199,9 @@ export class Connection implements Wire {
       this.goodbye = data as GoodbyeNotice;
       this.listeners.tell("goodbye", this.goodbye);
     } else if (name === "token-expiring") {
-      void this.refresh();
+      // a token that lives no longer than the warning is warned of as soon as it is given
+      clearTimeout(this.refreshTimer);
+      this.refreshTimer = setTimeout(() => void this.refresh(), Math.max(0, this.refreshedAtMs + REFRESH_PAUSE_MS - Date.now()));
     } else if (name === "room-reset") {
       this.rooms.get((data as RoomReset).roomId)?.reset(data as RoomReset);
     } else {
@@ -209,8 +220,12 @@ export class Connection implements Wire {
 
   private async refresh(): Promise<void> {
     if (typeof this.options.token !== "function") return;
+    this.refreshedAtMs = Date.now();
+    this.isSpent = true;
     try {
-      await this.ask<Authenticated>("authenticate", { token: await this.token() });
+      const token = await this.token();
+      if (this.isSpent) return; // there is no other one yet: told the same again, the gateway would warn again
+      this.ask<Authenticated>("authenticate", [{ token }], () => undefined);
     } catch {
       // the goodbye that follows brings a new connection, and with it the next attempt
     }

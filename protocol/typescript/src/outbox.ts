@@ -7,16 +7,10 @@ import { Refused } from "./refused.js";
 /** Sends one publication; rejects when no answer has come. */
 export type Send = (key: string) => Promise<Answer<Published>>;
 
-export interface Taken {
-  published: Published;
-  /** False when the gateway knew something newer already, or exactly this. */
-  isNews: boolean;
-}
-
 interface Waiting {
   readonly key: string;
   readonly send: Send;
-  readonly resolve: (taken: Taken) => void;
+  readonly resolve: (published: Published) => void;
   readonly reject: (error: Error) => void;
   /** When it was first sent; undefined as long as it was not. */
   sentAtMs: number | undefined;
@@ -48,7 +42,7 @@ export class Outbox {
   }
 
   /** Resolves when the gateway has taken it. When too much waits, the oldest that was never sent is given up. */
-  add(send: Send, key: string = newKey()): Promise<Taken> {
+  add(send: Send, key: string = newKey()): Promise<Published> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ key, send, resolve, reject, sentAtMs: undefined, underWay: 0 });
       if (this.waiting.length > this.limit) this.giveUpOldest();
@@ -99,7 +93,7 @@ export class Outbox {
       this.pause(refused?.retryAfterMs ?? UNANSWERED_PAUSE_MS);
       return;
     }
-    this.settle(each, () => (answer.error ? each.reject(new Refused(answer.error)) : each.resolve(takenOf(answer))));
+    this.settle(each, () => (answer.error ? each.reject(new Refused(answer.error)) : each.resolve(answer.data)));
     this.flush();
   }
 
@@ -127,9 +121,4 @@ export class Outbox {
       this.settle(each, () => each.reject(new Error("Whether it was published is not known: no answer came.")));
     }
   }
-}
-
-function takenOf(answer: { data: Published; meta?: Record<string, unknown> }): Taken {
-  const outcome = answer.meta?.["outcome"];
-  return { published: answer.data, isNews: outcome !== "stale" && outcome !== "duplicate" };
 }

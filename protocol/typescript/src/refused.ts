@@ -1,6 +1,6 @@
 // The error that stands for a no of the gateway.
 
-import type { Answer, Failure, RefusalCode } from "../events.js";
+import type { Failure, RefusalCode } from "../events.js";
 
 /** The gateway said no. `code` is for programs, `message` for people. */
 export class Refused extends Error {
@@ -21,10 +21,4 @@ export class Refused extends Error {
     const told = this.details["retryAfterMs"];
     this.retryAfterMs = typeof told === "number" ? told : retryAfterMs;
   }
-}
-
-/** The data of an answer; throws `Refused` when the answer is a no. */
-export function dataOf<Data>(answer: Answer<Data>): Data {
-  if (answer.error !== undefined) throw new Refused(answer.error);
-  return answer.data;
 }

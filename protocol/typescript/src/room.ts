@@ -1,6 +1,6 @@
 // One room: who is in it, where we stand in its history, and how we come back after a gap.
 
-import type { BikeRemoved, Joined, Published, RoomReset } from "../events.js";
+import type { Answer, BikeRemoved, Joined, Published, RoomReset } from "../events.js";
 import { Bikes, type Bike, type Update } from "./bikes.js";
 import type { Identity } from "./identity.js";
 import { Listeners, type Unsubscribe } from "./listeners.js";
@@ -28,6 +28,11 @@ export interface RoomEvents extends Record<string, unknown[]> {
 }
 
 const RETRY_MS = 2_000;
+/** Reasons of a `room-reset` behind which we are in the room no more. */
+const OUT: Readonly<Record<string, string>> = {
+  forbidden: "The token does not reach this room any more.",
+  removed: "An operator has taken this client out of the room.",
+};
 
 export class Room {
   readonly id: string;
@@ -38,6 +43,10 @@ export class Room {
   private current: RoomState = "left";
   private arrivals: { resolve: () => void; reject: (error: Error) => void }[] = [];
   private attempt = 0;
+  /** How often the connection was lost. */
+  private gaps = 0;
+  /** Updates of our own that were taken before the answer to a join: its snapshot may be older. */
+  private early: Update[] = [];
   /** Why the gateway does not let us in; undefined unless the state is `refused`. */
   refusal: Refused | undefined;
   /** Of the last time that we came back: how many events were missed and have come since. */
@@ -66,7 +75,7 @@ export class Room {
   join(): Promise<void> {
     if (this.current === "live") return Promise.resolve();
     if (this.wire.isClosed) return Promise.reject(this.refusal ?? new Error("The connection is closed."));
-    if (this.current === "left" || this.current === "refused") void this.enter("joining");
+    if (this.current === "left" || this.current === "refused") this.enter("joining");
     return new Promise((resolve, reject) => this.arrivals.push({ resolve, reject }));
   }
 
@@ -74,11 +83,12 @@ export class Room {
     if (this.current === "left") return;
     this.attempt += 1;
     this.cursor = undefined;
+    this.early = [];
     this.content.replace([]);
     this.become("left");
     this.listeners.tell("change", { type: "replace" });
     for (const arrival of this.arrivals.splice(0)) arrival.reject(new Error("The room was left."));
-    if (this.wire.isConnected) void this.wire.request("leave-room", this.id).catch(() => undefined);
+    if (this.wire.isConnected) this.wire.ask("leave-room", [this.id], () => undefined);
   }
 
   on<Name extends "change" | "state" | "event">(
@@ -96,32 +106,52 @@ export class Room {
   /** Publish a bike-update. Without a connection it waits; resolves when the gateway has taken it, once. */
   async update(update: Update): Promise<Published> {
     const body = { ...update, roomId: this.id };
-    const taken = await this.wire.publish((key) =>
-      this.wire.request<Published>("bike-update", body, { idempotencyKey: key }),
-    );
-    // the gateway does not send it back to its author, whose map should show it all the same
-    if (taken.isNews && this.current === "live") this.take(body);
-    return taken.published;
+    let sentIn: number | undefined;
+    return this.wire.publish((key) => {
+      sentIn ??= this.gaps;
+      return this.send("bike-update", [body, { idempotencyKey: key }], ({ meta }) => {
+        const outcome = meta?.["outcome"];
+        // behind a gap what was sent before it comes as anybody's: in the snapshot, or among what was missed
+        if (outcome === undefined || (outcome === "repeated" && sentIn === this.gaps)) this.takeOwn(body);
+      });
+    });
   }
 
   /** Publish any other event. */
   async publish(event: string, data: unknown): Promise<Published> {
-    const taken = await this.wire.publish((key) =>
-      this.wire.request<Published>("publish", { roomId: this.id, event, data, idempotencyKey: key }),
-    );
-    return taken.published;
+    const body = { roomId: this.id, event, data };
+    return this.wire.publish((key) => this.send("publish", [{ ...body, idempotencyKey: key }]));
+  }
+
+  /** `taken` is called before anything that came behind the answer is heard. */
+  private send(event: string, args: unknown[], taken?: (answer: Answer<Published>) => void): Promise<Answer<Published>> {
+    return new Promise((resolve, reject) => {
+      this.wire.ask<Published>(event, args, (answer) => {
+        if (answer === undefined) return reject(new Error("No answer came."));
+        if (answer.error === undefined) taken?.(answer);
+        resolve(answer);
+      });
+    });
+  }
+
+  /** The gateway does not send it back to its author, whose map should show it all the same. */
+  private takeOwn(body: Update): void {
+    if (this.current === "live") this.take(body);
+    else if (this.current !== "left" && this.current !== "refused") this.early.push(body);
   }
 
   // ---- what the connection tells
 
   /** @internal */
   connected(): void {
-    if (this.current !== "left" && this.current !== "refused") void this.enter(this.current);
+    if (this.current !== "left" && this.current !== "refused") this.enter(this.current);
   }
 
   /** @internal */
   disconnected(): void {
     this.attempt += 1;
+    this.gaps += 1;
+    this.early = [];
     if (this.current === "live" || this.current === "resnapshot") this.become("recovering");
   }
 
@@ -134,37 +164,41 @@ export class Room {
 
   /** @internal */
   reset(reset: RoomReset): void {
-    if (reset.reason === "forbidden") {
-      this.refuse(new Refused({ code: "FORBIDDEN", message: "The token does not reach this room any more." }));
+    if (this.current === "left" || this.current === "refused") return; // it was on its way when we left
+    const message = OUT[reset.reason];
+    if (message !== undefined) {
+      this.refuse(new Refused({ code: "FORBIDDEN", message }));
       return;
     }
     this.cursor = undefined;
-    void this.enter("resnapshot");
+    this.enter("resnapshot");
   }
 
   /** @internal */
   heard(name: string, data: unknown, cursor: string | undefined): void {
     if (this.current === "left" || this.current === "refused") return;
-    if (cursor !== undefined) this.cursor = cursor;
-    if (name === "bike-updated") this.take(data as Update);
-    else if (name === "bike-removed") this.remove(data as BikeRemoved);
-    else this.listeners.tell("event", name, data);
+    const isLive = this.current === "live";
+    // before the answer to a join: it is in the snapshot, or comes again. To go on from its cursor would be a gap
+    if (isLive && cursor !== undefined) this.cursor = cursor;
+    if (name === "bike-updated") isLive && this.take(data as Update);
+    else if (name === "bike-removed") isLive && this.remove(data as BikeRemoved);
+    else if (isLive || this.cursor === undefined) this.listeners.tell("event", name, data);
   }
 
   // ---- coming in
 
-  private async enter(state: RoomState): Promise<void> {
+  private enter(state: RoomState): void {
     this.refusal = undefined;
     this.become(state);
     if (!this.wire.isConnected) return;
     const attempt = ++this.attempt;
     const request = { roomId: this.id, snapshot: true, ...(this.cursor && { since: this.cursor }) };
-    try {
-      const joined = await this.wire.ask<Joined>("join-room", request);
-      if (attempt === this.attempt) this.arrive(joined);
-    } catch (error) {
-      if (attempt === this.attempt) this.fail(error);
-    }
+    this.wire.ask<Joined>("join-room", [request], (answer) => {
+      if (attempt !== this.attempt) return;
+      if (answer === undefined) this.retryAfter(RETRY_MS);
+      else if (answer.error) this.fail(new Refused(answer.error));
+      else this.arrive(answer.data);
+    });
   }
 
   private arrive(joined: Joined): void {
@@ -180,22 +214,26 @@ export class Room {
       this.listeners.tell("change", { type: "replace" });
     }
     this.become("live");
+    for (const body of this.early.splice(0)) this.take(body);
     for (const arrival of this.arrivals.splice(0)) arrival.resolve();
   }
 
-  private fail(error: unknown): void {
-    if (error instanceof Refused && error.code === "INVALID_CURSOR") {
+  private fail(refused: Refused): void {
+    if (refused.code === "INVALID_CURSOR") {
       this.cursor = undefined;
-      void this.enter("resnapshot");
-    } else if (error instanceof Refused && error.retryAfterMs === undefined) {
-      this.refuse(error);
+      this.enter("resnapshot");
+    } else if (refused.retryAfterMs === undefined) {
+      this.refuse(refused);
     } else {
-      const waitMs = error instanceof Refused ? (error.retryAfterMs ?? RETRY_MS) : RETRY_MS;
-      const attempt = this.attempt;
-      setTimeout(() => {
-        if (attempt === this.attempt) this.connected();
-      }, waitMs);
+      this.retryAfter(refused.retryAfterMs);
     }
+  }
+
+  private retryAfter(waitMs: number): void {
+    const attempt = this.attempt;
+    setTimeout(() => {
+      if (attempt === this.attempt) this.connected();
+    }, waitMs);
   }
 
   /** @internal */
@@ -204,6 +242,7 @@ export class Room {
     this.attempt += 1;
     this.refusal = refused;
     this.cursor = undefined;
+    this.early = [];
     this.become("refused");
     for (const arrival of this.arrivals.splice(0)) arrival.reject(refused);
   }

@@ -35,7 +35,7 @@ test('what had no answer is sent again with its own key', async () => {
   await turns();
   assert.equal(sent.length, 2, 'the end of an old attempt changes nothing');
   sent[1].resolve(taken);
-  assert.deepEqual(await first, { published: taken.data, isNews: true });
+  assert.deepEqual(await first, taken.data);
   assert.equal(outbox.size, 0);
 });
 
@@ -66,15 +66,6 @@ test('a refusal is final, unless it says when to try again', async () => {
   sent[2].resolve(taken);
   await other;
   mock.timers.reset();
-});
-
-test('what is stale is taken, and no news', async () => {
-  const { sent, send } = gateway();
-  const outbox = new Outbox(10);
-  outbox.open();
-  const late = outbox.add(send('a'));
-  sent[0].resolve({ ...taken, meta: { outcome: 'stale' } });
-  assert.equal((await late).isNews, false);
 });
 
 test('only so much waits: the oldest that nobody has seen makes room', async () => {

@@ -16,6 +16,7 @@ export class Rider {
   private readonly panel = part("rider");
   private readonly name = part<HTMLInputElement>("rider-id");
   private readonly text = part("rider-text");
+  private readonly count = part("rider-count");
   private readonly roomOf: () => Room | undefined;
   private readonly onPlace: (id: string) => void;
   private shownAs: string;
@@ -51,6 +52,7 @@ export class Rider {
       return;
     }
     this.taken = 0;
+    say(this.count, "");
     this.room = this.roomOf();
     say(this.text, "Waiting for the first location …");
     this.button.setAttribute("aria-pressed", "true");
@@ -79,7 +81,9 @@ export class Rider {
     try {
       await this.room.update(update);
       this.taken += 1;
-      say(this.text, `${this.taken} ${this.taken === 1 ? "location" : "locations"} published.`);
+      // the number is not read out: it is another one each second
+      say(this.text, "The room sees where you are.");
+      say(this.count, `${this.taken} ${this.taken === 1 ? "location" : "locations"} published.`);
       if (this.taken === 1) this.onPlace(id);
     } catch (error) {
       say(this.text, `Not published: ${(error as Error).message}`);

@@ -85,7 +85,6 @@ export class ThemeSwitch {
       this.apply();
     });
     prefersDark.addEventListener("change", () => this.apply());
-    document.documentElement.dataset["theme"] = this.theme;
   }
 
   get theme(): Theme {
@@ -97,6 +96,9 @@ export class ThemeSwitch {
     this.onChange(this.theme);
   }
 }
+
+// at once: what the page waits for first must not be waited for in the wrong colours
+document.documentElement.dataset["theme"] = stored() ?? (prefersDark.matches ? "dark" : "light");
 
 function stored(): Theme | undefined {
   const value = kept("localStorage", NAME);

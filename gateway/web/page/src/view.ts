@@ -43,6 +43,8 @@ export class View {
   readonly attribution: Promise<string | undefined>;
   private paintStreets: ((map: MapLibreMap, theme: Theme) => void) | undefined;
   private theme: Theme;
+  /** The graphics card has forgotten the map, and there is no style to draw with. */
+  private isLost = false;
 
   constructor(theme: Theme, { tilesUrl, pmtilesUrl }: Under) {
     this.theme = theme;
@@ -67,10 +69,18 @@ export class View {
       addStations(map, this.theme);
       addOverview(map, this.theme);
       this.paint(this.theme);
-      map.on("moveend", () => showGrid(map));
+      map.on("moveend", () => this.isLost || showGrid(map));
       map.on("move", () => this.showScale());
       showGrid(map);
       this.showScale();
+    });
+    map.on("webglcontextlost", () => (this.isLost = true));
+    // MapLibre brings its own layers back when the graphics card forgets everything, and leaves others to their owners
+    map.on("style.load", () => {
+      if (!this.isLost) return;
+      this.isLost = false;
+      map.addLayer(this.sprites, "stations");
+      this.paint(this.theme);
     });
     void this.ready.then(() => showLand(map)).catch(() => undefined); // without it there are still the bikes
     this.attribution = this.ready.then(() => pmtilesUrl && this.addStreets(pmtilesUrl));
@@ -80,7 +90,7 @@ export class View {
 
   paint(theme: Theme): void {
     this.theme = theme;
-    if (!this.map.getLayer("clusters")) return; // `ready` paints
+    if (this.isLost || !this.map.getLayer("clusters")) return; // `ready` paints
     paintBasemap(this.map, theme);
     paintStations(this.map, theme);
     paintOverview(this.map, theme);
@@ -130,7 +140,7 @@ export class View {
 
   /** The bike or station at a point of the screen. */
   at(point: { x: number; y: number }, fleet: Fleet, nowMs: number): Identity | undefined {
-    if (isOverview(this.map)) return undefined;
+    if (this.isLost || isOverview(this.map)) return undefined;
     const [station] = this.map.queryRenderedFeatures([point.x, point.y], { layers: ["stations"] });
     if (station) return { kind: "station", id: String(station.properties["id"]) };
     const { lng, lat } = this.map.unproject([point.x, point.y]);
@@ -156,11 +166,12 @@ export class View {
   // ---- drawing
 
   drawStations(stations: ReadonlyMap<string, Bike>, wallMs: number): void {
-    showStations(this.map, stations, wallMs);
+    if (!this.isLost) showStations(this.map, stations, wallMs);
   }
 
   /** What moves slowly enough to be drawn a few times a second. */
   drawSlow(fleet: Fleet, nowMs: number): void {
+    if (this.isLost) return;
     this.trails.draw(this.map, nowMs);
     if (isOverview(this.map)) showOverview(this.map, fleet, nowMs);
     this.map.triggerRepaint(); // bikes grow stale without moving

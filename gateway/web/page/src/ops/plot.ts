@@ -107,7 +107,7 @@ export class Plot {
       height,
       legend: { show: false },
       cursor: { sync: { key: CURSOR.key }, y: false, drag: { x: false, y: false }, points: { size: 6 } },
-      padding: [6, 4, 0, 0],
+      padding: [6, 24, 0, 0], // half a time of day: the last one would else be cut off
       scales: { x: { time: true }, y: {} },
       axes: [
         { ...axis, size: 22, space: 90, values: (_, splits) => splits.map((at) => new Date(at * 1_000).toLocaleTimeString("en-GB", clock)) },

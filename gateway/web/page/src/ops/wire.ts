@@ -29,7 +29,14 @@ interface Answer<Data> {
 }
 
 /** A no of the gateway, in its words. */
-export class Refusal extends Error {}
+export class Refusal extends Error {
+  readonly code: string | undefined;
+
+  constructor(message: string, code?: string) {
+    super(message);
+    this.code = code;
+  }
+}
 
 export class Wire {
   private readonly listener: WireListener;
@@ -37,6 +44,7 @@ export class Wire {
   private token = kept("sessionStorage", TOKEN) ?? "";
   private refreshToken = ""; // in memory alone: it is good for weeks
   private refreshing: ReturnType<typeof setTimeout> | undefined;
+  private isRefreshing = false;
 
   constructor(listener: WireListener) {
     this.listener = listener;
@@ -98,12 +106,26 @@ export class Wire {
   }
 
   private async refresh(): Promise<void> {
+    const { refreshToken } = this;
+    if (this.isRefreshing) return; // it is good once: a second use would end the session
+    this.isRefreshing = true;
+    clearTimeout(this.refreshing);
     try {
-      this.take(await this.request<Tokens>("POST", "/api/sessions/refresh", { refreshToken: this.refreshToken }));
-      this.socket?.emit("authenticate", { token: this.token });
+      const tokens = await this.request<Tokens>("POST", "/api/sessions/refresh", { refreshToken });
+      if (this.refreshToken !== refreshToken) return; // signed out meanwhile
+      this.take(tokens);
+      if (this.socket?.connected) this.socket.emit("authenticate", { token: this.token });
+      else this.socket?.connect();
     } catch (error) {
-      // a refusal ends it, when the token does; of anything else another attempt may come out better
-      if (!(error instanceof Refusal)) this.refreshing = setTimeout(() => void this.refresh(), RETRY_MS);
+      if (this.refreshToken !== refreshToken) return;
+      if (error instanceof Refusal && error.code && FOR_A_TOKEN.has(error.code)) {
+        this.refreshToken = ""; // the end, when the token's has come
+        if (!this.socket?.connected) this.leave(error.message);
+      } else {
+        this.refreshing = setTimeout(() => void this.refresh(), RETRY_MS); // not now
+      }
+    } finally {
+      this.isRefreshing = false;
     }
   }
 
@@ -121,7 +143,11 @@ export class Wire {
     socket.on("report", (overview: Overview) => this.listener.told(overview));
     socket.on("connect_error", (error) => {
       const refused = (error as { data?: { code?: string } }).data;
-      if (refused?.code && FOR_A_TOKEN.has(refused.code)) this.leave(error.message);
+      // a machine that slept over the end of the token still has what gets another one
+      if (refused?.code === "TOKEN_EXPIRED" && this.refreshToken) {
+        this.listener.changed(false, "Signing in again");
+        void this.refresh();
+      } else if (refused?.code && FOR_A_TOKEN.has(refused.code)) this.leave(error.message);
       else {
         this.listener.changed(false, "No connection, trying again");
         if (!socket.active) setTimeout(() => socket === this.socket && socket.connect(), RETRY_MS);
@@ -147,6 +173,6 @@ export class Wire {
 }
 
 function dataOf<Data>(answer: Answer<Data>): Data {
-  if (answer.error) throw new Refusal(answer.error.message);
+  if (answer.error) throw new Refusal(answer.error.message, answer.error.code);
   return answer.data as Data;
 }
