@@ -19,7 +19,7 @@ from gateway.feeds.entries import Entry, entry_of, event_of
 from gateway.hub import Hub
 from gateway.identity import Identity, Role
 from gateway.metrics import Metrics
-from gateway.publishing import publish
+from gateway.publishing import begin_publishing
 from gateway.redis.client import Redis
 from gateway.redis.connection import CommandConnection
 from gateway.redis.errors import RedisAway, RedisRefused
@@ -112,17 +112,17 @@ class Ingest:
 
     async def _settle(self, connection: CommandConnection, entries: Sequence[Entry]) -> bool:
         """Publish or park each entry; False when some have to be tried again."""
-        results = await asyncio.gather(*map(self._publish, entries), return_exceptions=True)
+        begun = self._begin(entries)
         done: list[str] = []
-        for entry, result in zip(entries, results, strict=True):
-            if isinstance(result, Refused):
-                await self._park(connection, entry, result)
-            elif isinstance(result, BrokerUnavailable):
-                self._metrics.ingested.add("unavailable")
-                continue
-            elif isinstance(result, BaseException):
-                raise result
-            else:
+        for entry, receipt in zip(entries, begun, strict=True):
+            if isinstance(receipt, Refused):
+                await self._park(connection, entry, receipt)
+            elif receipt is not None:
+                try:
+                    await receipt
+                except BrokerUnavailable:
+                    self._metrics.ingested.add("unavailable")
+                    continue
                 self._metrics.ingested.add("published")
             done.append(entry.id)
         if done:
@@ -132,11 +132,26 @@ class Ingest:
             await connection.call("XACK", self._stream, _GROUP, *done)
         return len(done) == len(entries)
 
-    async def _publish(self, entry: Entry) -> Receipt | None:
-        """Begun in the order of the stream, which is the order in which the broker has them."""
-        if entry.fields is None:
-            return None
-        return await publish(self._hub, _IDENTITY, event_of(entry))
+    def _begin(self, entries: Sequence[Entry]) -> list[asyncio.Future[Receipt] | Refused | None]:
+        """Publish all at once, in the order of the stream; None for what was deleted.
+
+        Each names the one before it in its room: where that is not accepted, none behind it is.
+        """
+        begun: list[asyncio.Future[Receipt] | Refused | None] = []
+        last: dict[str, str | None] = {}
+        for entry in entries:
+            if entry.fields is None:
+                begun.append(None)
+                continue
+            try:
+                event = event_of(entry)
+                room = event.room_id
+                begun.append(begin_publishing(self._hub, _IDENTITY, event, last.get(room)))
+            except Refused as refused:
+                begun.append(refused)
+            else:
+                last[room] = event.idempotency_key
+        return begun
 
     async def _park(self, connection: CommandConnection, entry: Entry, refused: Refused) -> None:
         assert entry.fields is not None, "only what says something is refused"

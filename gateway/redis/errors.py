@@ -33,6 +33,7 @@ _AWAY: Final = frozenset(
         "MOVED",  # the slot is another node's
         "NOREPLICAS",  # min-replicas-to-write
         "OOM",  # maxmemory, with noeviction
+        "OUTOFTURN",  # publish.lua: another publication must be there first
         "READONLY",  # it was a master until a moment ago
         "TRYAGAIN",  # the keys of a room are between two nodes of a cluster
         "UNBLOCKED",

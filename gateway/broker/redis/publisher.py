@@ -24,7 +24,7 @@ from gateway.rooms.publication import Draft, Op, Outcome, Receipt
 _OUTCOMES: Final = (Outcome.ACCEPTED, Outcome.REPEATED, Outcome.DUPLICATE, Outcome.STALE)
 _REPEATED: Final = _OUTCOMES.index(Outcome.REPEATED)
 _DIGESTS_LIMIT: Final = 10_000
-_COUNT_BYTES: Final = len(b"*9\r\n")  # what `pack` puts before nine words
+_COUNT_BYTES: Final = len(b"*10\r\n")  # what `pack` puts before ten words
 
 
 class Publisher:
@@ -71,6 +71,7 @@ class Publisher:
                 names,
                 len(packet) - len(draft.payload),
                 draft.idempotency_key or b"",
+                draft.after or b"",
             )
         )
         return room.packed_before + words[_COUNT_BYTES:] + room.packed_after

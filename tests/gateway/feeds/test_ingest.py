@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from gateway.broker.contract import BrokerUnavailable, Settle
 from gateway.broker.redis.broker import RedisBroker
 from gateway.feeds.ingest import Ingest
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 from gateway.redis.client import call
+from gateway.redis.connection import pack
+from gateway.rooms.publication import Draft
 from gateway.settings import Settings
 from gateway.settings.redis_url import address_of
 from protocol.cursor import Cursor
@@ -55,6 +58,14 @@ class Reader:
     async def add(self, *fields: str) -> None:
         await call(self.broker.redis, STREAM.encode(), "XADD", STREAM, "*", *fields)
 
+    async def add_together(self, *entries: Sequence[str]) -> None:
+        """In a transaction: whoever reads any of them can read all."""
+        words = [pack(("XADD", STREAM, "*", *fields)) for fields in entries]
+        shard = self.broker.redis.shards[0]
+        for command in (pack(("MULTI",)), *words):
+            assert shard.send(command, lambda _reply: None)
+        await shard.call("EXEC")
+
     async def length(self, stream: str) -> int:
         length: int = await call(self.broker.redis, STREAM.encode(), "XLEN", stream)
         return length
@@ -63,9 +74,9 @@ class Reader:
         found = await call(self.broker.redis, STREAM.encode(), "XPENDING", STREAM, "paceline")
         return int(found[0])
 
-    async def published(self) -> list[object]:
-        start = Cursor((await self.broker.cursor(ROOM)).epoch, 0, 0)
-        history = await self.broker.history(ROOM, start)
+    async def published(self, room: str = ROOM) -> list[object]:
+        start = Cursor((await self.broker.cursor(room)).epoch, 0, 0)
+        history = await self.broker.history(room, start)
         assert history is not None
         return [json.loads(each.payload)["n"] for each in history.publications]
 
@@ -98,6 +109,30 @@ async def test_what_is_added_is_published_in_its_order_and_leaves_the_stream(
     await until_empty(reader)
     assert await reader.published() == list(range(50))
     assert reader.metrics.ingested["published"] == 50
+
+
+async def test_what_is_refused_for_a_while_is_not_overtaken_in_its_room(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[Draft] = []
+
+    def publish(draft: Draft, settle: Settle) -> None:
+        if draft.room == ROOM and not refused:
+            refused.append(draft)
+            settle(BrokerUnavailable())
+        else:
+            reader.broker.publish(draft, settle)
+
+    monkeypatch.setattr(reader.hub, "_publish", publish)
+    await reader.add_together(
+        *(
+            ("room", room, "event", "mark", "data", f'{{"n": {n}}}')
+            for n in range(5)
+            for room in (ROOM, "elsewhere")
+        )
+    )
+    await until_empty(reader)
+    assert await reader.published() == await reader.published("elsewhere") == list(range(5))
 
 
 async def test_what_can_never_be_published_is_parked_with_its_reason_and_holds_up_nobody(
