@@ -49,6 +49,10 @@ class BrokerUnavailable(Exception):
         self.reason = reason  # for people, and without saying where anything is
 
 
+class RoomUnusable(BrokerUnavailable):
+    """The broker refuses the room itself, and will until somebody mends it: trying is in vain."""
+
+
 class Interrupted(msgspec.Struct, frozen=True, gc=False):
     """Deliveries of a room have a hole that cannot be filled; what follows is in order again."""
 

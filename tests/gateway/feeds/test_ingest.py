@@ -150,6 +150,104 @@ async def test_what_can_never_be_published_is_parked_with_its_reason_and_holds_u
     assert reader.metrics.ingested["parked"] == 2
 
 
+async def test_a_room_that_redis_refuses_for_good_is_parked_and_holds_up_nobody(
+    redis_server: RedisServer, reader: Reader
+) -> None:
+    redis_server.command("SET", "paceline:{spoilt}:head", "x")
+    for number in range(3):
+        await reader.add("room", "spoilt", "event", "mark", "data", json.dumps({"n": number}))
+    await reader.add("room", ROOM, "event", "mark", "data", '{"n": 1}')
+    await until_empty(reader)
+    await until_settled(reader)
+    assert await reader.published() == [1]
+    found = await call(reader.broker.redis, PARKED.encode(), "XRANGE", PARKED, "-", "+")
+    assert [json.loads(fields[-1])["n"] for _, fields in found] == [0, 1, 2]
+    assert all(b"UNAVAILABLE" in fields for _, fields in found)
+    assert all(any(b"WRONGTYPE" in each for each in fields) for _, fields in found)
+
+
+async def test_what_does_not_need_the_spoilt_key_is_published_in_its_order(
+    redis_server: RedisServer, reader: Reader
+) -> None:
+    await reader.add("room", ROOM, "event", "mark", "data", '{"n": "the room has begun"}')
+    await until_empty(reader)
+    redis_server.command("SET", f"paceline:{{{ROOM}}}:values", "x")
+    await reader.add_together(
+        *(
+            fields
+            for number in range(4)
+            for fields in (
+                ("room", ROOM, "data", json.dumps({"bike_id": "7", "n": -number})),
+                ("room", ROOM, "event", "mark", "data", json.dumps({"n": number})),
+            )
+        )
+    )
+    await until_empty(reader)
+    assert await reader.published() == ["the room has begun", *range(4)]
+    assert await reader.length(PARKED) == 4
+
+
+async def test_a_gateway_that_may_do_nothing_parks_nothing(
+    redis_server: RedisServer, reader: Reader
+) -> None:
+    redis_server.command("ACL", "SETUSER", "default", "-hmget")  # which the script needs
+    try:
+        await reader.add("room", ROOM, "event", "mark", "data", '{"n": 1}')
+        await reader.add("room", ROOM, "event", "mark", "data", '{"n": 2}')
+        await eventually(lambda: reader.metrics.ingested["unavailable"] > 2)
+    finally:
+        redis_server.command("ACL", "SETUSER", "default", "+hmget")
+    await until_empty(reader)
+    assert await reader.published() == [1, 2]
+    assert await reader.length(PARKED) == 0
+
+
+async def test_a_room_that_is_away_waits_alone_and_keeps_its_order(
+    redis_server: RedisServer, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def publish(draft: Draft, settle: Settle) -> None:
+        if draft.room == ROOM:
+            settle(BrokerUnavailable())
+        else:
+            reader.broker.publish(draft, settle)
+
+    monkeypatch.setattr(reader.hub, "_publish", publish)
+    for number in range(20):
+        for room in (ROOM, "elsewhere"):
+            await reader.add("room", room, "event", "mark", "data", json.dumps({"n": number}))
+    await eventually(lambda: reader.metrics.ingested["published"] == 20)
+    assert await reader.published("elsewhere") == list(range(20))
+    assert await reader.length(STREAM) == await reader.pending() == 20
+
+    await reader.stop_reading()
+    heir = Reader(redis_server.url, "second")
+    await heir.start()
+    await reader.add("room", ROOM, "event", "mark", "data", '{"n": 20}')
+    await until_empty(heir)
+    assert await heir.published() == list(range(21))
+    await heir.stop()
+
+
+async def test_a_room_that_comes_back_goes_on_where_it_was(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_away = True
+
+    def publish(draft: Draft, settle: Settle) -> None:
+        if is_away:
+            settle(BrokerUnavailable())
+        else:
+            reader.broker.publish(draft, settle)
+
+    monkeypatch.setattr(reader.hub, "_publish", publish)
+    for number in range(700):  # more than are tried at once
+        await reader.add("room", ROOM, "event", "mark", "data", json.dumps({"n": number}))
+    await eventually(lambda: reader.metrics.ingested["unavailable"] > 0)
+    is_away = False
+    await until_empty(reader)
+    assert await reader.published() == list(range(700))
+
+
 async def test_another_worker_goes_on_where_one_has_died_and_nothing_is_published_twice(
     redis_server: RedisServer, reader: Reader
 ) -> None:
