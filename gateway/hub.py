@@ -39,10 +39,11 @@ from gateway.rooms.publication import (
     Publication,
     draft_of_event,
     draft_of_update,
+    reset_of,
 )
 from gateway.rooms.subscription import Subscription
 from gateway.settings import Settings
-from protocol import bikes, codec, events
+from protocol import bikes, events
 from protocol.cursor import Cursor
 from protocol.refusals import Goodbye, Refusal, Refused
 
@@ -199,9 +200,7 @@ class Hub:
 
     def _reset(self, readers: RoomReaders, reason: str) -> None:
         """Tell everybody in the room that they may have missed something."""
-        body = events.RoomReset(readers.room, reason)
-        packet = codec.packet_of("room-reset", body)
-        notice = Publication(readers.room, "", 0, 0, "room-reset", packet)  # it has no place
+        notice = reset_of(readers.room, reason)
         readers.is_placed = False
         self._peers.deliver(readers, notice)
         for peer, subscription in tuple(readers.catching_up.items()):
@@ -364,10 +363,8 @@ class Hub:
     def expel(self, peer: Peer, room: str) -> None:
         """End a peer's reading of a room by somebody else's will; it is told."""
         if room in peer.subscriptions:
-            body = events.RoomReset(room, "removed")
-            notice = Publication(room, "", 0, 0, "room-reset", codec.packet_of("room-reset", body))
             self.leave(peer, room)
-            self._peers.send(peer, notice)
+            self._peers.send(peer, reset_of(room, "removed"))
 
     def dismiss(self, peer: Peer, goodbye: Goodbye) -> None:
         """Say goodbye to a peer and close its connection."""

@@ -37,7 +37,6 @@ TESTED_ELSEWHERE = {
     "gateway/broker/memory_sessions.py": "the contract suite, test_sessions.py",
     "gateway/broker/redis/sessions.py": "the contract suite, test_sessions.py",
     "gateway/sockets/lobby.py": "the tests of the entrance, the namespace and recovery",
-    "gateway/broker/memory.py": "the contract suite, test_contract*.py, runs over every backend",
     "gateway/users/sql_api_keys.py": "test_api_keys.py runs over every database",
     "gateway/users/sql_changes.py": "test_changes.py runs over every database",
     "gateway/users/sql_sessions.py": "test_session.py, the contract, runs over every database",

@@ -67,13 +67,20 @@ async def _listed_in(address: str, body: bytes) -> Discovery:
     addresses, ttl_seconds = listing.addresses_of(body)
     if is_url(address):
         # Only over HTTP: a document from elsewhere has no say about files of this machine.
-        absolute = {name: urljoin(address, url) for name, url in addresses.items()}
+        absolute = {name: _joined(address, url) for name, url in addresses.items()}
         addresses = {name: url for name, url in absolute.items() if is_url(url)}
     else:
         # A saved copy of a system: what lies beside it is meant, not what its links led to.
         lying = await asyncio.to_thread(_lying_in, Path(address).parent)
         addresses = lying or {name: url for name, url in addresses.items() if is_url(url)}
     return Discovery(chosen(addresses), ttl_seconds)
+
+
+def _joined(address: str, url: str) -> str:
+    try:
+        return urljoin(address, url)
+    except ValueError:  # half of an IPv6 address, say; then it leads nowhere
+        return ""
 
 
 def _lying_in(folder: Path) -> dict[str, str]:

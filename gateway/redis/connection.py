@@ -139,10 +139,11 @@ class CommandConnection(Connection):
         if self.lost.is_set():
             self._loop.call_soon(on_reply, RedisAway("the connection to Redis is lost"))
             return
+        if not self._awaiting:  # what was not asked for could not come
+            self._progress_seconds = self._loop.time()
         self._awaiting.append(on_reply)
         self.write(command)
         if self._watch is None:
-            self._progress_seconds = self._loop.time()
             self._watch = self._loop.call_later(self._timeout_seconds, self._look)
 
     async def call(self, *words: str | bytes | float) -> Any:  # noqa: ANN401 - whatever Redis says

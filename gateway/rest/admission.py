@@ -155,7 +155,9 @@ class Admission:
         """What keeps us waiting: a first request that has not come, an answer that is not read."""
         if not self._has_asked(handler):
             return "late"
-        return "stalled" if handler.writing_paused else None
+        # What is closing, and still here, has not been read to its end.
+        is_closing = handler.transport is not None and handler.transport.is_closing()
+        return "stalled" if handler.writing_paused or is_closing else None
 
     def _patience_seconds(self, reason: Reason) -> float:
         limits = self.limits

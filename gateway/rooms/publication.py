@@ -164,6 +164,12 @@ def removal_of(
     return Draft(room, "bike-removed", packet, author, key, Op.REMOVE, time_ms)
 
 
+def reset_of(room: str, reason: str) -> Publication:
+    """Tell members that they may have missed something; it has no place in the room's order."""
+    packet = codec.packet_of("room-reset", events.RoomReset(room, reason))
+    return Publication(room, "", 0, 0, "room-reset", packet)
+
+
 def draft_of_event(  # noqa: PLR0913, PLR0917 - one fact each about the event
     room: str,
     name: str,

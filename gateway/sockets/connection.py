@@ -310,7 +310,7 @@ class Connection(BaseSocket):  # type: ignore[misc] # python-engineio has no typ
             self._awaits_pong = True
             self._pinged_seconds = now
             self.send_packet(PING)
-            engine.wheel.at(self._next_ping_seconds + engine.ping_timeout, self._beat)
+            engine.wheel.at(now + engine.ping_timeout, self._beat)
 
     def _is_stalled(self, now: float) -> bool:
         """Whether the ping has probably not come through yet, behind all that is to be read."""

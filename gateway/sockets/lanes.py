@@ -137,22 +137,25 @@ class Lanes:
             return
         started = time.perf_counter()
         left = PEERS_PER_TURN
-        gathered = 0  # publications, those for several audiences counted for each
+        batches = gathered = 0  # publications for several audiences are counted for each
         for audience in touched:
+            if not audience.batch:
+                continue  # a round has begun, and ended, with it since
+            batches += 1
             gathered += len(audience.batch)
-            if audience.rounds or not audience.batch:
-                continue  # it gathers what comes until they are over; then it has set out at once
+            if audience.rounds:
+                continue  # it gathers what comes until they are over
             size = len(audience.fast) + len(audience.slow)
             if size <= left:
                 left -= size
                 self._write(audience)
             else:
                 self._begin_round(audience)
-        if gathered == len(touched):  # none found another to travel with
+        if gathered == batches:  # none found another to travel with
             self._next_flush_seconds = 0.0
             return
         spent_seconds = time.perf_counter() - started
-        share_joined = 1 - len(touched) / gathered
+        share_joined = 1 - batches / gathered
         wait_seconds = min(spent_seconds * WINDOW_FACTOR * share_joined, WINDOW_LIMIT_SECONDS)
         self._next_flush_seconds = asyncio.get_running_loop().time() + wait_seconds
 

@@ -7,6 +7,10 @@ import collections
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+import structlog
+
+logger = structlog.get_logger(__name__)
+
 Item = TypeVar("Item")
 
 
@@ -25,19 +29,25 @@ class Turnstile(Generic[Item]):
         if self._passed == 1:
             asyncio.get_running_loop().call_soon(self._turn)
         if self._passed <= self._per_turn:
-            self._work(item)
+            self._pass(item)
         else:
             self._waiting.append(item)
 
     def finish(self) -> None:
         """Do all that waits now."""
         while self._waiting:
-            self._work(self._waiting.popleft())
+            self._pass(self._waiting.popleft())
+
+    def _pass(self, item: Item) -> None:
+        try:
+            self._work(item)
+        except Exception:  # one's fault is neither the others' nor that of whoever brought it
+            logger.exception("! work of a turnstile failed")
 
     def _turn(self) -> None:
         self._passed = 0
         for _ in range(min(self._per_turn, len(self._waiting))):
-            self._work(self._waiting.popleft())
+            self._pass(self._waiting.popleft())
         if self._waiting:
             self._passed = self._per_turn  # whoever comes now waits in line
             asyncio.get_running_loop().call_soon(self._turn)

@@ -88,7 +88,7 @@ class Child:
 
     def order(self, order: bytes) -> None:
         """Tell it something; it may have ended."""
-        with contextlib.suppress(OSError):
+        if not self._writer.is_closing():
             self._writer.write(order)
 
     async def ended(self) -> None:

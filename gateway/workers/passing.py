@@ -80,7 +80,8 @@ class Receiver:
         """Listen no more; what was given before is still taken."""
         listener, self._listener = self._listener, None
         if listener is not None:
-            self._accept_all(listener)
+            while self._accept_some(listener):
+                pass
             asyncio.get_running_loop().remove_reader(listener.fileno())
             listener.close()
             self.path.unlink(missing_ok=True)
@@ -107,20 +108,22 @@ class Receiver:
 
     def _accept(self) -> None:
         if self._listener is not None:
-            self._accept_all(self._listener)
+            self._accept_some(self._listener)
 
-    def _accept_all(self, listener: socket.socket) -> None:
+    def _accept_some(self, listener: socket.socket) -> bool:
+        """A turn's worth; False when there is no more."""
         for _ in range(_ACCEPTS_PER_TURN):
             try:
                 line, _address = listener.accept()
             except BlockingIOError:
-                return
+                return False
             except OSError as error:
                 logger.warning("! a connection from another worker was lost", why=str(error))
-                return
+                return False
             hand_over = _Line(line, self)
             self._lines.add(hand_over)
             hand_over.start()
+        return True
 
     def forget(self, line: _Line) -> None:
         """A line has done its work."""

@@ -14,6 +14,9 @@ _KEEPALIVE_SECONDS: Final = 15.0
 _UNWRITTEN_LIMIT_BYTES: Final = 65_536
 _AGREE_LIMIT_SECONDS: Final = 10.0
 _AGREED: Final = b"HTTP/1.1 101 "
+_LAST_WORDS_LIMIT_SECONDS: Final = 5.0
+# Longer than the worker with the session bears it, of whose end nothing is heard meanwhile.
+_STALL_LIMIT_SECONDS: Final = 120.0
 
 
 class Answer(NamedTuple):
@@ -65,6 +68,8 @@ class Relay:
                 address.port,
                 ssl=True if address.scheme == "https" else None,
             )
+        if line.is_ending:  # before anybody could say what for
+            raise ConnectionResetError(f"{url} has hung up")
         self._lines.add(line)
         return line
 
@@ -101,6 +106,7 @@ class _End(asyncio.Protocol):
     def __init__(self) -> None:
         self.other: _End | None = None
         self.transport: asyncio.Transport | None = None
+        self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready."""
@@ -115,20 +121,29 @@ class _End(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Enough."""
+        assert self.transport is not None
+        loop = asyncio.get_running_loop()
+        self._stall = loop.call_later(_STALL_LIMIT_SECONDS, self.transport.abort)
         if self.other is not None and self.other.transport is not None:
             self.other.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """More."""
+        self._stop_waiting()
         transport = None if self.other is None else self.other.transport
         if transport is not None and not transport.is_closing():
             transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """What was written to the other still goes out, then it ends too."""
+        self._stop_waiting()
         other, self.other = self.other, None
         if other is not None and other.transport is not None:
             other.transport.close()
+
+    def _stop_waiting(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
 
 
 class Line(_End):
@@ -143,6 +158,7 @@ class Line(_End):
         super().__init__()
         self._relay = relay
         self._held = b""
+        self._answer = b""  # how it begins, as far as it has come
         self._timer: asyncio.TimerHandle | None = None
         self._is_agreed = False
 
@@ -172,9 +188,12 @@ class Line(_End):
 
     def _hear_answer(self, data: bytes) -> None:
         client = None if self.other is None else self.other.transport
-        if client is None or self.transport is None or not data.startswith(_AGREED):
+        self._answer = (self._answer + data)[: len(_AGREED)]
+        if client is None or self.transport is None or not _AGREED.startswith(self._answer):
             self.end()
             return
+        if self._answer != _AGREED:
+            return  # the rest of it is still to come
         self._is_agreed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -204,4 +223,7 @@ class Line(_End):
         if self._timer is not None:
             self._timer.cancel()
         self._relay.forget(self)
+        near = None if self.other is None else self.other.transport
         super().connection_lost(exc)
+        if near is not None and near.get_write_buffer_size():  # a client that does not read
+            asyncio.get_running_loop().call_later(_LAST_WORDS_LIMIT_SECONDS, near.abort)

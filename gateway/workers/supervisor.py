@@ -121,8 +121,6 @@ class Supervisor:
                 child.kill()
                 await child.ended()
             async with slot.lock:  # while it is being replaced, its end is nobody's concern
-                if slot.children[-1] is not child:
-                    continue  # it has been
                 slot.children.remove(child)
                 life_seconds = loop.time() - child.started_seconds
                 short_lives = 0 if life_seconds > _LONG_LIFE_SECONDS else short_lives + 1
@@ -163,6 +161,9 @@ class Supervisor:
                     logger.error("! the new worker does not start, the old ones stay")
                     return
                 old.order(REPLACED)
+                # The old one may take its time, and the new one is needed meanwhile.
+                self._tending[slot.number].cancel()
+                self._tending[slot.number] = asyncio.create_task(self._tend(slot))
             await old.ended_within(self._times.leave)
             slot.children.remove(old)
         logger.info("= workers replaced")

@@ -34,6 +34,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return 1000.0 + self._jumping.passed_seconds
 
+    def hold_up(self, seconds: float) -> None:
+        """Let time pass in which nothing is done."""
+        self._jumping.passed_seconds += seconds
+
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
     """Do the work in a loop of its own."""

@@ -42,6 +42,19 @@ async def test_a_discovery_document_on_the_web_has_no_say_about_files(
         await names_at(feed_server.url("gbfs"), session)
 
 
+@pytest.mark.parametrize("nonsense", ["http://[::1", "//[", "http://a]b/"])
+async def test_an_address_that_is_none_takes_no_other_with_it(
+    feed_server: FeedServer, session: aiohttp.ClientSession, nonsense: str
+) -> None:
+    addresses = {"free_bike_status": "bikes", "station_status": nonsense}
+    feed_server.serve("gbfs", system.discovery(addresses))
+
+    assert await names_at(feed_server.url("gbfs"), session) == ["free_bike_status"]
+    feed_server.serve("gbfs", system.discovery({"free_bike_status": nonsense}))
+    with pytest.raises(FeedMalformed):
+        await names_at(feed_server.url("gbfs"), session)
+
+
 async def test_one_feed_on_the_web_is_known_by_its_shape(
     feed_server: FeedServer, session: aiohttp.ClientSession
 ) -> None:

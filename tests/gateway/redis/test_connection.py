@@ -152,6 +152,21 @@ def test_without_any_progress_for_its_time_it_ends() -> None:
     assert virtual_time.run(wait()) == pytest.approx(1.1)  # the last chance included
 
 
+def test_a_command_has_its_whole_time_however_long_nothing_was_asked_before() -> None:
+    async def wait() -> tuple[list[Any], bool]:
+        connection, transport = connected(timeout_seconds=1.0)
+        replies: list[Any] = []
+        connection.send(PING, replies.append)
+        connection.data_received(b"+1\r\n")
+        await asyncio.sleep(0.95)
+        connection.send(PING, replies.append)
+        await asyncio.sleep(0.5)  # a pause of the server's, well within its time
+        connection.data_received(b"+2\r\n")
+        return replies, transport.is_aborted
+
+    assert virtual_time.run(wait()) == ([b"1", b"2"], False)
+
+
 def test_a_slow_server_that_goes_on_answering_is_borne() -> None:
     async def wait() -> int:
         connection, transport = connected(timeout_seconds=1.0)

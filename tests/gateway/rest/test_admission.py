@@ -59,7 +59,12 @@ async def door_with(limits: AdmissionLimits) -> AsyncIterator[Door]:
     """An application behind a door."""
     app = web.Application()
     app.add_routes(
-        [web.get("/healthz", _fine), web.get("/large", _large), web.get("/taken", _taken)]
+        [
+            web.get("/healthz", _fine),
+            web.get("/large", _large),
+            web.get("/nearly", _nearly),
+            web.get("/taken", _taken),
+        ]
     )
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
@@ -92,6 +97,18 @@ async def _fine(request: web.Request) -> web.Response:
 
 async def _large(request: web.Request) -> web.Response:
     return web.Response(body=LARGE)
+
+
+async def _nearly(request: web.Request) -> web.StreamResponse:
+    """Somewhat more than the system takes, and less than would have anybody wait."""
+    response = web.StreamResponse()
+    response.force_close()
+    await response.prepare(request)
+    transport = request.transport
+    assert transport is not None
+    while not transport.get_write_buffer_size():
+        await response.write(bytes(4096))
+    return response
 
 
 async def _taken(request: web.Request) -> web.Response:
@@ -190,6 +207,20 @@ async def test_who_does_not_read_the_answer_is_cut_off() -> None:
         assert door.metrics.turned_away == {"full": 0, "overfull": 0, "late": 0, "stalled": 1} | {
             "other": 0
         }
+
+
+async def test_who_does_not_read_the_end_of_an_answer_is_cut_off() -> None:
+    async with door_with(msgspec.structs.replace(OPEN, stall_seconds=TIMEOUT_SECONDS)) as door:
+        reader, writer = await door.knock()
+        assert isinstance(writer.transport, asyncio.ReadTransport)
+        writer.transport.pause_reading()
+        writer.write(request_for("/nearly"))
+        async with asyncio.timeout(SOON_SECONDS):
+            while not door.metrics.turned_away["stalled"]:  # noqa: ASYNC110 - no event tells of it
+                await asyncio.sleep(0.01)
+        writer.transport.resume_reading()
+
+        await all_of(reader)
 
 
 async def test_who_reads_slowly_gets_it_all() -> None:

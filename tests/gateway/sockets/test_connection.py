@@ -94,6 +94,25 @@ def test_a_client_that_does_not_answer_a_ping_is_closed_when_the_time_is_over() 
     virtual_time.run(scenario())
 
 
+def test_a_ping_that_is_late_has_as_much_time_to_be_answered_as_any() -> None:
+    async def scenario() -> None:
+        engine, listener = engine_of()
+        connection, transport = connection_of(engine)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, virtual_time.VirtualLoop)
+        await asyncio.sleep(INTERVAL_SECONDS - 1)
+        loop.hold_up(2 * TIMEOUT_SECONDS)  # a machine that was paused
+        await asyncio.sleep(TIMEOUT_SECONDS - 1)
+
+        assert transport.texts.count("2") == 1
+        assert not connection.closed
+        await asyncio.sleep(2)
+        assert listener.told == [("closed", "ping timeout")]
+        engine.wheel.stop()
+
+    virtual_time.run(scenario())
+
+
 def test_pongs_that_nobody_asked_for_put_nothing_off() -> None:
     async def scenario() -> None:
         engine, _ = engine_of()

@@ -1,4 +1,7 @@
 import asyncio
+import logging
+
+import pytest
 
 from gateway.sockets.turnstile import Turnstile
 
@@ -38,3 +41,20 @@ async def test_what_waits_can_be_done_at_once() -> None:
     assert passed == list(range(5))
     await asyncio.sleep(0)
     assert passed == list(range(5)), "nothing twice"
+
+
+async def test_one_that_fails_takes_nobody_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    passed: list[int] = []
+
+    def work(number: int) -> None:
+        if number % 2 == 0:
+            raise KeyError
+        passed.append(number)
+
+    turnstile = Turnstile(1, work)
+    with caplog.at_level(logging.CRITICAL):
+        for number in range(4):
+            turnstile.take(number)
+        for _ in range(4):
+            await asyncio.sleep(0)
+    assert passed == [1, 3]

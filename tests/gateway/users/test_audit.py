@@ -109,7 +109,7 @@ async def test_1_sessions_passwords_keys_and_links_are_told(stores: Stores) -> N
     for key_id in ("k" * 12, "t" * 16):
         key = msgspec.structs.replace(key_of(1, None), id=key_id)
         await stores.keys.save(key, NOW_MS)
-        await stores.keys.save(key, NOW_MS)
+        assert await stores.keys.rotate(key, msgspec.structs.replace(key, digest="e"), NOW_MS)
         await stores.keys.delete(key_id, NOW_MS)
         assert not await stores.keys.delete(key_id, NOW_MS)
     await stores.external.link(identity, ADA.id, NOW_MS)

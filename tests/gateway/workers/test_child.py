@@ -8,6 +8,7 @@ import signal
 import socket
 
 import pytest
+import uvloop
 
 from gateway.workers.berth import LEAVE
 from gateway.workers.child import Child
@@ -47,6 +48,17 @@ async def test_its_status_is_known_however_it_ends(listeners: list[socket.socket
     assert (failing.status, killed.status) == (3, -signal.SIGKILL)
     failing.order(LEAVE)  # nobody hears it
     failing.kill()
+
+
+def test_to_tell_one_something_that_has_ended_is_harmless_on_any_loop() -> None:
+    async def tell() -> None:
+        child = await Child.start(crew.bad(3), 0, [])
+        await asyncio.wait_for(child.ended(), START_SECONDS)
+        await asyncio.sleep(0)  # until the line to it is closed
+        child.order(LEAVE)
+
+    for run in (uvloop.run, asyncio.run):
+        run(tell())
 
 
 async def test_one_that_does_not_leave_is_killed(listeners: list[socket.socket]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -139,6 +140,13 @@ async def test_once_it_is_agreed_bytes_are_carried_both_ways(carried: Carried) -
     assert await carried.client_reader.readexactly(len(LARGE)) == LARGE[::-1]
 
 
+async def test_it_may_be_agreed_in_pieces(carried: Carried) -> None:
+    for start in range(len(AGREED)):
+        carried.far_writer.write(AGREED[start : start + 1])
+        assert await carried.client_reader.readexactly(1) == AGREED[start : start + 1]
+    assert await carried.far_reader.readexactly(6) == b"behind"
+
+
 async def test_before_it_is_agreed_nothing_more_of_the_client_gets_through(
     carried: Carried,
 ) -> None:
@@ -177,6 +185,56 @@ async def test_what_the_client_does_not_read_is_not_kept_here(
     assert line.other.transport.get_write_buffer_size() < 1_000_000
     carried.client_reader._transport.resume_reading()  # type: ignore[attr-defined] # noqa: SLF001
     assert await carried.client_reader.readexactly(len(LARGE)) == LARGE
+
+
+async def test_who_reads_nothing_for_long_is_cut_off(
+    carried: Carried, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "_STALL_LIMIT_SECONDS", 0.2)
+    await agree(carried)
+    carried.client_reader._transport.pause_reading()  # type: ignore[attr-defined] # noqa: SLF001
+    carried.far_writer.write(LARGE)
+    carried.far_writer.close()
+
+    await until(lambda: not relay.lines)
+
+
+async def test_who_does_not_read_the_last_words_is_cut_off(
+    carried: Carried, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "_LAST_WORDS_LIMIT_SECONDS", 0.2)
+    await agree(carried)
+    (line,) = relay.lines
+    near = line.other
+    assert near is not None
+    assert near.transport is not None
+    carried.client_reader._transport.pause_reading()  # type: ignore[attr-defined] # noqa: SLF001
+    carried.far_writer.write(LARGE)
+    await until(lambda: near.transport is not None and near.transport.get_write_buffer_size() > 0)
+    line.hang_up()
+
+    # Its end is nobody's to be told any more; but nothing is kept for it.
+    await until(lambda: near.transport is not None and not near.transport.get_write_buffer_size())
+
+
+async def test_a_worker_that_hangs_up_at_once_is_not_there(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await asyncio.start_server(
+        lambda _reader, writer: writer.transport.abort(), "127.0.0.1", 0
+    )
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def connect_late(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the loop's own
+        transport, line = await connect(*arguments, **options)
+        await until(transport.is_closing)
+        return transport, line
+
+    monkeypatch.setattr(loop, "create_connection", connect_late)
+    with pytest.raises(ConnectionResetError):
+        await relay.dial(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    server.close()
 
 
 async def test_when_the_worker_ends_the_client_hears_all_and_then_the_end(

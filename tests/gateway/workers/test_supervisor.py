@@ -22,9 +22,15 @@ from tests.gateway.workers.fleet import until
 class Staged:
     """A supervisor at work."""
 
-    def __init__(self, program: Program, count: int = 2, silence_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        program: Program,
+        count: int = 2,
+        silence_seconds: float = 30.0,
+        leave_seconds: float = 1.0,
+    ) -> None:
         port = SharedPort("127.0.0.1", 0)
-        times = Times(start=20.0, silence=silence_seconds, leave=1.0)
+        times = Times(start=20.0, silence=silence_seconds, leave=leave_seconds)
         self.supervisor = Supervisor(program, port, count, times)
         self.announced = asyncio.Event()
         self.running = asyncio.create_task(self.supervisor.run(self.announced.set))
@@ -134,6 +140,27 @@ async def test_workers_are_replaced_one_after_the_other(staged: Staged) -> None:
     assert await staged.end() == 0
 
 
+async def test_the_new_worker_is_looked_after_while_the_old_one_takes_its_time() -> None:
+    staged = Staged(crew.deaf(), 1, leave_seconds=60.0)
+    await asyncio.wait_for(staged.announced.wait(), 20)
+    (old,) = staged.process_ids
+    staged.supervisor._program = crew.good()  # noqa: SLF001 - a release that knows how to leave
+    staged.supervisor.roll()
+    tending: Any = staged.supervisor._tending  # noqa: SLF001
+    await until(lambda: len(staged.process_ids) == 2, 20)
+    (new,) = set(staged.process_ids) - {old}
+    await until(lambda: _is_ready(staged, new), 20)
+    os.kill(new, signal.SIGKILL)
+    await until(lambda: len(set(staged.process_ids) - {old, new}) == 1, 20)
+
+    assert _lives(old)
+    assert len(tending) == 1
+    os.kill(old, signal.SIGKILL)
+    rolling: Any = staged.supervisor._rolling  # noqa: SLF001
+    await asyncio.wait_for(rolling, 20)
+    assert await staged.end() == 0
+
+
 @pytest.mark.parametrize("broken", [crew.bad(1), Program(["/no/such/program"], {})])
 async def test_what_does_not_start_replaces_nobody(staged: Staged, broken: Program) -> None:
     old = staged.process_ids
@@ -166,6 +193,12 @@ def test_the_pause_before_another_start_grows_to_an_end() -> None:
     pauses = [pause_after(short_lives) for short_lives in range(1, 10)]
 
     assert pauses == [0, 0.5, 1, 2, 4, 8, 15, 15, 15]
+
+
+def _is_ready(staged: Staged, process_id: int) -> bool:
+    (slot,) = staged.supervisor._slots  # noqa: SLF001
+    found = [child for child in slot.children if child.process_id == process_id]
+    return any(child._ready.is_set() for child in found)  # noqa: SLF001
 
 
 def _lives(process_id: int) -> bool:
