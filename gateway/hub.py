@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
 import structlog
 from msgspec import UNSET, Raw
 
@@ -33,7 +34,13 @@ from gateway.identity import Identity
 from gateway.rooms import access
 from gateway.rooms.membership import Membership, Peer, RoomReaders
 from gateway.rooms.places import Places
-from gateway.rooms.publication import Publication, draft_of_event, draft_of_update, reset_of
+from gateway.rooms.publication import (
+    Draft,
+    Publication,
+    draft_of_event,
+    draft_of_update,
+    reset_of,
+)
 from gateway.rooms.subscription import Subscription
 from gateway.settings import Settings
 from protocol import bikes, events
@@ -109,15 +116,19 @@ class Hub:
 
     # ---- inbound
 
-    def publish_update(
+    def publish_update(  # noqa: PLR0913, PLR0917 - who, what, for whom, and behind what
         self,
         identity: Identity,
         update: events.BikeUpdate,
         author: str | None,
         settle: Settle,
         attachments: tuple[bytes, ...] = (),
+        after: str | None = None,
     ) -> None:
-        """Publish a bike-update; raises `Refused`, else `settle` is called once, now or later."""
+        """Publish a bike-update; raises `Refused`, else `settle` is called once, now or later.
+
+        `after` is the key of what the same identity has sent before it, and must be here first.
+        """
         access.check_publish(identity, update.room_id)
         if self._has_live_rooms and self._settings.kind_of(update.room_id).profile == "live":
             bikes.check_live(update.payload, update.key)
@@ -126,17 +137,18 @@ class Hub:
             key = access.scoped_key(identity, key)
         accepted_us = time.time_ns() // 1000
         draft = draft_of_update(update, author, accepted_us, key, attachments)
-        self._publish(draft, settle)
+        self._publish(draft if after is None else _behind(draft, identity, after), settle)
 
-    def publish_event(
+    def publish_event(  # noqa: PLR0913, PLR0917 - as above
         self,
         identity: Identity,
         event: events.Publish,
         author: str | None,
         settle: Settle,
         attachments: tuple[bytes, ...] = (),
+        after: str | None = None,
     ) -> None:
-        """Publish any other event; raises `Refused`, else `settle` is called once."""
+        """Publish any other event; the same otherwise."""
         access.check_publish(identity, event.room_id)
         key = event.idempotency_key
         if key is not None:
@@ -145,7 +157,7 @@ class Hub:
         draft = draft_of_event(
             event.room_id, event.event, data, author, key, attachments, accepted_us
         )
-        self._publish(draft, settle)
+        self._publish(draft if after is None else _behind(draft, identity, after), settle)
 
     async def members(self, identity: Identity, room: str) -> list[events.Member]:
         """Everybody in a room, on all workers."""
@@ -395,3 +407,7 @@ class Hub:
             self._peers.hand_over(subscription.peer)
             if not subscription.is_over:
                 self._membership.go_live(subscription)
+
+
+def _behind(draft: Draft, identity: Identity, after: str) -> Draft:
+    return msgspec.structs.replace(draft, after=access.scoped_key(identity, after))

@@ -23,6 +23,8 @@ What every backend guarantees (the numbers are those of the contract suite):
 9.  Members are counted by peer; entering twice is no fault, leaving unentered neither. A peer is
     counted where it entered last: a worker that it has left behind cannot count it out.
 10. A room begins with whatever is asked of it, except for whether it has begun.
+11. A draft with an `after` is settled with `BrokerUnavailable` for as long as the draft that has
+    this idempotency key was not settled in its room; one that is a repeat is REPEATED anyway.
 """
 
 from __future__ import annotations
@@ -45,6 +47,10 @@ class BrokerUnavailable(Exception):
         super().__init__("the broker is unavailable")
         self.retry_after_ms = retry_after_ms
         self.reason = reason  # for people, and without saying where anything is
+
+
+class RoomUnusable(BrokerUnavailable):
+    """The broker refuses the room itself, and will until somebody mends it: trying is in vain."""
 
 
 class Interrupted(msgspec.Struct, frozen=True, gc=False):

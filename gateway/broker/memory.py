@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from gateway.broker.contract import Deliver, History, Settle, Snapshot
+from gateway.broker.contract import BrokerUnavailable, Deliver, History, Settle, Snapshot
 from gateway.rooms.journal import Journal, Moment
 from gateway.rooms.publication import Draft, Publication
 from gateway.settings import RoomKind
@@ -107,6 +107,9 @@ class MemoryBroker:
         """Accept a draft, give it to the followers, and settle it, all before returning."""
         rooms = self._rooms
         journal = rooms.journals.get(draft.room) or rooms.journal(draft.room)
+        if draft.after is not None and not journal.is_in_turn(draft):
+            settle(BrokerUnavailable())
+            return
         receipt, publications = journal.accept(draft, rooms.now())
         if publications:
             rooms.deliver(draft.room, publications)

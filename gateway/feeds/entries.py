@@ -23,6 +23,11 @@ class Entry(msgspec.Struct, frozen=True):
     id: str
     fields: Mapping[bytes, bytes] | None
 
+    @property
+    def size_bytes(self) -> int:
+        """What it says, without what it takes to keep it."""
+        return sum(len(name) + len(value) for name, value in (self.fields or {}).items())
+
 
 def entry_of(found: Sequence[object]) -> Entry:
     """Read an entry as XREADGROUP answers it."""
@@ -32,6 +37,14 @@ def entry_of(found: Sequence[object]) -> Entry:
         return Entry(id_.decode(), None)
     assert isinstance(pairs, list)
     return Entry(id_.decode(), dict(zip(pairs[::2], pairs[1::2], strict=True)))
+
+
+def room_of(entry: Entry) -> str | None:
+    """The room that the entry is for; None when it says none that there can be."""
+    try:
+        return check_room_name(_text_of((entry.fields or {})[b"room"]))
+    except (KeyError, Refused):
+        return None
 
 
 def event_of(entry: Entry) -> events.BikeUpdate | events.Publish:

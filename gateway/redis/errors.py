@@ -33,12 +33,15 @@ _AWAY: Final = frozenset(
         "MOVED",  # the slot is another node's
         "NOREPLICAS",  # min-replicas-to-write
         "OOM",  # maxmemory, with noeviction
+        "OUTOFTURN",  # publish.lua: another publication must be there first
         "READONLY",  # it was a master until a moment ago
         "TRYAGAIN",  # the keys of a room are between two nodes of a cluster
         "UNBLOCKED",
         "UNKILLABLE",
     }
 )
+# What a key holds is not what is asked of it, or a script cannot read it: these keys are spoilt.
+_SPOILT: Final = ("WRONGTYPE ", "ERR user_script:")
 # Errors after which the connection leads to the wrong server, or to nobody.
 _WRONG_SERVER: Final = frozenset({"MASTERDOWN", "READONLY", "UNBLOCKED"})
 
@@ -52,6 +55,11 @@ def exception_of(error: Exception) -> RedisAway | RedisRefused:
     """What to raise for an error reply."""
     text = str(error)
     return RedisAway(text) if word_of(error) in _AWAY else RedisRefused(text)
+
+
+def is_of_the_keys(error: Exception) -> bool:
+    """Whether the error says something of the keys alone, and so of no other command's."""
+    return str(error).startswith(_SPOILT)
 
 
 def is_wrong_server(error: Exception) -> bool:

@@ -68,6 +68,11 @@ class Journal:
         """Somebody has begun or ended to read: cursors given out until now are still of use."""
         self.touched_seconds = seconds
 
+    def is_in_turn(self, draft: Draft) -> bool:
+        """Whether what must be here before it is, or it is here itself."""
+        receipts = self._receipts
+        return draft.after in receipts or draft.idempotency_key in receipts
+
     def accept(self, draft: Draft, now: Moment) -> tuple[Receipt, list[Publication]]:
         """Decide on a draft; the list holds what members are to be told, usually one or none."""
         known = draft.idempotency_key

@@ -48,7 +48,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     placeholders stand for; an event with any has no last value, which is JSON. `payload` is what
     an UPSERT patches the last value with. `accepted_us` is when it came in at a door, by the wall
     clock of that worker in microseconds; 0 for what the gateway says of itself. `trace` is the
-    W3C `traceparent` of one that is followed on its way, which few are.
+    W3C `traceparent` of one that is followed on its way, which few are. `after` is the idempotency
+    key of the draft that must be here first, scoped as well: without it this one is not accepted.
     """
 
     room: str
@@ -64,6 +65,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     payload: bytes = b""
     accepted_us: int = 0
     trace: str = ""
+    after: str | None = None
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False):

@@ -117,7 +117,18 @@ class Lanes:
             self._rounds.catch_up(peer)
 
     def flush(self) -> None:
-        """Write what was gathered, and begin a round where that would take too long."""
+        """Write what was gathered, and begin a round where that would take too long.
+
+        Where one audience fails, which is a bug, the others' turn comes again.
+        """
+        touched = self._touched
+        try:
+            self._flush()
+        except BaseException:
+            self._touch_again(touched)
+            raise
+
+    def _flush(self) -> None:
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
@@ -147,6 +158,13 @@ class Lanes:
         share_joined = 1 - batches / gathered
         wait_seconds = min(spent_seconds * WINDOW_FACTOR * share_joined, WINDOW_LIMIT_SECONDS)
         self._next_flush_seconds = asyncio.get_running_loop().time() + wait_seconds
+
+    def _touch_again(self, touched: Sequence[Audience]) -> None:
+        """`deliver` names an audience once, with its first of a batch; so the rest stays named."""
+        left = [audience for audience in touched if audience.batch and not audience.rounds]
+        self._touched = list(dict.fromkeys((*left, *self._touched)))
+        if self._touched and self._flush_handle is None:
+            self._schedule_flush()
 
     def dismiss(self, peer: Peer, goodbye: Goodbye, reconnect_after_ms: int | None = None) -> None:
         """Say goodbye and close; one that may not return is told so in Socket.IO's way too."""

@@ -2,17 +2,19 @@
 --   ARGV  1 meta   2 packet   3 checksum of the packet   4 op   5 key   6 time ms, or ''
 --         7 names of the fields that it sets, as a digest, or '' when it clears any
 --         8 where the JSON object begins in the packet, from 1
---         9 idempotency key, or ''   10... the kind of room
--- Returns outcome, epoch, offset, proof.
+--         9 idempotency key, or ''   10 that of the draft that must be here first, or ''
+--         11... the kind of room
+-- Returns outcome, epoch, offset, proof; or the error OUTOFTURN.
 
 local VALUE_LIMIT_BYTES = 32768
 local RECEIPTS_LIMIT = 10000
 local RECEIPT_MS = 300000
 
-kind = kind_from(10)
+kind = kind_from(11)
 
 local meta, packet, checksum, op = ARGV[1], ARGV[2], number(ARGV[3]), number(ARGV[4])
-local key, time, names, repeat_key = ARGV[5], number(ARGV[6]), ARGV[7], ARGV[9]
+local key, time, names = ARGV[5], number(ARGV[6]), ARGV[7]
+local repeat_key, key_before = ARGV[9], ARGV[10]
 
 -- ---- patches (RFC 7396, top level); texts of values stay as they are
 
@@ -163,13 +165,21 @@ end
 
 -- ---- the draft
 
+local function receipt_of(known_key)
+    local known = call('HGET', KEYS[7], known_key)
+    local at = known and call('ZSCORE', KEYS[8], known_key)
+    return known and at and number(at) > now - RECEIPT_MS and known
+end
+
 if repeat_key ~= '' then
-    local known = call('HGET', KEYS[7], repeat_key)
-    local at = known and call('ZSCORE', KEYS[8], repeat_key)
-    if known and at and number(at) > now - RECEIPT_MS then
+    local known = receipt_of(repeat_key)
+    if known then
         local epoch, offset, proof = string.match(known, '^(%S+) (%S+) (%S+)$')
         return { REPEATED, epoch, number(offset), number(proof) }
     end
+end
+if key_before ~= '' and not receipt_of(key_before) then
+    return redis.error_reply('OUTOFTURN what must be here first is not')
 end
 
 read_head()

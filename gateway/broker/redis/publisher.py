@@ -11,20 +11,20 @@ import hashlib
 import zlib
 from typing import Any, Final
 
-from gateway.broker.contract import BrokerUnavailable, Settle
+from gateway.broker.contract import BrokerUnavailable, RoomUnusable, Settle
 from gateway.broker.redis.announcement import cursor_of, meta_of
 from gateway.broker.redis.rooms import RedisRoom, RedisRooms
 from gateway.logs import Offences
 from gateway.redis.client import Redis
 from gateway.redis.connection import pack
-from gateway.redis.errors import RedisAway, exception_of
+from gateway.redis.errors import RedisAway, exception_of, is_of_the_keys
 from gateway.redis.in_order import InOrder
 from gateway.rooms.publication import Draft, Op, Outcome, Receipt
 
 _OUTCOMES: Final = (Outcome.ACCEPTED, Outcome.REPEATED, Outcome.DUPLICATE, Outcome.STALE)
 _REPEATED: Final = _OUTCOMES.index(Outcome.REPEATED)
 _DIGESTS_LIMIT: Final = 10_000
-_COUNT_BYTES: Final = len(b"*9\r\n")  # what `pack` puts before nine words
+_COUNT_BYTES: Final = len(b"*10\r\n")  # what `pack` puts before ten words
 
 
 class Publisher:
@@ -71,6 +71,7 @@ class Publisher:
                 names,
                 len(packet) - len(draft.payload),
                 draft.idempotency_key or b"",
+                draft.after or b"",
             )
         )
         return room.packed_before + words[_COUNT_BYTES:] + room.packed_after
@@ -93,5 +94,5 @@ class Publisher:
         away = error if isinstance(error, RedisAway) else exception_of(error)
         if not isinstance(away, RedisAway):
             self._offences.note("Redis refused a publication", room.name, why=str(away))
-            return BrokerUnavailable()
+            return RoomUnusable(reason=str(away)) if is_of_the_keys(away) else BrokerUnavailable()
         return BrokerUnavailable(away.retry_after_ms)

@@ -41,7 +41,7 @@ _PARTS: Final = (
     "repeats",
     "live",  # the channel
 )
-_WORDS_OF_PUBLICATION: Final = 9  # meta ... idempotency key, see publish.lua
+_WORDS_OF_PUBLICATION: Final = 10  # meta ... what must be here first, see publish.lua
 # A room that nobody uses must stay for as long as a cursor of it may come back, and for longer
 # than it takes until its followers look after it again.
 _KEEP_AT_LEAST_MS: Final = 60_000

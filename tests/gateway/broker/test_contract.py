@@ -328,3 +328,34 @@ class TestBeginning:
         assert [await each.broker.has_begun("new") for each in (worker, other)] == [False, False]
         await worker.broker.snapshot("new")
         assert [await each.broker.has_begun("new") for each in (worker, other)] == [True, True]
+
+
+class TestInTurn:
+    """Guarantee 11."""
+
+    async def test_what_names_one_before_it_is_accepted_behind_it_and_not_without(
+        self, worker: Worker, other: Worker
+    ) -> None:
+        await worker.broker.follow(ROOM)
+        first = update("b1", {"n": 1}, time_ms=1000, idempotency_key="first")
+        second = update("b1", {"n": 2}, time_ms=2000, idempotency_key="second")
+        second = msgspec.structs.replace(second, after="first")
+        with pytest.raises(BrokerUnavailable):
+            await worker.publish(second)
+        await worker.publish(msgspec.structs.replace(first, room="elsewhere"))
+        with pytest.raises(BrokerUnavailable):
+            await worker.publish(second)
+        await other.publish(first)
+        assert (await worker.publish(second)).outcome is Outcome.ACCEPTED
+        again = msgspec.structs.replace(second, after="what nobody knows")
+        assert (await worker.publish(again)).outcome is Outcome.REPEATED
+        told = [json.loads(each.payload)["n"] for each in await worker.delivered_up_to_now()]
+        assert told == [1, 2]
+
+    async def test_what_is_stale_or_a_duplicate_is_followed_as_well(self, worker: Worker) -> None:
+        await worker.publish(update("b1", {"n": 1}, time_ms=2000))
+        for time_ms, key in ((1000, "stale"), (2000, "duplicate")):
+            before = update("b1", {"n": 1}, time_ms=time_ms, idempotency_key=key)
+            assert (await worker.publish(before)).outcome.label == key
+            behind = msgspec.structs.replace(event("behind"), after=key)
+            assert (await worker.publish(behind)).outcome is Outcome.ACCEPTED

@@ -7,6 +7,7 @@ import pytest
 from gateway.rooms.outbox import ANSWERS_LIMIT_BYTES
 from gateway.rooms.publication import Op, Publication
 from gateway.sockets.lanes import WINDOW_LIMIT_SECONDS
+from gateway.sockets.rounds import PEERS_PER_TURN
 from gateway.sockets.session import Session
 from protocol import codec
 from protocol.refusals import Goodbye
@@ -97,6 +98,32 @@ async def test_every_peer_reads_all_its_rooms_in_the_order_of_publishing_and_non
         expected = [number for number, room, author in said if room in own and author != name]
         assert numbers_of(transport.texts) == expected, name
     door.engine.wheel.stop()
+
+
+@pytest.mark.parametrize("peers", [1, PEERS_PER_TURN + 1], ids=["at once", "in rounds"])
+async def test_an_audience_that_fails_strands_none_of_the_others(door: Door, peers: int) -> None:
+    (_, before), (_, failing) = door.enter("before", "a"), door.enter("failing", "b")
+    after = [door.enter(f"after {number}", "c")[1] for number in range(peers)]
+
+    def fail(_data: bytes) -> None:
+        raise LookupError("a bug")
+
+    session = door.membership.peers["failing"]
+    door.membership.change_lane(session, fail)
+    for number in range(2):
+        for room in ("a", "b", "c"):
+            door.publish(room, number)
+    with pytest.raises(LookupError):
+        door.lanes.flush()
+    for room in ("a", "c"):
+        door.publish(room, 2)
+    async with asyncio.timeout(15):
+        while not all(each.written for each in after):  # noqa: ASYNC110 - they tell nobody
+            await asyncio.sleep(0)
+
+    assert numbers_of(before.texts) == [0, 1, 2]
+    assert numbers_of(failing.texts) == []
+    assert {tuple(numbers_of(each.texts)) for each in after} == {(0, 1, 2)}
 
 
 async def test_what_is_for_one_peer_comes_after_what_was_gathered_for_it(door: Door) -> None:
