@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 import structlog
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
 from gateway.attendance import Attendance, Witness, member_of
 from gateway.broker.contract import (
@@ -31,6 +31,7 @@ from gateway.broker.contract import (
     Snapshot,
 )
 from gateway.identity import Identity
+from gateway.reading import Reading
 from gateway.rooms import access
 from gateway.rooms.membership import Membership, Peer, RoomReaders
 from gateway.rooms.places import Places
@@ -69,17 +70,6 @@ class Peers(Protocol):
 
     def dismiss(self, peer: Peer, goodbye: Goodbye) -> None:
         """Say goodbye and close."""
-
-
-class _Reading(NamedTuple):
-    """What the broker says of a room at the beginning of a subscription, which holds back."""
-
-    subscription: Subscription
-    cursor: Cursor
-    since: Cursor | None
-    history: History | None
-    values: Raw | None
-    is_new: bool
 
 
 class Hub:
@@ -240,7 +230,7 @@ class Hub:
                     if present is None and since is None:
                         subscription.confirmed = reading.cursor
                     await peer.ticket.kept()
-                self._begin(reading, self._catch_up(reading), answer)
+                self._begin(reading, reading.catch_up(), answer)
             except BaseException:
                 self._end_reading(peer, room)
                 self._attendance.depart([room], peer)
@@ -273,7 +263,7 @@ class Hub:
         """
         self.welcome(peer)
         try:
-            readings: list[_Reading] = []
+            readings: list[Reading] = []
             for room, since in places.items():
                 async with self._attendance.gate(room, peer.id):
                     self._check_join(peer, room)
@@ -284,7 +274,7 @@ class Hub:
                     self._give_up(peer, places)
                     return False
                 readings.append(reading)
-            missed = [self._catch_up(reading) for reading in readings]
+            missed = [reading.catch_up() for reading in readings]
             answer()
         except BaseException:
             self._give_up(peer, places)
@@ -301,7 +291,7 @@ class Hub:
 
     async def _read(
         self, subscription: Subscription, since: Cursor | None, *, with_snapshot: bool = False
-    ) -> _Reading:
+    ) -> Reading:
         room, peer = subscription.room, subscription.peer
         await self._attendance.follow(room)
         history: History | None = None
@@ -314,37 +304,16 @@ class Hub:
         else:
             cursor = await self._broker.cursor(room) if history is None else history.cursor
         is_new = await self._broker.enter(room, member_of(peer))
-        return _Reading(subscription, cursor, since, history, values, is_new)
-
-    @staticmethod
-    def _catch_up(reading: _Reading) -> list[Publication]:
-        """Let go what was held back; return what the peer is to be sent, which is not its own."""
-        subscription, history = reading.subscription, reading.history
-        if subscription.is_over:
-            raise Refused(Refusal.CONFLICT, "The room was left before the join was done.")
-        peer = subscription.peer
-        told = subscription.catch_up(reading.cursor, history.publications if history else ())
-        if isinstance(peer.trail, Places):
-            place = reading.since if history and reading.since else reading.cursor
-            peer.trail.stand_at(subscription.room, place)
-        return [each for each in told if each.author != peer.id]
+        return Reading(subscription, cursor, since, history, values, is_new)
 
     def _begin(
-        self, reading: _Reading, told: Sequence[Publication], answer: Answer | None = None
+        self, reading: Reading, told: Sequence[Publication], answer: Answer | None = None
     ) -> None:
         """Answer, send what the peer has missed, and go live. Nothing is awaited from here on."""
-        subscription, since = reading.subscription, reading.since
+        subscription = reading.subscription
         room, peer = subscription.room, subscription.peer
         if answer is not None:
-            answer(
-                events.Joined(
-                    room,
-                    str(reading.cursor),
-                    UNSET if since is None else reading.history is not None,
-                    UNSET if since is None else len(told),
-                    UNSET if reading.values is None else reading.values,
-                )
-            )
+            answer(reading.joined(len(told)))
         for publication in told:
             self._peers.send(peer, publication)
         if isinstance(peer.trail, Places):

@@ -32,6 +32,7 @@ NPM_KINDS = ("dependencies", "devDependencies")
 TESTED_ELSEWHERE = {
     "gateway/__main__.py": "two lines; every journey starts the gateway through it",
     "gateway/attendance.py": "the tests of the hub, test_hub*.py, which tells it everything",
+    "gateway/reading.py": "the same: test_hub_joining.py, test_hub_catching_up.py",
     "gateway/broker/memory_lockers.py": "the contract suite, test_lockers.py",
     "gateway/broker/redis/lockers.py": "the same",
     "gateway/broker/memory_sessions.py": "the contract suite, test_sessions.py",
