@@ -14,6 +14,9 @@ TESTABLE := $(VENV)/.testable
 
 PACELINE_ENV ?= development
 WORKERS_OF_TESTS ?= 2
+# Servers are real and machines are shared: one may be held up for longer than a test has patience. What fails has a
+# second try, and is named at the end as RERUN, for somebody to find out why.
+SECOND_TRY := --reruns 1 --reruns-delay 2 -r fER
 SUITE ?= socket
 SECONDS ?= 60
 PORT_OF_CONFORMANCE = $(or $(PORT),3000)
@@ -71,12 +74,11 @@ run: $(RUNNABLE)
 test: unit journeys
 
 unit: programs
-	$(IN_VENV) -m pytest -m "not journey" -n $(WORKERS_OF_TESTS) $(ARGS)
+	$(IN_VENV) -m pytest -m "not journey" -n $(WORKERS_OF_TESTS) $(SECOND_TRY) $(ARGS)
 
-# One after the other: a journey measures time and kills servers, and its neighbours would notice. A machine that others
-# share may hold one up: what fails has a second try, and is named at the end as RERUN, for somebody to find out why.
+# One after the other: a journey measures time and kills servers, and its neighbours would notice.
 journeys: programs
-	$(IN_VENV) -m pytest -m journey --reruns 1 --reruns-delay 2 -r fER $(ARGS)
+	$(IN_VENV) -m pytest -m journey $(SECOND_TRY) $(ARGS)
 
 # Atheris sees which lines an input reaches; there is no wheel of it for every Python and machine.
 fuzz: programs
