@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime as dt
 
 import msgspec
 from aiohttp import web
 
 from gateway.authentication import Authenticator
+from gateway.rest.placemarks import Placemarks, not_of_this_list
 from gateway.rest.problems import json_response
 from gateway.rest.requests import check_manager
 from gateway.users.audit import AuditPage, AuditQuery, AuditStore, Entry
 from protocol.audit import AuditListing, AuditView
 from protocol.bodies import parameters_of
-from protocol.refusals import Refusal, Refused
 from protocol.users import Pagination
 
 
@@ -26,8 +24,7 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
     number: int
 
 
-_decode_place = msgspec.json.Decoder(_Place).decode
-_encode_place = msgspec.json.Encoder().encode
+_placemarks = Placemarks(_Place)
 
 
 class AuditResource:
@@ -72,17 +69,12 @@ def query_of(listing: AuditListing) -> AuditQuery:
 def _cursor_of(listing: AuditListing, page: AuditPage) -> str | None:
     if not page.has_more:
         return None
-    place = _Place(listing.sort, page.entries[-1].number)
-    return base64.urlsafe_b64encode(_encode_place(place)).decode().rstrip("=")
+    return _placemarks.text_of(_Place(listing.sort, page.entries[-1].number))
 
 
 def _number_in(cursor: str, listing: AuditListing) -> int:
     """A cursor is of one order; a stranger's invention may at most begin a page anywhere."""
-    refused = Refused(Refusal.INVALID_CURSOR, "`cursor` is not of this list in this order.")
-    try:
-        place = _decode_place(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError) as error:
-        raise refused from error
+    place = _placemarks.place_in(cursor)
     if place.sort != listing.sort or not 0 <= place.number < 2**63:
-        raise refused
+        raise not_of_this_list()
     return place.number

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-
 import msgspec
 from msgspec import UNSET
 
+from gateway.rest.placemarks import Placemarks, not_of_this_list
 from gateway.users.sorting import place_of
 from gateway.users.store import SortField, UserPage, UserQuery
-from protocol.refusals import Refusal, Refused
 from protocol.users import Pagination, UserListing
 
 
@@ -22,8 +19,7 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
     user_id: str
 
 
-_decode_place = msgspec.json.Decoder(_Place).decode
-_encode_place = msgspec.json.Encoder().encode
+_placemarks = Placemarks(_Place)
 
 
 def query_of(listing: UserListing) -> UserQuery:
@@ -46,8 +42,7 @@ def pagination_of(listing: UserListing, page: UserPage) -> Pagination:
     cursor = None
     if page.has_more:
         place = place_of(page.users[-1], _field_of(listing))
-        encoded = base64.urlsafe_b64encode(_encode_place(_Place(listing.sort, *place)))
-        cursor = encoded.decode().rstrip("=")
+        cursor = _placemarks.text_of(_Place(listing.sort, *place))
     is_counted = listing.page is not None and listing.cursor is None
     return Pagination(
         limit=listing.limit,
@@ -68,15 +63,11 @@ def _field_of(listing: UserListing) -> SortField:
 
 def _place_in(cursor: str, listing: UserListing) -> tuple[int | str, str]:
     """A cursor is of one order; a stranger's invention may at most begin a page anywhere."""
-    refused = Refused(Refusal.INVALID_CURSOR, "`cursor` is not of this list in this order.")
-    try:
-        place = _decode_place(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError) as error:
-        raise refused from error
+    place = _placemarks.place_in(cursor)
     is_number = isinstance(place.value, int)
     is_kept = is_number or "\0" not in f"{place.value}"
     if place.sort != listing.sort or is_number != (_field_of(listing) == "createdAt"):
-        raise refused
+        raise not_of_this_list()
     if not is_kept or "\0" in place.user_id or (is_number and not 0 <= int(place.value) < 2**63):
-        raise refused
+        raise not_of_this_list()
     return place.value, place.user_id

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.broker.contract import BrokerUnavailable
 from gateway.rooms.pacing import ms_of, too_fast
-from gateway.rooms.publication import Outcome, Receipt
+from gateway.rooms.publication import Outcome, Receipt, reset_of
 from gateway.sockets import packets
 from gateway.sockets.binary import INCOMPLETE_LIMIT_SECONDS, BinaryEvent
 from gateway.sockets.packets import PacketInvalid
@@ -328,8 +328,7 @@ class Namespace:
             raise Refused(Refusal.FORBIDDEN, "The new token must be of the same subject.")
         before = session.identity.expires_at_seconds
         for room in self._hub.reauthenticate(session, identity):
-            body = events.RoomReset(room, "forbidden")
-            session.connection.send_message(codec.packet_of("room-reset", body))
+            session.connection.send_message(reset_of(room, "forbidden").packet)
         # An end is told once: a client that answers with what it has would be warned again at once.
         session.is_warned = session.is_warned and identity.expires_at_seconds == before
         self._lobby.watch.watch(session)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from gateway.cli import run
 from gateway.users import schema
-from tests.gateway.users.backends import BACKENDS
+from tests.gateway.users.backends import BACKENDS, execute
 from tests.gateway.users.test_database import locked
 from tests.toolbox.ports import free_port
 
@@ -77,7 +75,7 @@ def test_a_statement_of_a_migration_takes_the_time_that_it_takes(
 ) -> None:
     url = BACKENDS["postgresql"](request, "slow_migration")
     assert run(["migrate", "--to", "0003"], environ(url)) == 0
-    asyncio.run(_execute(url, SLOW_TABLES))
+    asyncio.run(execute(url, SLOW_TABLES))
 
     assert run(["migrate", "--to", "0004"], environ(url)) == 0
 
@@ -104,12 +102,3 @@ def test_a_table_that_another_session_keeps_ends_it_with_advice_and_nothing_half
 async def _while_kept(url: str) -> int:
     async with locked(url):
         return await asyncio.to_thread(run, ["migrate"], environ(url))
-
-
-async def _execute(url: str, statements: Sequence[str]) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()

@@ -77,10 +77,11 @@ async def _emptied(server: PostgresServer, name: str) -> None:
     finally:
         await admin.close()
     if known:
-        await _reset(server.url_of(name), ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"])
+        await execute(server.url_of(name), ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"])
 
 
-async def _reset(url: str, statements: Sequence[str]) -> None:
+async def execute(url: str, statements: Sequence[str]) -> None:
+    """Have PostgreSQL execute statements, one after the other."""
     connection = await asyncpg.connect(url)
     try:
         for statement in statements:
