@@ -258,9 +258,11 @@ def _make_file(_dialect: object, _record: object, arguments: list[Any], _more: o
     path = arguments[0]
     if path.startswith("file:"):  # a URI of SQLite's own
         return
-    # It holds hashes of passwords and keys. Why it cannot be made is SQLite's to say.
+    # It holds hashes of passwords and keys. Why it cannot be made is SQLite's to say. One that is
+    # there is never opened here: to close it would take all locks of this process off it, and the
+    # next process that is done with it would delete the log that this one writes to.
     with contextlib.suppress(OSError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _long_engine_of(url: URL) -> AsyncEngine:

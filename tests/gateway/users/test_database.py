@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -245,3 +246,21 @@ async def test_a_database_without_rights_for_us_stops_no_gateway(
     with pytest.raises(StoreUnavailable, match="the store is unavailable: permission denied"):
         await stranger.ping()
     await stranger.stop()
+
+
+async def test_another_process_that_comes_and_goes_leaves_what_is_written_beside_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.db"
+    database = await opened(f"sqlite:///{path}")
+    async with database.reading() as one, database.reading() as another:  # a connection each
+        await one.exec_driver_sql("SELECT 1")
+        await another.exec_driver_sql("SELECT 1")
+    look = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM users')"
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", look, str(path))
+    assert await child.wait() == 0
+    await SqlUserStore(database).save(person(1))
+
+    with contextlib.closing(sqlite3.connect(path)) as witness:
+        assert witness.execute("SELECT count(*) FROM users").fetchone() == (1,)
+    await database.stop()
